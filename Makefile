@@ -1,0 +1,34 @@
+# Python 3.11 to 3.13 and make are enough; every target that needs the environment builds it first.
+
+DATA ?= ../shared/data
+
+.PHONY: help setup demo test lint bench lock clean
+
+help:
+	@sed -n 's/^\([a-z]*\):.*## /make \1 	/p' Makefile
+
+setup: ## build .venv from requirements.lock; at once when nothing has changed
+	@.ci/setup
+
+demo: setup ## real klines to a backtest, a tuning and a report; DATA=folder of klines
+	@if [ -d "$(DATA)" ]; then .venv/bin/wick demo --data "$(DATA)"; else .venv/bin/wick demo; fi
+
+test: setup ## the whole suite
+	@.venv/bin/python -m pytest -q -n 2
+
+lint: setup ## ruff and mypy
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+
+bench: setup ## speed and memory beside vectorbt and others
+	@.venv/bin/python -m tests.benchmarks.run
+
+lock: setup ## requirements.lock again from pyproject.toml, keeping versions that still fit
+	@.venv/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+		--group setup --group test --group lint --group bench --generate-hashes \
+		--no-emit-index-url --custom-compile-command "make lock" -o requirements.lock
+
+clean: ## take away .venv and what tools leave; var/ with your data and runs stays
+	@rm -rf .venv build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

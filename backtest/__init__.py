@@ -1,0 +1,1 @@
+"""The engine, sweeps over parameters, and the report of a run."""

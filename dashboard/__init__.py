@@ -1,0 +1,1 @@
+"""Pages that read runs, streams and the journal; they hold no logic and never trade."""

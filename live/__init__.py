@@ -1,0 +1,1 @@
+"""One process per role, from the exchange's sockets to its orders."""

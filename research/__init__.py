@@ -1,0 +1,1 @@
+"""Tuning, and the tests of whether a result is more than luck."""
