@@ -64,7 +64,7 @@ def test_the_wheel_holds_the_packages_and_no_tests(project: dict[str, Any]) -> N
     files = {file.distribution_path for file in WheelBuilder(str(ROOT)).recurse_included_files()}
     tops = {path.split("/")[0] for path in files}
     assert tops == {"strategy", "data", "backtest", "research", "live", "dashboard", "wick.py"}
-    assert not [path for path in files if "test" in path]
+    assert not [path for path in files if Path(path).name.startswith("test_")]
 
 
 @pytest.mark.parametrize("target", ["setup", "demo", "test", "lint", "bench", "lock", "clean"])
