@@ -1,1 +1,1 @@
-"""History in, candles out: archive, store, quality checks, and the folders of finished runs."""
+"""History in, candles out: archive and files, store, quality, exchange rules."""

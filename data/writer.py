@@ -1,0 +1,247 @@
+"""Adding candles to the store: all months of one addition appear at once, or none does.
+
+Steps: lay the new files down as `.new` and sync them; replace the manifest by one that names them and lists them as
+pending, which is the commit; give the files their final names; replace the manifest by one without pending. A writer
+killed before the commit leaves `.new` files that the next one removes; killed after it, names that the next one gives.
+"""
+
+import fcntl
+import hashlib
+import io
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from data.store import MANIFEST, NEW, Manifest, Month, Series, Source, open_month, read_manifest
+from data.table import OPTIONAL, PRICES, by_month, column, with_schema
+from strategy.errors import RunRefused
+
+LOCK = ".lock"
+# Measured on a year of 1m with all columns: 18.7 MB, read in 22 ms. Plain prices compress by their repeats, volumes
+# by their exponents; the other ways round cost 18 % more space or 60 % more time, higher levels of zstd gain nothing.
+_PARQUET = {
+    "compression": "zstd",
+    "compression_level": 1,
+    "use_dictionary": False,
+    "write_statistics": False,
+    "column_encoding": {
+        "open_time": "DELTA_BINARY_PACKED",
+        "trades": "DELTA_BINARY_PACKED",
+        "volume": "BYTE_STREAM_SPLIT",
+        "quote_volume": "BYTE_STREAM_SPLIT",
+        "taker_buy": "BYTE_STREAM_SPLIT",
+    }
+    | {name: "PLAIN" for name in PRICES},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """What an addition did to the store, in candles."""
+
+    added: int = 0
+    identical: int = 0
+    replaced: int = 0
+
+    def __add__(self, other: "Merge") -> "Merge":
+        return Merge(
+            self.added + other.added,
+            self.identical + other.identical,
+            self.replaced + other.replaced,
+        )
+
+
+class SeriesWriter:
+    """The one writer of a series; made by `writing`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._recover()
+
+    @property
+    def manifest(self) -> Manifest:
+        """What is stored now."""
+        return read_manifest(self._folder)
+
+    def add(self, table: pa.Table, source: Source) -> Merge:
+        """Merge candles into the stored months.
+
+        Where an open time is stored already, an identical candle is dropped and a different one replaces the old.
+
+        Parameters
+        ----------
+        table : pa.Table
+            Sorted by open time, each once, checked.
+        source : Source
+            The file they came from, kept in the manifest.
+
+        Returns
+        -------
+        Merge
+            How many candles were added, identical, replaced.
+        """
+        manifest = self.manifest
+        old = {month.month: month for month in manifest.months}
+        new: list[Month] = []
+        total = Merge()
+        try:
+            for name, part in by_month(with_schema(table)):
+                month, merge = self._lay_down(name, part, source, old.get(name))
+                total += merge
+                new.append(month)
+            self._commit(old, new)
+        except BaseException:
+            self._recover()
+            raise
+        return total
+
+    def _lay_down(
+        self, name: str, part: pa.Table, source: Source, old: Month | None
+    ) -> tuple[Month, Merge]:
+        sources: tuple[Source, ...] = (source,)
+        merge = Merge(added=len(part))
+        if old is not None:
+            sources = (*(s for s in old.sources if s.name != source.name), source)
+            stored = open_month(self._folder, old, pending=False).read()
+            part, merge = merged(stored, part)
+            if part is None:
+                return msgspec.structs.replace(old, sources=sources), merge
+        raw = _encoded(part)
+        times = column(part, "open_time")
+        month = Month(
+            month=name,
+            sha256=hashlib.sha256(raw).hexdigest(),
+            size_bytes=len(raw),
+            rows=len(part),
+            first_open_time=int(times[0]),
+            last_open_time=int(times[-1]),
+            sources=sources,
+        )
+        _write_synced(self._folder / (month.file_name + NEW), raw)
+        return month, merge
+
+    def _commit(self, old: dict[str, Month], new: Sequence[Month]) -> None:
+        months = old | {month.month: month for month in new}
+        ordered = tuple(months[name] for name in sorted(months))
+        pending = tuple(m.month for m in new if (self._folder / (m.file_name + NEW)).exists())
+        self._replace_manifest(Manifest(ordered, pending))
+        self._finish(Manifest(ordered, pending))
+
+    def _finish(self, manifest: Manifest) -> None:
+        for month in manifest.pending:
+            path = self._folder / f"{month}.parquet"
+            # Absent where an earlier try had renamed it before it was killed.
+            with suppress(FileNotFoundError):
+                os.replace(path.with_name(path.name + NEW), path)
+        _sync_folder(self._folder)
+        self._replace_manifest(Manifest(manifest.months))
+
+    def _recover(self) -> None:
+        manifest = self.manifest
+        if manifest.pending:
+            self._finish(manifest)
+        for left in self._folder.glob(f"*{NEW}"):
+            left.unlink()
+
+    def _replace_manifest(self, manifest: Manifest) -> None:
+        path = self._folder / MANIFEST
+        temporary = path.with_name(MANIFEST + NEW)
+        _write_synced(temporary, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+        os.replace(temporary, path)
+        _sync_folder(self._folder)
+
+
+@contextmanager
+def writing(store: Path, series: Series) -> Iterator[SeriesWriter]:
+    """Hold a series for writing; readers go on undisturbed.
+
+    Raises
+    ------
+    RunRefused
+        Another process holds it.
+    """
+    folder = series.folder(store)
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / LOCK, "a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            raise RunRefused(
+                f"process {lock.read().strip() or '?'} is writing {series} in {store}",
+                "wait until it has ended, then run the same command again",
+            ) from error
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield SeriesWriter(folder)
+
+
+def merged(old: pa.Table, new: pa.Table) -> tuple[pa.Table | None, Merge]:
+    """Merge two tables sorted by time; None where the new one brings nothing.
+
+    A value that only one side knows is no conflict. A new candle replaces an old one whole, so that a candle never
+    mixes two sources; but one that knows less and agrees in the rest is dropped.
+    """
+    old_times, new_times = column(old, "open_time"), column(new, "open_time")
+    _, in_old, in_new = np.intersect1d(
+        old_times, new_times, assume_unique=True, return_indices=True
+    )
+    differs = np.zeros(len(in_old), bool)
+    richer = np.zeros(len(in_old), bool)
+    for name in (*PRICES, "volume", *OPTIONAL):
+        if name not in new.column_names:
+            continue
+        b = column(new, name)[in_new]
+        if name not in old.column_names:
+            richer |= ~np.isnan(b)
+            continue
+        a = column(old, name)[in_old]
+        differs |= (a != b) & ~np.isnan(a) & ~np.isnan(b)
+        richer |= np.isnan(a) & ~np.isnan(b)
+    takes = differs | richer
+    merge = Merge(
+        added=len(new) - len(in_new),
+        identical=int(np.count_nonzero(~differs)),
+        replaced=int(np.count_nonzero(differs)),
+    )
+    if not merge.added and not takes.any():
+        return None, merge
+    keep_old = np.ones(len(old), bool)
+    keep_old[in_old[takes]] = False
+    keep_new = np.ones(len(new), bool)
+    keep_new[in_new[~takes]] = False
+    both = pa.concat_tables(
+        [old.filter(pa.array(keep_old)), new.filter(pa.array(keep_new))], promote_options="default"
+    )
+    order = np.argsort(column(both, "open_time"), kind="stable")
+    return with_schema(both.take(pa.array(order))), merge
+
+
+def _encoded(table: pa.Table) -> bytes:
+    encodings = {n: e for n, e in _PARQUET["column_encoding"].items() if n in table.column_names}
+    sink = io.BytesIO()
+    pq.write_table(table, sink, **(_PARQUET | {"column_encoding": encodings}))
+    return sink.getvalue()
+
+
+def _write_synced(path: Path, raw: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(raw)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
