@@ -1,0 +1,242 @@
+"""The backtester: candles and a strategy in, trades and equity out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backtest.simulate import entry_candles, simulate
+from strategy.account import ACCOUNT, POSITION, SAID, TRADE, UNIT
+from strategy.candles import Candles
+from strategy.errors import RunRefused, WickError
+from strategy.fills import Costs
+from strategy.grid import grid
+from strategy.load import Strategy
+from strategy.risk import REFUSALS, Risk, checked
+from strategy.tape import Identity, Tape, memo
+
+Grids = NDArray[np.void]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one backtest gave.
+
+    Attributes
+    ----------
+    strategy : Strategy
+    params : NamedTuple
+    risk : Risk
+    costs : Costs
+    balance : float
+        Quote currency at the start.
+    candles : tuple of Candles
+        One per symbol, in configured order.
+    trades : record array of TRADE
+        In the order they were closed.
+    time : int64 (n,)
+        UTC ms of the opens of all candles of the run, the union over symbols.
+    equity : float64 (n,)
+        Account value at the close of each of them.
+    refused : int64 (symbols, len(REFUSALS))
+        How many entries were refused, by reason.
+    """
+
+    strategy: Strategy
+    params: Any
+    risk: Risk
+    costs: Costs
+    balance: float
+    candles: tuple[Candles, ...]
+    grids: Grids
+    trades: np.recarray[Any, Any]
+    time: NDArray[np.int64]
+    equity: NDArray[np.float64]
+    refused: NDArray[np.int64]
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The run's symbols in configured order."""
+        return tuple(candles.symbol for candles in self.candles)
+
+
+class Signals(NamedTuple):
+    """What the rules say of one symbol: a byte of flags a candle, and the entry candles with their distances."""
+
+    flags: NDArray[np.uint8]
+    at: NDArray[np.int64]
+    stop: NDArray[np.float64]
+    take: NDArray[np.float64]
+
+
+def backtest(
+    strategy: Strategy,
+    candles: Candles | Sequence[Candles],
+    *,
+    params: Any = None,
+    risk: Risk | None = None,
+    costs: Costs = Costs(),
+    balance: float = 10_000.0,
+    grids: Grids | None = None,
+) -> Result:
+    """Run a strategy over the candles of one or more symbols on one balance.
+
+    Parameters
+    ----------
+    strategy : Strategy
+        From `strategy.load.load`.
+    candles : Candles or sequence of Candles
+        Of the strategy's timeframe; the order is the order of decisions and fills.
+    params : NamedTuple, optional
+        Values for the strategy's Params; its defaults otherwise.
+    risk : Risk, optional
+        The strategy's RISK otherwise.
+    costs : Costs
+        Fee and slippage as fractions.
+    balance : float
+        Quote currency to start with.
+    grids : array of GRID, optional
+        Ticks, steps and limits per symbol; fine enough not to matter otherwise.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    WickError
+        Wrong timeframe, params or risk, or fewer candles than the indicators need.
+    RunRefused
+        The equity fell to zero or below.
+    """
+    every = (candles,) if isinstance(candles, Candles) else tuple(candles)
+    params = strategy.params() if params is None else params
+    risk = checked(strategy.risk if risk is None else risk)
+    if not 0.0 < balance < 1e10:
+        raise WickError(f"balance is {balance}, expected above 0 and below 1e10", "--balance 10000")
+    if grids is None:
+        grids = np.concatenate([grid()] * len(every)).view(np.recarray)
+    signals = [signals_of(strategy, one, params) for one in every]
+    return _run(strategy, every, signals, params, risk, costs, balance, grids)
+
+
+def signals_of(strategy: Strategy, candles: Candles, params: Any) -> Signals:
+    """Compute the indicators and evaluate the rules of one symbol.
+
+    Without a memo tape the history goes through a tape in chunks that stay in the processor's cache; a tape gives
+    the same bits for any cutting.
+    """
+    if candles.timeframe != strategy.timeframe:
+        raise WickError(
+            f"{strategy.name} decides on {strategy.timeframe} candles, these are {candles.timeframe}",
+            f"--timeframe {strategy.timeframe}",
+        )
+    numbers = np.array([float(value) for value in params])
+    n = len(candles.arrays["open_time"])
+    if memo() is not None or n <= _CHUNK:
+        return Signals(*_evaluate(strategy, candles, params, numbers, 0))
+    tape = Tape(Identity(strategy.source_hash, "", candles.symbol, 0))
+    parts = []
+    for start in range(0, n, _CHUNK):
+        with tape:
+            chunk = candles.slice(start, min(start + _CHUNK, n))
+            parts.append(_evaluate(strategy, chunk, params, numbers, start))
+    return Signals(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+
+_CHUNK = 1 << 16
+
+
+def _evaluate(
+    strategy: Strategy, candles: Candles, params: Any, numbers: NDArray[np.float64], start: int
+) -> tuple[NDArray[Any], ...]:
+    columns = strategy.columns(candles, params)
+    flags = strategy.rules.signals(*columns, numbers)
+    at = entry_candles(flags)
+    stop, take = strategy.rules.distances(at, *columns, numbers)
+    return flags, at + start, stop, take
+
+
+def _run(
+    strategy: Strategy,
+    every: tuple[Candles, ...],
+    signals: Sequence[Signals],
+    params: Any,
+    risk: Risk,
+    costs: Costs,
+    balance: float,
+    grids: Grids,
+) -> Result:
+    symbols = len(every)
+    joined = [_join([one.arrays[name] for one in every]) for name in _FIELDS]
+    flags, at, stop, take = (_join(list(part)) for part in zip(*signals, strict=True))
+    timeline = _timeline([one.arrays["open_time"] for one in every])
+    account = np.zeros(1, ACCOUNT).view(np.recarray)
+    account[0].wallet = round(balance * UNIT)
+    account[0].equity, account[0].day = account[0].wallet / UNIT, -1
+    positions = np.zeros(symbols, POSITION).view(np.recarray)
+    said = np.zeros(symbols, SAID).view(np.recarray)
+    # Every trade needs an entry signal of its own, so there cannot be more; untouched pages cost nothing.
+    trades = np.empty(len(at) + 1, TRADE).view(np.recarray)
+    equity = np.empty(len(timeline))
+    refused = np.zeros((symbols, len(REFUSALS)), np.int64)
+    count, broke = simulate(
+        timeline,
+        _offsets([len(one.arrays["open_time"]) for one in every]),
+        *joined,
+        flags,
+        _offsets([len(part.at) for part in signals]),
+        at,
+        stop,
+        take,
+        strategy.has_take,
+        every[0].timeframe_ms,
+        grids,
+        risk,
+        costs,
+        account,
+        positions,
+        said,
+        trades,
+        equity,
+        refused,
+    )
+    if broke >= 0:
+        moment = np.datetime64(int(timeline[broke]), "m")
+        raise RunRefused(
+            f"the balance was used up at {moment} UTC after {count} trades (equity {equity[broke]:.2f})",
+            "lower risk.per_trade or risk.max_leverage, or change the strategy",
+        )
+    return Result(
+        strategy,
+        params,
+        risk,
+        costs,
+        balance,
+        every,
+        grids,
+        trades[:count],
+        timeline,
+        equity,
+        refused,
+    )
+
+
+_FIELDS = ("open_time", "open", "high", "low", "close")
+
+
+def _join(parts: list[NDArray[Any]]) -> NDArray[Any]:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _offsets(lengths: list[int]) -> NDArray[np.int64]:
+    return np.cumsum([0, *lengths])
+
+
+def _timeline(times: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+    first = times[0]
+    if all(len(one) == len(first) and np.array_equal(one, first) for one in times[1:]):
+        return first
+    return np.unique(np.concatenate(times))

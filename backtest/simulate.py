@@ -1,0 +1,216 @@
+"""The walk through the candles: jumps from signal to signal while nothing is open."""
+
+import numpy as np
+
+from strategy.account import (
+    BY_END,
+    BY_STOP,
+    BY_TAKE,
+    UNIT,
+    close_position,
+    mark,
+    open_position,
+    step,
+)
+from strategy.fills import NOT_FILLED, STOP_FILLED, resting_fill
+from strategy.kernel import kernel
+from strategy.risk import APPROVED
+from strategy.rules import ENTER_LONG, ENTER_SHORT
+
+
+@kernel
+def simulate(
+    timeline,
+    first,  # of each symbol's candles in the joined arrays
+    open_time,
+    o,
+    h,
+    l,  # noqa: E741
+    c,
+    flags,
+    first_signal,  # of each symbol's entry candles in the joined lists
+    signal_at,
+    signal_stop,
+    signal_take,
+    has_take,
+    timeframe_ms,
+    grids,
+    risk,
+    costs,
+    account,
+    positions,
+    said,
+    trades,
+    equity,
+    refused,
+):
+    """Run all symbols through the timeline; return how many trades were closed and where the money ran out (or -1)."""
+    symbols, n = len(positions), len(timeline)
+    book = account[0]
+    cursor = first[:-1].copy()
+    signal = first_signal[:-1].copy()
+    count, k = 0, -1
+    # Calls that take many arrays cost more than a candle's work, so they are made only where something happens.
+    while True:
+        before = k
+        ordered, busy = False, False
+        for s in range(symbols):
+            p = positions[s]
+            ordered |= p.open_side != 0 or p.close_reason != 0
+            busy |= p.steps != 0
+        if busy or ordered:
+            k += 1
+        else:
+            k = _next_signal(
+                timeline, k, first, open_time, first_signal, signal, signal_at, timeframe_ms
+            )
+            flat = book.wallet / UNIT
+            for j in range(before + 1, k):
+                equity[j] = flat
+            if k > before + 1:
+                book.equity = flat
+        if k >= n:
+            break
+        now = timeline[k] + timeframe_ms
+        for s in range(symbols):
+            i = _search(open_time, cursor[s], first[s + 1], timeline[k], k - before)
+            cursor[s] = i
+            said[s].present = 1 if i < first[s + 1] and open_time[i] == timeline[k] else 0
+        if ordered:
+            count = _fill_orders(
+                first,
+                o,
+                cursor,
+                open_time,
+                grids,
+                risk,
+                costs,
+                book,
+                positions,
+                said,
+                trades,
+                count,
+                refused,
+            )
+        for s in range(symbols):
+            p, word = positions[s], said[s]
+            word.flags = 0
+            if word.present == 0:
+                continue
+            i = cursor[s]
+            if p.steps != 0:
+                which, price, at_open, ambiguous = resting_fill(
+                    p.steps, p.stop, p.take, p.fresh != 0, o[i], h[i], l[i]
+                )
+                if which == NOT_FILLED:
+                    p.fresh = 0
+                    p.lowest, p.highest = min(p.lowest, l[i]), max(p.highest, h[i])
+                else:
+                    trade = trades[count]
+                    close_position(book, positions, grids, costs, s, price, costs.slippage, trade)
+                    _stamp(
+                        trade,
+                        timeline[k] if at_open else now,
+                        i - first[s],
+                        BY_STOP if which == STOP_FILLED else BY_TAKE,
+                    )
+                    trade.ambiguous = 1 if ambiguous else 0
+                    count += 1
+            p.mark = c[i]
+            word.flags = flags[i]
+            if flags[i] & (ENTER_LONG | ENTER_SHORT) != 0:
+                j = signal[s]
+                while signal_at[j] < i - first[s]:
+                    j += 1
+                signal[s] = j
+                word.stop = signal_stop[j]
+                word.take = signal_take[j] if has_take else 0.0
+        step(book, positions, grids, said, risk, costs.slippage, has_take, now, refused)
+        equity[k] = book.equity
+        if not book.equity > 0.0:
+            return count, k
+    for s in range(symbols):
+        if positions[s].steps != 0:
+            last = first[s + 1] - 1
+            close_position(book, positions, grids, costs, s, c[last], 0.0, trades[count])
+            _stamp(trades[count], open_time[last] + timeframe_ms, last - first[s], BY_END)
+            count += 1
+    if n > 0:
+        equity[n - 1] = mark(book, positions, grids)
+    return count, -1
+
+
+@kernel
+def entry_candles(flags):
+    """Return the positions of the candles with an entry flag, in order."""
+    count = 0
+    for i in range(len(flags)):
+        count += flags[i] & 3 != 0
+    at = np.empty(count, np.int64)
+    j = 0
+    for i in range(len(flags)):
+        if flags[i] & 3 != 0:
+            at[j] = i
+            j += 1
+    return at
+
+
+@kernel
+def _next_signal(timeline, k, first, open_time, first_signal, signal, signal_at, timeframe_ms):
+    # The first instant after k at which a symbol has an entry signal, or the end.
+    passed = timeline[k] if k >= 0 else np.int64(-1)
+    soonest = np.int64(2**62)
+    for s in range(len(signal)):
+        j = signal[s]
+        while j < first_signal[s + 1] and open_time[first[s] + signal_at[j]] <= passed:
+            j += 1
+        signal[s] = j
+        if j < first_signal[s + 1]:
+            soonest = min(soonest, open_time[first[s] + signal_at[j]])
+    if soonest == 2**62:
+        return len(timeline)
+    ahead = (soonest - timeline[k + 1]) // timeframe_ms
+    return _search(timeline, k + 1, len(timeline), soonest, ahead)
+
+
+@kernel
+def _search(x, low, stop, value, guess):
+    # First position from low on with x >= value. Without gaps it is low + guess; then one look is enough.
+    if low + guess < stop and x[low + guess] == value:
+        return low + guess
+    high = stop
+    while low < high:
+        middle = (low + high) // 2
+        if x[middle] < value:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@kernel
+def _fill_orders(
+    first, o, cursor, open_time, grids, risk, costs, book, positions, said, trades, count, refused
+):
+    # Market orders of the decision before, at this open: closing legs first, then opening ones.
+    for s in range(len(positions)):
+        p = positions[s]
+        if said[s].present != 0 and p.steps != 0 and p.close_reason != 0:
+            i, reason = cursor[s], p.close_reason
+            close_position(book, positions, grids, costs, s, o[i], costs.slippage, trades[count])
+            _stamp(trades[count], open_time[i], i - first[s], reason)
+            count += 1
+    for s in range(len(positions)):
+        if said[s].present != 0 and positions[s].open_side != 0:
+            i = cursor[s]
+            answer = open_position(
+                book, positions, grids, costs, risk, s, o[i], open_time[i], i - first[s]
+            )
+            if answer != APPROVED:
+                refused[s, answer] += 1
+    return count
+
+
+@kernel
+def _stamp(trade, exit_time, exit_candle, reason):
+    trade.exit_time, trade.exit_candle, trade.exit_reason = exit_time, exit_candle, reason

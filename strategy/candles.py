@@ -1,0 +1,283 @@
+"""Candles, their columns, and higher timeframes built from closed candles only."""
+
+import hashlib
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strategy import tape
+from strategy.column import Column, stateful
+from strategy.errors import WickError
+from strategy.kernel import kernel
+from strategy.timeframes import timeframe_ms, timeframe_offset_ms
+from strategy.windows import FIRST, LAST, MAX, MIN, SUM, align_kernel, reduce_kernel, windows_kernel
+
+__all__ = ["Candles", "Column", "HigherCandles", "timeframe_ms"]
+
+FIELDS = ("open", "high", "low", "close", "volume")
+OPTIONAL_FIELDS = ("quote_volume", "trades", "taker_buy")
+_HOW = {"open": FIRST, "high": MAX, "low": MIN, "close": LAST}
+
+
+class Candles:
+    """Closed candles of one symbol: the time each opened, and a column per field.
+
+    Attributes
+    ----------
+    symbol, market, timeframe : str
+        Such as BTCUSDT, um (USDⓈ-M futures) or spot, 1m.
+    open_time : int64 array (n,)
+        UTC milliseconds, strictly increasing, on the grid of the timeframe. A missing candle is simply not there.
+    open, high, low, close, volume : Column
+        Prices in quote currency, volume in base currency.
+    quote_volume, trades, taker_buy : Column
+        Where the source has them.
+    """
+
+    def __init__(
+        self, symbol: str, market: str, timeframe: str, arrays: dict[str, NDArray[Any]]
+    ) -> None:
+        self.symbol = symbol
+        self.market = market
+        self.timeframe = timeframe
+        self.timeframe_ms = timeframe_ms(timeframe)
+        self.arrays = arrays
+        self._columns: dict[str, Column] = {}
+
+    @classmethod
+    def from_arrays(
+        cls,
+        *,
+        symbol: str,
+        market: str,
+        timeframe: str,
+        open_time: NDArray[np.int64],
+        open: NDArray[np.float64],  # noqa: A002  the field's name
+        high: NDArray[np.float64],
+        low: NDArray[np.float64],
+        close: NDArray[np.float64],
+        volume: NDArray[np.float64],
+        quote_volume: NDArray[np.float64] | None = None,
+        trades: NDArray[np.float64] | None = None,
+        taker_buy: NDArray[np.float64] | None = None,
+    ) -> "Candles":
+        """Check arrays of one length and wrap them, without a copy where they fit.
+
+        Raises
+        ------
+        WickError
+            Lengths differ, times are not strictly increasing or off the timeframe's grid, or a price is NaN,
+            infinite, not positive or outside high and low; the first such candle is named.
+        """
+        given = [open, high, low, close, volume, quote_volume, trades, taker_buy]
+        arrays = {
+            name: np.ascontiguousarray(array, np.float64)
+            for name, array in zip(FIELDS + OPTIONAL_FIELDS, given, strict=True)
+            if array is not None
+        }
+        arrays = {"open_time": np.ascontiguousarray(open_time, np.int64)} | arrays
+        candles = cls(symbol, market, timeframe, arrays)
+        candles._check()
+        return candles
+
+    def __len__(self) -> int:
+        _refuse_inside("len() of candles")
+        return len(self.arrays["open_time"])
+
+    @property
+    def open_time(self) -> NDArray[np.int64]:
+        """UTC milliseconds at which each candle opened."""
+        _refuse_inside("open_time")
+        return self.arrays["open_time"]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the exact arrays: equal if and only if every value is equal, bit for bit."""
+        digest = hashlib.sha256(f"{self.market}/{self.symbol}/{self.timeframe}".encode())
+        for name, array in self.arrays.items():
+            digest.update(name.encode())
+            digest.update(array)
+        return digest.hexdigest()
+
+    def slice(self, start: int, stop: int) -> "Candles":
+        """Return the candles from position start to stop as a chunk, sharing memory."""
+        part = {name: array[start:stop] for name, array in self.arrays.items()}
+        return Candles(self.symbol, self.market, self.timeframe, part)
+
+    def __getattr__(self, name: str) -> Column:
+        # Only fields arrive here: each becomes a column the first time it is asked for.
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if name not in self._columns:
+            self._columns[name] = self._column(name)
+        return self._columns[name]
+
+    def _column(self, name: str) -> Column:
+        if name not in FIELDS + OPTIONAL_FIELDS or name not in self.arrays:
+            known = [field for field in FIELDS + OPTIONAL_FIELDS if field in self.arrays]
+            raise WickError(
+                f"{self.timeframe} candles of {self.symbol} have no field {name!r}",
+                f"known: {', '.join(known)}",
+            )
+        key = None
+        if tape.memo():
+            key = (self.fingerprint, self.symbol, self.timeframe, name)
+        return Column(self.arrays[name], self.timeframe, key)
+
+    def resample(self, timeframe: str) -> "HigherCandles":
+        """Build closed candles of a higher timeframe, anchored to UTC time.
+
+        A higher candle is known from the close of its last base candle or, if that one is missing, from the first
+        base candle after its window. Candles before the first whole window are left out.
+
+        Raises
+        ------
+        WickError
+            The timeframe is not a multiple of this one.
+        """
+        length = timeframe_ms(timeframe)
+        if length % self.timeframe_ms:
+            raise WickError(
+                f"cannot build {timeframe} candles from {self.timeframe} ones: not a multiple",
+                f"resample to a multiple of {self.timeframe}",
+            )
+        arrays, key = tape.call(
+            "resample",
+            timeframe,
+            windows_kernel,
+            (self.arrays["open_time"],),
+            ((self.fingerprint,) if tape.memo() else None,),
+            (self.timeframe_ms, length, timeframe_offset_ms(timeframe)),
+            2,
+        )
+        return HigherCandles(self, timeframe, arrays, key)
+
+    def _check(self) -> None:
+        length = len(self.arrays["open_time"])
+        for name, array in self.arrays.items():
+            if array.shape != (length,):
+                raise WickError(
+                    f"{self.symbol}: {name} has shape {array.shape}, open_time has ({length},)",
+                    "give every field one value a candle",
+                )
+        a = self.arrays
+        row, why = _first_fault(
+            a["open_time"],
+            self.timeframe_ms,
+            timeframe_offset_ms(self.timeframe),
+            a["open"],
+            a["high"],
+            a["low"],
+            a["close"],
+            a["volume"],
+        )
+        if row >= 0:
+            moment = np.datetime64(int(a["open_time"][row]), "ms")
+            raise WickError(
+                f"{self.symbol} {self.timeframe} candle {row} ({moment} UTC): {_FAULTS[why]}",
+                f"wick data check {self.symbol} --timeframe {self.timeframe}",
+            )
+
+
+class HigherCandles:
+    """Closed candles of a higher timeframe inside a strategy; the fields are columns of that timeframe."""
+
+    def __init__(
+        self, base: Candles, timeframe: str, windows: tape.Arrays, key: tape.Key | None
+    ) -> None:
+        self.timeframe = timeframe
+        self._base = base
+        self._windows = windows
+        self._key = key
+        self._columns: dict[str, Column] = {}
+
+    @property
+    def open_time(self) -> NDArray[np.int64]:
+        """UTC milliseconds at which each window opened."""
+        _refuse_inside("open_time")
+        opens: NDArray[np.int64] = self._windows[0]
+        return opens
+
+    def __getattr__(self, name: str) -> Column:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if name not in self._columns:
+            values = getattr(self._base, name)
+            _, start, end, _, tail = self._windows
+            self._columns[name] = stateful(
+                f"{self.timeframe}.{name}",
+                self.timeframe,
+                reduce_kernel,
+                [values],
+                (_HOW.get(name, SUM),),
+                2,
+                extra=(start, end, tail),
+                extra_key=self._key,
+            )[0]
+        return self._columns[name]
+
+    def align(self, column: Column) -> Column:
+        """Return the last known value at each base candle; NaN before the first.
+
+        Raises
+        ------
+        WickError
+            The column has another timeframe than these candles.
+        """
+        if column.timeframe != self.timeframe:
+            raise WickError(
+                f"cannot align a {column.timeframe} column with {self.timeframe} candles",
+                f"call align() of the {column.timeframe} candles",
+            )
+        _, _, _, known, _ = self._windows
+        return stateful(
+            "align",
+            self._base.timeframe,
+            align_kernel,
+            [column],
+            (),
+            2,
+            extra=(known, self._base.arrays["open_time"]),
+            extra_key=self._key,
+        )[0]
+
+
+def _refuse_inside(what: str) -> None:
+    if tape.is_inside_indicators():
+        raise WickError(
+            f"{what} cannot be used inside indicators(): live, only the newest candle is there",
+            "use columns, previous(x, n) or an indicator",
+        )
+
+
+_FAULTS = {
+    1: "its time is not after the one before",
+    2: "its time is off the grid of the timeframe",
+    3: "a price or the volume is NaN or infinite",
+    4: "a price is not positive or the volume is negative",
+    5: "open or close lies outside low and high",
+}
+
+
+@kernel
+def _first_fault(open_time, step, offset, o, h, l, c, v):  # noqa: E741
+    last = np.int64(-(2**62))
+    for i in range(len(open_time)):
+        t = open_time[i]
+        if t <= last:
+            return i, 1
+        # The usual case first: the next grid time. The division costs more than all other checks together.
+        if t - last != step and (t - offset) % step != 0:
+            return i, 2
+        total = o[i] + h[i] + l[i] + c[i] + v[i]
+        if not (total - total == 0.0):
+            return i, 3
+        if not (l[i] > 0.0 and v[i] >= 0.0):
+            return i, 4
+        if not (l[i] <= o[i] <= h[i] and l[i] <= c[i] <= h[i]):
+            return i, 5
+        last = t
+    return -1, 0

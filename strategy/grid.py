@@ -1,0 +1,96 @@
+"""The exchange's grids: prices are whole ticks, quantities whole steps."""
+
+from decimal import Decimal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strategy.errors import WickError
+from strategy.kernel import kernel
+
+# A tick or step is mul / div with div a power of ten, so that ticks * mul / div is one correctly rounded division:
+# the double nearest to the decimal price, equal to the same price parsed from text.
+GRID = np.dtype(
+    [
+        ("tick", np.float64),
+        ("tick_mul", np.float64),
+        ("tick_div", np.float64),
+        ("step", np.float64),
+        ("step_mul", np.float64),
+        ("step_div", np.float64),
+        ("min_steps", np.int64),
+        ("max_steps", np.int64),
+        ("min_notional", np.float64),
+    ],
+    align=True,
+)
+FINE = "0.00000001"
+
+
+def grid(
+    tick: str = FINE,
+    step: str = FINE,
+    min_qty: str = "0",
+    max_qty: str = "0",
+    min_notional: str = "0",
+) -> NDArray[np.void]:
+    """Return one GRID record from the exchange's decimal texts; the defaults are fine enough not to matter.
+
+    Parameters
+    ----------
+    tick, step : str
+        Price tick and quantity step (of market orders).
+    min_qty, max_qty : str
+        Limits of one market order in base currency; a `max_qty` of 0 means none.
+    min_notional : str
+        Smallest value of an entry order in quote currency.
+
+    Raises
+    ------
+    WickError
+        Tick or step is not a positive decimal number.
+    """
+    record = np.zeros(1, GRID)
+    for name, text in (("tick", tick), ("step", step)):
+        try:
+            value = Decimal(text).normalize()
+        except ArithmeticError:
+            value = Decimal(0)
+        if not value > 0:
+            raise WickError(f"{name} is {text!r}, expected a positive decimal", "such as 0.10")
+        _, digits, exponent = value.as_tuple()
+        assert isinstance(exponent, int)
+        whole = int("".join(map(str, digits)))
+        record[name] = float(value)
+        record[f"{name}_mul"] = whole * 10 ** max(exponent, 0)
+        record[f"{name}_div"] = 10 ** max(-exponent, 0)
+    size = Decimal(step)
+    record["min_steps"] = max(1, int(-(-Decimal(min_qty) // size)))
+    most = int(Decimal(max_qty) // size)
+    record["max_steps"] = most if most > 0 else 2**53
+    record["min_notional"] = float(min_notional)
+    return record
+
+
+@kernel
+def price_at(ticks, g):
+    """Return the double nearest to ticks × tick."""
+    return ticks * g.tick_mul / g.tick_div
+
+
+@kernel
+def qty_of(steps, g):
+    """Return the double nearest to steps × step."""
+    return steps * g.step_mul / g.step_div
+
+
+@kernel
+def ticks_down(price, g):
+    """Return the last tick at or below a price; 1e-9 of a tick forgives the rounding of a division."""
+    return np.int64(np.floor(price / g.tick + 1e-9))
+
+
+@kernel
+def ticks_up(price, g):
+    """Return the first tick at or above a price."""
+    return np.int64(np.ceil(price / g.tick - 1e-9))

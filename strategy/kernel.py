@@ -1,0 +1,81 @@
+"""The one decorator for compiled code, and where its compiled form is kept.
+
+Numba does not notice an edited callee that stands in another file: it would hand out the old machine code. So the
+compile cache lies in a folder named by a hash over every file of this package that can hold a kernel; editing one
+of them opens a new folder, and the old ones are removed.
+"""
+
+import hashlib
+import logging
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+
+log = logging.getLogger(__name__)
+
+
+def _source_hash() -> str:
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        text = path.read_bytes()
+        # A strategy module holds no kernel; users edit it all day and must not wait for a compilation each time.
+        if b"(NamedTuple):" in text and b"\nTIMEFRAME" in text:
+            continue
+        digest.update(path.name.encode() + b"\0" + text)
+    return digest.hexdigest()[:16]
+
+
+def _cache_root() -> Path:
+    if chosen := os.environ.get("NUMBA_CACHE_DIR"):
+        return Path(chosen) / "candlewick"
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(home) / "candlewick"
+
+
+def _open_cache(key: str) -> Path | None:
+    folder = _cache_root() / key
+    try:
+        fresh = not folder.is_dir()
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(f"{folder} is not writable")
+        if fresh:
+            _drop_old(folder.parent)
+    except OSError as error:
+        log.warning("compile_cache=off reason=%s", error)
+        return None
+    return folder
+
+
+def _drop_old(root: Path, keep: int = 4) -> None:
+    # A few stay, so that two checkouts used in turn do not compile at every change of place.
+    folders = sorted(root.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+    for folder in folders[keep:]:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+SOURCE_HASH = _source_hash()
+CACHE_DIR = _open_cache(SOURCE_HASH)
+
+
+def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function with the only options used in this project, cached where edits are noticed.
+
+    No fastmath: results must not depend on how the compiler groups a sum. Division by zero gives inf or NaN, as
+    NumPy does. The interpreter lock is released.
+    """
+    if CACHE_DIR is None:
+        compiled: Callable[..., Any] = numba.njit(nogil=True, error_model="numpy")(function)
+        return compiled
+    # The setting is global to Numba, so other libraries get their own back at once.
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(CACHE_DIR)
+    try:
+        compiled = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    finally:
+        numba.config.CACHE_DIR = before
+    return compiled

@@ -1,0 +1,334 @@
+"""From a name or a path to a checked strategy module. The only file of this package that touches the disk."""
+
+import hashlib
+import importlib.util
+import sys
+import types
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strategy import tape
+from strategy.candles import Candles
+from strategy.column import Column
+from strategy.errors import WickError, did_you_mean
+from strategy.risk import Risk
+from strategy.rules import DISTANCES, RULE_NAMES, CompiledRules, compile_rules
+from strategy.timeframes import timeframe_ms
+
+_HERE = Path(__file__).parent
+_TEMPLATE = "strategy/rsi_macd_atr.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """A loaded and checked strategy module.
+
+    Attributes
+    ----------
+    name : str
+        The file's name without ending.
+    path : Path
+    source_hash : str
+        SHA-256 of the file's bytes.
+    timeframe : str
+        Of the candles it decides on.
+    params, row : type
+        Its NamedTuples.
+    indicators : callable
+        ``indicators(candles, params) -> Row``.
+    rules : CompiledRules
+    has_take : bool
+        It has a take_distance rule.
+    risk : Risk
+    tune : mapping
+        Search space by parameter.
+    """
+
+    name: str
+    path: Path
+    source_hash: str
+    timeframe: str
+    params: Any
+    row: Any
+    indicators: Callable[[Candles, Any], Any]
+    rules: CompiledRules
+    has_take: bool
+    risk: Risk
+    tune: Mapping[str, Any]
+
+    def columns(self, candles: Candles, params: Any) -> tuple[NDArray[np.float64], ...]:
+        """Compute the row's columns that the rules read, on the active tape.
+
+        Raises
+        ------
+        WickError
+            `indicators` returned something else than columns of the base timeframe, or fails.
+        """
+        with tape.inside_indicators():
+            row = self.indicators(candles, params)
+        if not isinstance(row, self.row):
+            raise self._wrong(f"indicators() returned {type(row).__name__}", "return Row(...)")
+        length = len(candles.arrays["open_time"])
+        for name, column in zip(row._fields, row, strict=True):
+            if not isinstance(column, Column):
+                raise self._wrong(
+                    f"Row.{name} is {type(column).__name__}, expected a column",
+                    "use indicators and arithmetic on columns of c",
+                )
+            if column.timeframe != candles.timeframe or len(column._values) != length:
+                raise self._wrong(
+                    f"Row.{name} has {column.timeframe} values, expected {candles.timeframe}",
+                    f"align it: c.resample({column.timeframe!r}).align(column)",
+                )
+        values = row._asdict()
+        return tuple(np.asarray(values[field]._values, np.float64) for field in self.rules.fields)
+
+    def with_params(self, changes: Mapping[str, Any]) -> Any:
+        """Return Params with some values changed; a whole number stays one.
+
+        Raises
+        ------
+        WickError
+            An unknown name, or a value of the wrong kind.
+        """
+        defaults = self.params()._asdict()
+        for name, value in changes.items():
+            if name not in defaults:
+                raise WickError(
+                    f"{self.name} has no parameter {name!r}", did_you_mean(name, defaults)
+                )
+            defaults[name] = _like(f"parameter {name}", value, defaults[name])
+        return self.params(**defaults)
+
+    def with_risk(self, changes: Mapping[str, Any]) -> Risk:
+        """Return RISK with some values changed.
+
+        Raises
+        ------
+        WickError
+            An unknown name, or a value that is not a number.
+        """
+        values = self.risk._asdict()
+        for name, value in changes.items():
+            if name not in values:
+                raise WickError(f"risk has no setting {name!r}", did_you_mean(name, values))
+            values[name] = _like(f"risk.{name}", value, 1.0)
+        return Risk(**values)
+
+    def _wrong(self, what: str, hint: str) -> WickError:
+        return WickError(f"{self.path}: {what}", hint)
+
+
+def _like(what: str, value: Any, default: float) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if not np.isfinite(number):
+        raise WickError(f"{what} is {value!r}, expected a number", f"such as {default}")
+    if isinstance(default, int):
+        if number != int(number):
+            raise WickError(f"{what} is {value!r}, expected a whole number", f"such as {default}")
+        return int(number)
+    return number
+
+
+def available() -> list[str]:
+    """Return the names of the strategies that come with Candlewick."""
+    return sorted(path.stem for path in _HERE.glob("*.py") if b"\nTIMEFRAME" in path.read_bytes())
+
+
+def load(name_or_path: str) -> Strategy:
+    """Load a strategy by the name of a shipped one or by the path of a file.
+
+    Raises
+    ------
+    WickError
+        There is no such file, it does not import, or it breaks the rules for a strategy module; the line and the
+        mend are named.
+    """
+    path = _find(name_or_path)
+    source = path.read_bytes()
+    module = _import(path, source)
+    row = _named_tuple(module, path, "Row")
+    params = _named_tuple(module, path, "Params")
+    _check_params(params, path)
+    rules = _rules(module, path)
+    risk = getattr(module, "RISK", Risk())
+    if not isinstance(risk, Risk):
+        raise WickError(f"{path}: RISK is {type(risk).__name__}", "RISK = Risk(per_trade=0.01)")
+    tune = getattr(module, "TUNE", {})
+    for name in tune:
+        if name not in params._fields:
+            raise WickError(
+                f"{path}: TUNE names {name!r}, which is not in Params",
+                did_you_mean(name, params._fields),
+            )
+    timeframe = _attribute(module, path, "TIMEFRAME", 'TIMEFRAME = "1m"')
+    timeframe_ms(timeframe)
+    return Strategy(
+        name=path.stem,
+        path=path,
+        source_hash=hashlib.sha256(source).hexdigest(),
+        timeframe=timeframe,
+        params=params,
+        row=row,
+        indicators=_attribute(module, path, "indicators", "def indicators(c: Candles, p: Params)"),
+        rules=compile_rules(rules, row._fields, params._fields),
+        has_take="take_distance" in rules,
+        risk=risk,
+        tune=tune,
+    )
+
+
+def _find(name_or_path: str) -> Path:
+    path = Path(name_or_path)
+    if path.suffix == ".py" or len(path.parts) > 1:
+        if not path.is_file():
+            raise WickError(f"there is no strategy file {name_or_path}", f"copy {_TEMPLATE} there")
+        return path.resolve()
+    shipped = _HERE / f"{name_or_path}.py"
+    if name_or_path not in available():
+        raise WickError(
+            f"there is no strategy {name_or_path!r}",
+            f"{did_you_mean(name_or_path, available())}; or give the path of a .py file",
+        )
+    return shipped
+
+
+def _import(path: Path, source: bytes) -> types.ModuleType:
+    # The name carries the content, so that two versions of one file never share a module.
+    name = f"candlewick_strategy_{path.stem}_{hashlib.sha256(source).hexdigest()[:12]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        exec(compile(source, str(path), "exec"), module.__dict__)
+    except SyntaxError as error:
+        raise WickError(
+            f"{path}, line {error.lineno}: {error.msg}", f"compare with {_TEMPLATE}"
+        ) from error
+    except WickError:
+        raise
+    except Exception as error:
+        line = _line_of(error, path)
+        raise WickError(
+            f"{path}, line {line}: {type(error).__name__}: {error}", f"compare with {_TEMPLATE}"
+        ) from error
+    return module
+
+
+def _line_of(error: BaseException, path: Path) -> int:
+    line, trace = 0, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(path):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
+
+
+def _attribute(module: types.ModuleType, path: Path, name: str, example: str) -> Any:
+    if not hasattr(module, name):
+        close = did_you_mean(name, [n for n in vars(module) if not n.startswith("_")])
+        guess = close.split("?")[0] + "? " if close.startswith("did you mean") else ""
+        raise WickError(f"{path}: {name} is missing", f"{guess}write: {example}")
+    return getattr(module, name)
+
+
+def _named_tuple(module: types.ModuleType, path: Path, name: str) -> Any:
+    kind = _attribute(module, path, name, f"class {name}(NamedTuple): …")
+    if not (isinstance(kind, type) and issubclass(kind, tuple) and hasattr(kind, "_fields")):
+        raise WickError(f"{path}: {name} is not a NamedTuple", f"class {name}(NamedTuple): …")
+    return kind
+
+
+def _check_params(params: Any, path: Path) -> None:
+    for name in params._fields:
+        default = params._field_defaults.get(name)
+        if type(default) not in (int, float):
+            raise WickError(
+                f"{path}: Params.{name} has the default {default!r}, expected a number",
+                f"{name}: int = 14",
+            )
+
+
+def _rules(module: types.ModuleType, path: Path) -> dict[str, Callable[..., Any]]:
+    own = {
+        name: value
+        for name, value in vars(module).items()
+        if isinstance(value, types.FunctionType) and value.__module__ == module.__name__
+    }
+    marked = {name: value for name, value in own.items() if getattr(value, "is_rule", False)}
+    for name in marked:
+        if name not in RULE_NAMES:
+            raise WickError(f"{path}: unknown rule {name!r}", did_you_mean(name, RULE_NAMES))
+    for name in RULE_NAMES:
+        if name in own and name not in marked:
+            raise WickError(
+                f"{path}: {name} is not marked as a rule", f"put @rule above def {name}"
+            )
+    if DISTANCES[0] not in marked:
+        raise WickError(
+            f"{path}: the rule stop_distance is missing: no position is ever without its stop",
+            "@rule def stop_distance(x: Row, p: Params) -> float: return p.stop * x.atr",
+        )
+    if not {"enter_long", "enter_short"} & marked.keys():
+        raise WickError(f"{path}: there is no entry rule", "add @rule def enter_long(x, p) -> bool")
+    return marked
+
+
+def warm_up(strategy: Strategy, params: Any, most: int = 1 << 17) -> int:
+    """Measure how many candles the indicators need until every one has a value, on a made-up quiet market.
+
+    Returns
+    -------
+    int
+        The count from a history that begins at 00:00 UTC on a Monday; `most` if it is more.
+    """
+    count = 1 << 10
+    while count <= most:
+        columns = strategy.columns(_waves(strategy.timeframe, count), params)
+        ready = first_warm(columns)
+        if ready < count:
+            return ready + 1
+        count *= 4
+    return most
+
+
+def first_warm(columns: Sequence[NDArray[np.float64]]) -> int:
+    """Return the first candle at which no column is NaN, or their length where there is none."""
+    if not columns:
+        return 0
+    first = 0
+    for values in columns:
+        warm = ~np.isnan(values)
+        if not warm.any():
+            return len(values)
+        first = max(first, int(warm.argmax()))
+    return first
+
+
+def _waves(timeframe: str, count: int) -> Candles:
+    length = timeframe_ms(timeframe)
+    wave = 100.0 + np.sin(np.arange(count) / 7.0)
+    monday = 1_672_617_600_000  # 2023-01-02
+    return Candles.from_arrays(
+        symbol="WARMUP",
+        market="um",
+        timeframe=timeframe,
+        open_time=monday // length * length + np.arange(count) * length,
+        open=wave,
+        high=wave + 0.5,
+        low=wave - 0.5,
+        close=wave + 0.1,
+        volume=np.full(count, 10.0),
+        quote_volume=np.full(count, 1000.0),
+        trades=np.full(count, 10.0),
+        taker_buy=np.full(count, 5.0),
+    )

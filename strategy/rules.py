@@ -1,0 +1,296 @@
+"""The grammar of rules: checked before anything runs, then compiled into one small cached kernel per strategy.
+
+A rule is one expression over a row of indicator values and the params::
+
+    @rule
+    def enter_long(x: Row, p: Params) -> bool:
+        return (x.rsi < p.oversold) & (x.macd_5m > 0)
+"""
+
+import ast
+import hashlib
+import importlib.util
+import inspect
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from strategy.errors import WickError, did_you_mean
+from strategy.kernel import CACHE_DIR
+
+ENTER_LONG, ENTER_SHORT, EXIT_LONG, EXIT_SHORT = 1, 2, 4, 8
+CONDITIONS = {
+    "enter_long": ENTER_LONG,
+    "enter_short": ENTER_SHORT,
+    "exit_long": EXIT_LONG,
+    "exit_short": EXIT_SHORT,
+}
+DISTANCES = ("stop_distance", "take_distance")
+RULE_NAMES = (*CONDITIONS, *DISTANCES)
+
+_BINARY: dict[type[ast.AST], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
+_LOGIC: dict[type[ast.AST], str] = {ast.BitAnd: "&", ast.BitOr: "|"}
+_COMPARE: dict[type[ast.AST], str] = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
+
+
+def rule(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Mark a function of a strategy module as a rule; it stays an ordinary function."""
+    function.is_rule = True  # type: ignore[attr-defined]
+    return function
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRules:
+    """The rules of one strategy as two kernels.
+
+    Attributes
+    ----------
+    signals : callable
+        ``signals(*columns, params) -> uint8 (n,)``: bits ENTER_LONG, ENTER_SHORT, EXIT_LONG, EXIT_SHORT.
+    distances : callable
+        ``distances(at, *columns, params) -> (stop, take)``: float64 at the candles `at`; take is empty where the
+        strategy has no such rule.
+    fields : tuple of str
+        The columns they take, in this order: those fields of Row that a rule reads.
+    """
+
+    signals: Callable[..., Any]
+    distances: Callable[..., Any]
+    fields: tuple[str, ...]
+
+
+class _Expression(ast.NodeVisitor):
+    """Check one rule's expression and write it in the form the kernel needs."""
+
+    def __init__(
+        self, name: str, path: str, first_line: int, row: Sequence[str], params: Sequence[str]
+    ):
+        self.name, self.path, self.first_line = name, path, first_line
+        self.known = {"x": list(row), "p": list(params)}
+        self.fields: set[str] = set()
+
+    def write(self, node: ast.expr) -> tuple[str, bool]:
+        """Return the text of a node and whether it is a condition."""
+        if isinstance(node, ast.Attribute):
+            return self._attribute(node), False
+        if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+            return repr(float(node.value)), False
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+            return f"(-{self._number(node.operand, 'minus')})", False
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "abs":
+            if len(node.args) != 1 or node.keywords:
+                raise self.error(node, "abs() takes one value", "abs(x.change)")
+            return f"abs({self._number(node.args[0], 'abs')})", False
+        if isinstance(node, ast.BinOp):
+            return self._binary(node)
+        if isinstance(node, ast.Compare):
+            return self._compare(node), True
+        raise self._refuse(node)
+
+    def _attribute(self, node: ast.Attribute) -> str:
+        owner = node.value.id if isinstance(node.value, ast.Name) else None
+        if owner not in self.known:
+            raise self.error(
+                node,
+                f"{ast.unparse(node)} is neither a field of the row (x.…) nor a parameter (p.…)",
+                "compute it in indicators() and add it to Row, or add it to Params",
+            )
+        if node.attr not in self.known[owner]:
+            what = "Row has no field" if owner == "x" else "Params has no field"
+            raise self.error(
+                node, f"{what} {node.attr!r}", did_you_mean(node.attr, self.known[owner])
+            )
+        if owner == "x":
+            self.fields.add(node.attr)
+        return f"{owner}_{node.attr}"
+
+    def _binary(self, node: ast.BinOp) -> tuple[str, bool]:
+        if symbol := _LOGIC.get(type(node.op)):
+            left, right = self._condition(node.left, symbol), self._condition(node.right, symbol)
+            return f"({left} {symbol} {right})", True
+        if symbol := _BINARY.get(type(node.op)):
+            left, right = self._number(node.left, symbol), self._number(node.right, symbol)
+            return f"({left} {symbol} {right})", False
+        raise self._refuse(node)
+
+    def _compare(self, node: ast.Compare) -> str:
+        if len(node.ops) != 1:
+            raise self.error(
+                node,
+                "a chained comparison",
+                "put each comparison in parentheses and join them: (x.a > 1) & (x.b > 2)",
+            )
+        symbol = _COMPARE.get(type(node.ops[0]))
+        if symbol is None:
+            raise self._refuse(node)
+        left = self._number(node.left, symbol)
+        return f"({left} {symbol} {self._number(node.comparators[0], symbol)})"
+
+    def _number(self, node: ast.expr, symbol: str) -> str:
+        text, is_condition = self.write(node)
+        if is_condition:
+            raise self.error(
+                node, f"{symbol} was given a condition, expected a number", "compare numbers only"
+            )
+        return text
+
+    def _condition(self, node: ast.expr, symbol: str) -> str:
+        text, is_condition = self.write(node)
+        if not is_condition:
+            raise self.error(
+                node,
+                f"{symbol} was given the number {ast.unparse(node)}, expected a condition",
+                "put each comparison in parentheses: (x.a > 1) & (x.b > 2)",
+            )
+        return text
+
+    def _refuse(self, node: ast.AST) -> WickError:
+        hints: list[tuple[type[ast.AST], str, str]] = [
+            (ast.BoolOp, "'and' and 'or'", "write & and |, with each comparison in parentheses"),
+            (
+                ast.IfExp,
+                "'if … else'",
+                "combine conditions with & and |; choose values in indicators() with where()",
+            ),
+            (
+                ast.UnaryOp,
+                "'not' and '~'",
+                "turn the comparison round: x.a <= 1 instead of not (x.a > 1)",
+            ),
+            (ast.Compare, "a comparison other than < <= > >=", "use < <= > >="),
+            (
+                ast.Call,
+                f"the call {ast.unparse(node)}",
+                "call indicators in indicators() and add the result to Row",
+            ),
+            (ast.Subscript, "an index", "previous(x, n) in indicators() gives an earlier value"),
+            (ast.Name, f"the name {ast.unparse(node)}", "add it to Params and write p.name"),
+            (ast.BinOp, "this operator", "use + - * /"),
+        ]
+        for kind, what, hint in hints:
+            if isinstance(node, kind):
+                return self.error(node, f"{what} cannot be used in a rule", hint)
+        return self.error(
+            node,
+            f"{ast.unparse(node)} cannot be used in a rule",
+            "use numbers, x.field, p.name, + - * / < <= > >= & | and abs()",
+        )
+
+    def error(self, node: ast.AST, what: str, hint: str) -> WickError:
+        line = self.first_line + getattr(node, "lineno", 1) - 1
+        return WickError(f"{self.path}, line {line}, rule {self.name}: {what}", hint)
+
+
+def check_rule(
+    function: Callable[..., Any], row: Sequence[str], params: Sequence[str]
+) -> tuple[str, frozenset[str]]:
+    """Check one rule and return its expression for the kernel and the row fields it reads.
+
+    Raises
+    ------
+    WickError
+        The rule is not a single expression of the grammar; the line and the mend are named.
+    """
+    lines, first_line = inspect.getsourcelines(function)
+    tree = ast.parse(textwrap.dedent("".join(lines))).body[0]
+    name, path = function.__name__, inspect.getsourcefile(function) or "strategy"
+    expression = _Expression(name, path, first_line, row, params)
+    if not isinstance(tree, ast.FunctionDef) or [a.arg for a in tree.args.args] != ["x", "p"]:
+        raise expression.error(
+            tree, "wrong arguments, expected (x, p)", f"def {name}(x: Row, p: Params) -> bool:"
+        )
+    body = [
+        s for s in tree.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))
+    ]
+    if len(body) != 1 or not isinstance(body[0], ast.Return) or body[0].value is None:
+        wrong = next((s for s in body if not isinstance(s, ast.Return)), tree)
+        raise expression.error(
+            wrong,
+            "a rule is one return of one expression",
+            "move steps to indicators(); join conditions with & and |",
+        )
+    text, is_condition = expression.write(body[0].value)
+    if is_condition != (name in CONDITIONS):
+        wanted = "a condition" if name in CONDITIONS else "a number: a distance in price"
+        raise expression.error(
+            body[0], f"the rule must give {wanted}", "see strategy/rsi_macd_atr.py"
+        )
+    return text, frozenset(expression.fields)
+
+
+def compile_rules(
+    rules: dict[str, Callable[..., Any]], row: Sequence[str], params: Sequence[str]
+) -> CompiledRules:
+    """Check all rules of a strategy and compile them; the compiled form is cached by their text."""
+    checked = {name: check_rule(function, row, params) for name, function in rules.items()}
+    used = frozenset().union(*(fields for _, fields in checked.values()))
+    fields = tuple(field for field in row if field in used)
+    texts = {name: text for name, (text, _) in checked.items()}
+    module = _import_generated(_generate(texts, fields, params))
+    return CompiledRules(module.signals, module.distances, fields)
+
+
+def _generate(texts: dict[str, str], fields: Sequence[str], params: Sequence[str]) -> str:
+    columns = "".join(f"{field}, " for field in fields)
+    load_params = "".join(f"    p_{name} = params[{at}]\n" for at, name in enumerate(params))
+    load_row = "".join(f"        x_{field} = {field}[i]\n" for field in fields)
+    bits = " | ".join(
+        f"(np.uint8({bit}) * np.uint8({texts[name]}))"
+        for name, bit in CONDITIONS.items()
+        if name in texts
+    )
+    length = f"len({fields[0]})" if fields else "0"
+    stop, take = (texts.get(name, "") for name in DISTANCES)
+    return f"""import numpy as np
+from strategy.kernel import kernel
+
+
+@kernel
+def signals({columns}params):
+    n = {length}
+{load_params}    out = np.empty(n, np.uint8)
+    for i in range(n):
+{load_row}        out[i] = {bits or "np.uint8(0)"}
+    return out
+
+
+@kernel
+def distances(at, {columns}params):
+    n = len(at)
+{load_params}    stop = np.empty(n)
+    take = np.empty({"n" if take else "0"})
+    for j in range(n):
+        i = at[j]
+{load_row}        stop[j] = {stop}
+{f"        take[j] = {take}" if take else ""}
+    return stop, take
+"""
+
+
+def _import_generated(text: str) -> Any:
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    name = f"candlewick_rules_{digest}"
+    if CACHE_DIR is not None:
+        path = CACHE_DIR / f"{name}.py"
+        if not path.exists() or path.read_text() != text:
+            scratch = path.with_suffix(f".{id(text)}.tmp")
+            scratch.write_text(text)
+            scratch.replace(path)
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module  # a cached kernel looks its module up by name
+        spec.loader.exec_module(module)
+        return module
+    # Without a folder for the cache the text is compiled in memory, at every start.
+    namespace: dict[str, Any] = {"__name__": name}
+    exec(compile(text, f"<{name}>", "exec"), namespace)
+    return _Namespace(namespace["signals"], namespace["distances"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Namespace:
+    signals: Callable[..., Any]
+    distances: Callable[..., Any]

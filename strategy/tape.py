@@ -1,0 +1,276 @@
+"""The memory of indicators: fresh, carried from candle to candle, or shared between parameter sets.
+
+A strategy's `indicators` function calls kernels that need state. It does not see where that state lives:
+
+no tape            every call starts fresh and gets whole columns (backtest, notebook, plot)
+with Tape(...)     the n-th call finds the state that the n-th call left behind (live, catch-up)
+with MemoTape()    a call with the same inputs and numbers is computed once and shared (sweep, tune)
+"""
+
+import json
+import struct
+import threading
+import zlib
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strategy.errors import WickError
+from strategy.kernel import SOURCE_HASH
+
+Scalar = int | float
+Arrays = tuple[NDArray[Any], ...]
+Key = tuple[Any, ...]
+
+
+class TapeError(WickError):
+    """The sequence of indicator calls differs from the one the tape recorded."""
+
+
+class Identity(NamedTuple):
+    """What a tape belongs to: its state is worthless, and dangerous, for anything else."""
+
+    source_hash: str
+    params: str
+    symbol: str
+    first_open_time: int
+
+
+class Call(NamedTuple):
+    """One stateful call as the tape remembers it."""
+
+    function: str
+    timeframe: str
+    scalars: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.function}({', '.join(self.scalars)}) on {self.timeframe}"
+
+
+def exact(value: Scalar) -> str:
+    """Write a number so that its type and every bit can be told apart (5 and 5.0, 0.0 and -0.0)."""
+    if isinstance(value, float | np.floating):
+        return float(value).hex()
+    return repr(int(value))
+
+
+class Tape:
+    """Carry the state of every indicator from one chunk of candles to the next.
+
+    Parameters
+    ----------
+    identity : Identity
+        Strategy source, params, symbol and first candle that this state is for.
+
+    Examples
+    --------
+    Feed chunks of any size, one candle or ten thousand; the values are the same to the last bit::
+
+        tape = Tape(identity)
+        with tape:
+            row = strategy.indicators(chunk, params)
+    """
+
+    def __init__(self, identity: Identity) -> None:
+        self.identity = identity
+        self._calls: list[Call] = []
+        self._states: list[NDArray[np.float64]] = []
+        self._next = 0
+        self._complete = False
+
+    def __enter__(self) -> "Tape":
+        self._next = 0
+        self._token = _ACTIVE.set(self)
+        return self
+
+    def __exit__(self, kind: Any, value: Any, trace: Any) -> None:
+        _ACTIVE.reset(self._token)
+        if kind is not None:
+            return
+        if self._next != len(self._calls):
+            raise TapeError(
+                f"{self._next} indicator calls were made, the first pass made {len(self._calls)};"
+                f" the next one was {self._calls[self._next]}",
+                "branch on p only inside indicators(), never on candles or on time",
+            )
+        self._complete = True
+
+    def state(self, call: Call, size: int) -> NDArray[np.float64]:
+        """Hand out the state of this call, zeros the first time."""
+        at = self._next
+        if at == len(self._calls) and not self._complete:
+            self._calls.append(call)
+            self._states.append(np.zeros(size))
+        known = self._calls[at] if at < len(self._calls) else None
+        if known != call:
+            raise TapeError(
+                f"indicator call {at + 1} is {call}, the first pass had {known or 'no such call'}",
+                "branch on p only inside indicators(), never on candles or on time",
+            )
+        self._next += 1
+        return self._states[at]
+
+    def snapshot(self) -> bytes:
+        """Write the whole state as bytes, with a checksum."""
+        head = json.dumps(
+            {
+                "identity": list(self.identity),
+                "kernels": SOURCE_HASH,
+                "calls": [[c.function, c.timeframe, list(c.scalars)] for c in self._calls],
+                "sizes": [len(state) for state in self._states],
+            }
+        ).encode()
+        body = b"".join(state.tobytes() for state in self._states)
+        packed = struct.pack("<I", len(head)) + head + body
+        return packed + struct.pack("<I", zlib.crc32(packed))
+
+    @classmethod
+    def restore(cls, snapshot: bytes, identity: Identity) -> "Tape":
+        """Read a snapshot back.
+
+        Raises
+        ------
+        TapeError
+            The bytes are damaged, were written by other kernels, or belong to another strategy, params, symbol or
+            first candle.
+        """
+        packed, (crc,) = snapshot[:-4], struct.unpack("<I", snapshot[-4:].rjust(4, b"\0"))
+        if len(packed) < 4 or zlib.crc32(packed) != crc:
+            raise TapeError(
+                "the tape snapshot is damaged", "rebuild it from the first candle of the run"
+            )
+        (size,) = struct.unpack("<I", packed[:4])
+        head = json.loads(packed[4 : 4 + size])
+        theirs = Identity(*head["identity"])
+        if theirs != identity or head["kernels"] != SOURCE_HASH:
+            raise TapeError(
+                f"the tape snapshot belongs to {theirs} and kernels {head['kernels']},"
+                f" expected {identity} and {SOURCE_HASH}",
+                "rebuild it from the first candle of the run",
+            )
+        tape = cls(identity)
+        tape._calls = [Call(name, frame, tuple(numbers)) for name, frame, numbers in head["calls"]]
+        at = 4 + size
+        for length in head["sizes"]:
+            tape._states.append(np.frombuffer(packed, np.float64, length, at).copy())
+            at += 8 * length
+        tape._complete = True
+        return tape
+
+
+class MemoTape:
+    """Compute each distinct column once and share it, read-only, within a budget of bytes.
+
+    Parameters
+    ----------
+    budget_bytes : int
+        What the kept columns may weigh together; the longest unused go first.
+    """
+
+    def __init__(self, budget_bytes: int = 1 << 30) -> None:
+        self.budget_bytes = budget_bytes
+        self.used_bytes = 0
+        self.computed = 0
+        self._kept: OrderedDict[Key, Arrays] = OrderedDict()
+        self._busy: dict[Key, threading.Lock] = {}
+        self._lock = threading.Lock()
+        self._tokens = threading.local()  # several workers share one memo
+
+    def __enter__(self) -> "MemoTape":
+        self._tokens.mine = _ACTIVE.set(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _ACTIVE.reset(self._tokens.mine)
+
+    def remember(self, key: Key, compute: Callable[[], Arrays]) -> Arrays:
+        """Return the arrays for a key, computed by whoever asks first."""
+        with self._lock:
+            if (found := self._kept.get(key)) is not None:
+                self._kept.move_to_end(key)
+                return found
+            busy = self._busy.setdefault(key, threading.Lock())
+        with busy:
+            with self._lock:
+                if (found := self._kept.get(key)) is not None:
+                    return found
+            arrays = compute()
+            for array in arrays:
+                array.flags.writeable = False
+            with self._lock:
+                self._keep(key, arrays)
+            return arrays
+
+    def _keep(self, key: Key, arrays: Arrays) -> None:
+        self._busy.pop(key, None)
+        self._kept[key] = arrays
+        self.computed += 1
+        self.used_bytes += sum(array.nbytes for array in arrays)
+        while self.used_bytes > self.budget_bytes and len(self._kept) > 1:
+            _, dropped = self._kept.popitem(last=False)
+            self.used_bytes -= sum(array.nbytes for array in dropped)
+
+
+_ACTIVE: ContextVar[Tape | MemoTape | None] = ContextVar("tape", default=None)
+_INSIDE: ContextVar[bool] = ContextVar("inside_indicators", default=False)
+
+
+@contextmanager
+def inside_indicators() -> Iterator[None]:
+    """Mark that a strategy's `indicators` runs, where columns refuse to be looked at by position."""
+    token = _INSIDE.set(True)
+    try:
+        yield
+    finally:
+        _INSIDE.reset(token)
+
+
+def is_inside_indicators() -> bool:
+    """Say whether a strategy's `indicators` runs in this context."""
+    return _INSIDE.get()
+
+
+def memo() -> MemoTape | None:
+    """Return the active memo tape, if there is one: only it needs to know how a column came about."""
+    active = _ACTIVE.get()
+    return active if isinstance(active, MemoTape) else None
+
+
+def call(
+    function: str,
+    timeframe: str,
+    kernel: Callable[..., Any],
+    arrays: Sequence[NDArray[Any]],
+    keys: Sequence[Key | None],
+    scalars: tuple[Scalar, ...],
+    state_size: int,
+) -> tuple[Arrays, Key | None]:
+    """Run a kernel with the state that belongs to this place in the sequence of calls.
+
+    The kernel is called as ``kernel(*arrays, *scalars, state)``; it reads and writes ``state`` (float64, zeros at
+    first) and returns one array or a tuple of arrays.
+    """
+    active = _ACTIVE.get()
+    if active is None:
+        return _run(kernel, arrays, scalars, np.zeros(state_size)), None
+    signature = Call(function, timeframe, tuple(exact(value) for value in scalars))
+    if isinstance(active, Tape):
+        return _run(kernel, arrays, scalars, active.state(signature, state_size)), None
+    key: Key = (function, timeframe, signature.scalars, SOURCE_HASH, *keys)
+    fresh = np.zeros(state_size)
+    return active.remember(key, lambda: _run(kernel, arrays, scalars, fresh)), key
+
+
+def _run(
+    kernel: Callable[..., Any],
+    arrays: Sequence[NDArray[Any]],
+    scalars: tuple[Scalar, ...],
+    state: NDArray[np.float64],
+) -> Arrays:
+    out = kernel(*arrays, *scalars, state)
+    return out if isinstance(out, tuple) else (out,)
