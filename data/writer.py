@@ -38,7 +38,7 @@ _PARQUET = {
         "quote_volume": "BYTE_STREAM_SPLIT",
         "taker_buy": "BYTE_STREAM_SPLIT",
     }
-    | {name: "PLAIN" for name in PRICES},
+    | dict.fromkeys(PRICES, "PLAIN"),
 }
 
 
@@ -139,7 +139,7 @@ class SeriesWriter:
             path = self._folder / f"{month}.parquet"
             # Absent where an earlier try had renamed it before it was killed.
             with suppress(FileNotFoundError):
-                os.replace(path.with_name(path.name + NEW), path)
+                path.with_name(path.name + NEW).replace(path)
         _sync_folder(self._folder)
         self._replace_manifest(Manifest(manifest.months))
 
@@ -154,7 +154,7 @@ class SeriesWriter:
         path = self._folder / MANIFEST
         temporary = path.with_name(MANIFEST + NEW)
         _write_synced(temporary, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
-        os.replace(temporary, path)
+        temporary.replace(path)
         _sync_folder(self._folder)
 
 
@@ -169,7 +169,8 @@ def writing(store: Path, series: Series) -> Iterator[SeriesWriter]:
     """
     folder = series.folder(store)
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / LOCK, "a+") as lock:
+    path = folder / LOCK
+    with path.open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -181,7 +182,19 @@ def writing(store: Path, series: Series) -> Iterator[SeriesWriter]:
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
-        yield SeriesWriter(folder)
+        try:
+            yield SeriesWriter(folder)
+        finally:
+            if not (folder / MANIFEST).exists():
+                _remove_empty(path, store)
+
+
+def _remove_empty(lock: Path, store: Path) -> None:
+    # Nothing came of it: a mistyped symbol must not leave folders behind.
+    lock.unlink()
+    for folder in list(lock.parents)[: len(lock.parent.relative_to(store).parts) + 1]:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def merged(old: pa.Table, new: pa.Table) -> tuple[pa.Table | None, Merge]:
@@ -233,7 +246,7 @@ def _encoded(table: pa.Table) -> bytes:
 
 
 def _write_synced(path: Path, raw: bytes) -> None:
-    with open(path, "wb") as file:
+    with path.open("wb") as file:
         file.write(raw)
         file.flush()
         os.fsync(file.fileno())

@@ -1,0 +1,127 @@
+"""Look through a stored series: the files against the manifest, every candle, gaps, silent stretches."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from data.dates import show_time
+from data.quality import Gap, first_fault, holes, silent_stretches
+from data.store import NEW, Month, Series, read_manifest
+from data.table import REQUIRED, column, month_of
+from strategy.timeframes import timeframe_ms, timeframe_offset_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was found in one series.
+
+    Attributes
+    ----------
+    errors : tuple of str
+        Candles that are not what was stored, or cannot be: results would be wrong.
+    gaps : tuple of Gap
+        Missing candles between the first and the last.
+    notes : tuple of str
+        Worth knowing: long stretches without trades in a market that usually trades.
+    """
+
+    series: Series
+    rows: int
+    first_open_time: int
+    last_open_time: int
+    errors: tuple[str, ...]
+    gaps: tuple[Gap, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def missing(self) -> int:
+        """How many candles the gaps lack."""
+        return sum(gap.count for gap in self.gaps)
+
+
+def check_series(store: Path, series: Series) -> Checked:
+    """Check one stored series.
+
+    Raises
+    ------
+    WickError
+        The manifest cannot be read.
+    """
+    folder = series.folder(store)
+    manifest = read_manifest(folder)
+    length = timeframe_ms(series.timeframe)
+    errors: list[str] = []
+    times, volumes = [np.empty(0, np.int64)], [np.empty(0)]
+    for month in manifest.months:
+        table = _read(folder, month, month.month in manifest.pending, errors)
+        if table is None:
+            continue
+        errors += _faults(table, month, series, length)
+        times.append(column(table, "open_time"))
+        volumes.append(column(table, "volume"))
+    named = {m.file_name for m in manifest.months}
+    strange = sorted(p.name for p in folder.glob("*.parquet") if p.name not in named)
+    errors += [f"{name} is not in the manifest" for name in strange]
+    open_time, volume = np.concatenate(times), np.concatenate(volumes)
+    # Gaps mean nothing where times are out of order; that is an error already.
+    ordered = bool(np.all(np.diff(open_time) > 0))
+    return Checked(
+        series=series,
+        rows=sum(m.rows for m in manifest.months),
+        first_open_time=manifest.months[0].first_open_time,
+        last_open_time=manifest.months[-1].last_open_time,
+        errors=tuple(errors),
+        gaps=tuple(holes(open_time, length)) if ordered else (),
+        notes=tuple(
+            f"no trade in {count} candles from {show_time(int(open_time[row]))} UTC on"
+            for row, count in silent_stretches(volume)
+        ),
+    )
+
+
+def _read(folder: Path, month: Month, pending: bool, errors: list[str]) -> pa.Table | None:
+    path = folder / month.file_name
+    if pending and (waiting := path.with_name(path.name + NEW)).exists():
+        path = waiting
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        errors.append(f"{path} is missing")
+        return None
+    if hashlib.sha256(raw).hexdigest() != month.sha256:
+        errors.append(f"{path} is not the file that was stored: its SHA-256 differs")
+    try:
+        table = pq.read_table(pa.BufferReader(raw))
+    except (pa.ArrowException, OSError) as error:
+        errors.append(f"{path} cannot be read: {str(error).splitlines()[0]}")
+        return None
+    missing = [name for name in REQUIRED if name not in table.column_names]
+    if missing:
+        errors.append(f"{path} has no column {', '.join(missing)}")
+        return None
+    return table
+
+
+def _faults(table: pa.Table, month: Month, series: Series, length: int) -> list[str]:
+    where = month.file_name
+    found = []
+    columns = {name: column(table, name) for name in REQUIRED}
+    fault = first_fault(columns, length, timeframe_offset_ms(series.timeframe))
+    if fault is not None:
+        found.append(f"{where} row {fault.row + 1}: {fault.why}")
+    times = columns["open_time"]
+    steps = np.diff(times)
+    for bad, what in ((steps == 0, "repeats"), (steps < 0, "is earlier than")):
+        if bad.any():
+            row = int(np.argmax(bad)) + 1
+            at = show_time(int(times[row]))
+            found.append(f"{where} row {row + 1}: {at} {what} the time of the row before")
+    if len(times) and {month_of(int(times[0])), month_of(int(times[-1]))} != {month.month}:
+        found.append(f"{where} holds candles of another month")
+    if len(times) != month.rows:
+        found.append(f"{where} holds {len(times)} rows, the manifest says {month.rows}")
+    return found

@@ -1,0 +1,54 @@
+"""What the exchange demands of an order, per symbol: grids and least sizes, as they were on one day."""
+
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+_FILE = Path(__file__).with_name("rules.json")
+
+
+class SymbolRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The exchange's filters for one symbol, as decimal text.
+
+    Attributes
+    ----------
+    tick_size : str
+        Grid of prices.
+    step_size, min_qty, max_qty : str
+        Grid and bounds of a market order's quantity, in base currency.
+    min_notional : str
+        Least price × quantity, in quote currency.
+    seen : str or None
+        Day on which the exchange said so; None for spot, where no dated answer was at hand.
+        Rules change: BTCUSDT futures had a step of 0.001 until 2025-11 at least.
+    """
+
+    market: str
+    symbol: str
+    tick_size: str
+    step_size: str
+    min_qty: str
+    max_qty: str
+    min_notional: str
+    seen: str | None
+
+
+@cache
+def _all_rules() -> dict[tuple[str, str], SymbolRules]:
+    rules = msgspec.json.decode(_FILE.read_bytes(), type=list[SymbolRules])
+    return {(r.market, r.symbol): r for r in rules}
+
+
+def rules_for(market: str, symbol: str) -> SymbolRules | None:
+    """Return the rules of a symbol, or None where none are known.
+
+    >>> rules_for("um", "BTCUSDT").tick_size
+    '0.1'
+    """
+    return _all_rules().get((market, symbol))
+
+
+def known_symbols(market: str) -> list[str]:
+    """List the symbols of a market whose rules are known."""
+    return sorted(symbol for its, symbol in _all_rules() if its == market)

@@ -1,0 +1,136 @@
+"""The command line: one line per command here, its code in the `commands` module of its package."""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from strategy.errors import WickError
+
+# Name: the Typer app that serves it, and its line in `wick --help`. An app is imported when its command is called,
+# so that help and wrong use answer at once.
+COMMANDS = {
+    "data": ("data.commands:app", "Fetch, import, check and show candles."),
+}
+INTERRUPTED = 130
+
+
+class _LazyCommands(TyperGroup):
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for name, (_, line) in COMMANDS.items():
+            self.commands[name] = typer.main.get_command(_stand_in(name, line))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, command, rest = super().resolve_command(ctx, args)
+        module, _, attribute = COMMANDS[str(name)][0].partition(":")
+        command = typer.main.get_command(getattr(importlib.import_module(module), attribute))
+        command.name = name
+        return name, command, rest
+
+
+def _stand_in(name: str, line: str) -> typer.Typer:
+    app = typer.Typer(add_completion=False)
+    app.command(name, help=line)(lambda: None)
+    return app
+
+
+app = typer.Typer(
+    cls=_LazyCommands,
+    no_args_is_help=True,
+    add_completion=False,
+    epilog="Example: wick data import ../klines, then wick data check",
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            typer.echo(f"wick {version('candlewick')}")
+        except PackageNotFoundError:
+            typer.echo("wick, run from its source without being installed")
+        raise typer.Exit
+
+
+@app.callback()
+def _wick(
+    version: Annotated[  # noqa: ARG001  Typer calls back
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+    debug: Annotated[  # noqa: ARG001  taken out of the arguments by main
+        bool, typer.Option("--debug", help="Show the traceback of an error; works anywhere.")
+    ] = False,
+) -> None:
+    """Candlewick: one strategy file, from backtest to live."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code: 2 for wrong use, 1 for a refused run."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    try:
+        code = _run([a for a in given if a != "--debug"])
+        sys.stdout.flush()
+    except Exception as error:  # noqa: BLE001  the last line of defence: a sentence, not a traceback
+        if debug:
+            raise
+        code = _explain(error)
+    except SystemExit as stop:
+        # Rich and Typer end a process whose output nobody reads any more (| head) with 1; it is no error.
+        code = 0 if isinstance(stop.__context__, BrokenPipeError) else stop.code
+    if code == INTERRUPTED:
+        _say("stopped; nothing was left half-written")
+    sys.exit(code)
+
+
+def _run(arguments: list[str]) -> int:
+    result = typer.main.get_command(app).main(arguments, prog_name="wick", standalone_mode=False)
+    return result if isinstance(result, int) else 0
+
+
+def _explain(error: Exception) -> int:
+    if isinstance(error, BrokenPipeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    if isinstance(error, WickError):
+        _say(error.message, error.hint)
+        return error.exit_code
+    if isinstance(error, typer.TyperException):
+        return _explain_usage(error)
+    if isinstance(error, OSError):
+        _say(
+            f"{error.filename or 'the system'}: {error.strerror or error}",
+            "folders are set by WICK_STORE and WICK_RUNS, or in wick.toml",
+        )
+        return 1
+    _say(f"unexpected {type(error).__name__}: {error}", "the same command with --debug shows where")
+    return 1
+
+
+def _explain_usage(error: typer.TyperException) -> int:
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        typer.echo(error.format_message())
+        return 0
+    path = context.command_path if context else "wick"
+    _say(error.format_message(), f"{path} --help")
+    return error.exit_code
+
+
+def _say(message: str, hint: str | None = None) -> None:
+    typer.echo(f"wick: {message}", err=True)
+    if hint:
+        typer.echo(f"hint: {hint}", err=True)
+
+
+if __name__ == "__main__":
+    main()
