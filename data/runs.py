@@ -1,0 +1,291 @@
+"""The run folder: what a backtest or a tuning was, on what data, and what came out.
+
+A run is a folder with run.json, trades.parquet, equity.parquet (and trials.parquet of a tuning). It is written under
+a temporary name and renamed, so a run is there whole or not at all.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from strategy.account import EXIT_REASONS, TRADE, UNIT
+from strategy.errors import WickError, did_you_mean
+
+_TIME = pa.timestamp("ms", tz="UTC")
+
+
+class StrategyRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which strategy module ran: its name, file, and the SHA-256 of its bytes."""
+
+    name: str
+    path: str
+    source_hash: str
+
+
+class DataRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The exact candles of one symbol, and the exchange rules used with them."""
+
+    symbol: str
+    market: str
+    timeframe: str
+    first_ms: int
+    end_ms: int
+    candles: int
+    missing: int
+    fingerprint: str
+    tick: str
+    step: str
+    rules: str
+
+
+class FigureRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One figure; the value is missing where it cannot be given, and the note says why."""
+
+    key: str
+    label: str
+    value: float | None
+    unit: str
+    n: int
+    formula: str
+    note: str
+
+
+class TuneRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the params of a run were found, and what they did on candles the search never saw."""
+
+    objective: str
+    trials: int
+    sampler: str
+    train_from_ms: int
+    split_ms: int
+    test_to_ms: int
+    best_value: float
+    out_of_sample: list[FigureRecord]
+    out_of_sample_hash: str
+
+
+class RunRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The content of run.json."""
+
+    id: str
+    kind: str
+    created_ms: int
+    version: str
+    command: list[str]
+    strategy: StrategyRecord
+    params: dict[str, int | float]
+    risk: dict[str, float]
+    fee_rate: float
+    slippage: float
+    balance: float
+    seed: int | None
+    data: list[DataRecord]
+    figures: list[FigureRecord]
+    refused: dict[str, int]
+    exits: dict[str, int]
+    notes: list[str]
+    result_hash: str
+    tune: TuneRecord | None = None
+
+    def figure(self, key: str) -> FigureRecord:
+        """Return one figure by its key."""
+        return next(figure for figure in self.figures if figure.key == key)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run read back.
+
+    Attributes
+    ----------
+    folder : Path
+    record : RunRecord
+    trades : Table
+        One row a trade: symbol, side, times, prices, qty, pnl, fees, net, stop, take, mae, mfe, r, reason.
+    time, equity : array (n,)
+        UTC ms of each candle's open, and the account value at its close.
+    """
+
+    folder: Path
+    record: RunRecord
+    trades: pa.Table
+    time: NDArray[np.int64]
+    equity: NDArray[np.float64]
+
+
+def result_hash(trades: Any, equity: NDArray[np.float64]) -> str:
+    """Return a SHA-256 over every bit of the trades and the equity curve: equal means the same result."""
+    digest = hashlib.sha256()
+    for name in TRADE.names or ():
+        digest.update(np.ascontiguousarray(trades[name]).tobytes())
+    digest.update(equity.tobytes())
+    return digest.hexdigest()
+
+
+def trade_table(trades: Any, symbols: tuple[str, ...]) -> pa.Table:
+    """Turn trade records into a table with names, signs and money that a person can read."""
+    side = np.where(trades["side"] > 0, "long", "short")
+    net = (trades["pnl"] - trades["fees"]) / UNIT
+    columns: dict[str, Any] = {
+        "symbol": np.asarray(symbols, object)[trades["symbol"]],
+        "side": side,
+        "entry_time": pa.array(trades["entry_time"], pa.int64()).cast(_TIME),
+        "exit_time": pa.array(trades["exit_time"], pa.int64()).cast(_TIME),
+        "qty": trades["qty"],
+        "entry_price": trades["entry_price"],
+        "exit_price": trades["exit_price"],
+        "stop": trades["stop"],
+        "take": np.where(trades["take"] > 0.0, trades["take"], np.nan),
+        "pnl": trades["pnl"] / UNIT,
+        "fees": trades["fees"] / UNIT,
+        "net": net,
+        "slippage": trades["slippage"],
+        "mae": trades["mae"],
+        "mfe": trades["mfe"],
+        "risked": trades["risked"],
+        "r": net / trades["risked"],
+        "bars": trades["exit_candle"] - trades["entry_candle"],
+        "exit_reason": np.asarray(EXIT_REASONS, object)[trades["exit_reason"]],
+        "reversal": trades["reversal"] != 0,
+        "ambiguous": trades["ambiguous"] != 0,
+    }
+    text = {"symbol": pa.string(), "side": pa.string(), "exit_reason": pa.string()}
+    return pa.table(
+        {
+            name: column if isinstance(column, pa.Array) else pa.array(column, text.get(name))
+            for name, column in columns.items()
+        }
+    )
+
+
+def save(
+    runs: Path,
+    record: RunRecord,
+    trades: pa.Table,
+    time: NDArray[np.int64],
+    equity: NDArray[np.float64],
+    extra: dict[str, pa.Table] | None = None,
+) -> Run:
+    """Write a run folder, whole or not at all; a taken id gets a number behind it.
+
+    Raises
+    ------
+    OSError
+        The folder cannot be written; nothing is left of it.
+    """
+    runs.mkdir(parents=True, exist_ok=True)
+    scratch = runs / f".{record.id}.{os.getpid()}.tmp"
+    scratch.mkdir()
+    try:
+        pq.write_table(trades, scratch / "trades.parquet", compression="zstd")
+        times = pa.array(time, pa.int64()).cast(_TIME)
+        curve = pa.table({"time": times, "equity": pa.array(equity)})
+        pq.write_table(curve, scratch / "equity.parquet", compression="zstd")
+        for name, table in (extra or {}).items():
+            pq.write_table(table, scratch / f"{name}.parquet", compression="zstd")
+        for number in range(1, 10_000):
+            name = record.id if number == 1 else f"{record.id}-{number}"
+            named = msgspec.structs.replace(record, id=name)
+            text = msgspec.json.format(msgspec.json.encode(named), indent=2)
+            (scratch / "run.json").write_bytes(text + b"\n")
+            try:
+                scratch.rename(runs / name)
+            except OSError:
+                if (runs / name).exists():  # taken, perhaps by a run of this very second
+                    continue
+                raise
+            return Run(runs / name, named, trades, time, equity)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    raise FileExistsError(17, "too many runs of one name", str(runs / record.id))
+
+
+def run_id(created_ms: int, kind: str, strategy: str, symbols: tuple[str, ...]) -> str:
+    """Name a run so that a list sorts by time and a person can tell what it was.
+
+    >>> run_id(0, "backtest", "my idea", ("BTCUSDT", "ETHUSDT"))
+    '19700101-000000-backtest-my_idea-BTCUSDT+1'
+    """
+    moment = datetime.fromtimestamp(created_ms / 1000, UTC).strftime("%Y%m%d-%H%M%S")
+    more = f"+{len(symbols) - 1}" if len(symbols) > 1 else ""
+    plain = re.sub(r"[^\w.-]", "_", strategy)
+    return f"{moment}-{kind}-{plain}-{symbols[0]}{more}"
+
+
+def find(runs: Path, name: str) -> Path:
+    """Return a run's folder from its id, the beginning of one, its path, or `last`.
+
+    Raises
+    ------
+    WickError
+        No run or more than one is meant.
+    """
+    path = Path(name)
+    if (path / "run.json").is_file():
+        return path
+    known = sorted(p.parent.name for p in runs.glob("*/run.json")) if runs.is_dir() else []
+    if not known:
+        raise WickError(f"there is no run in {runs}", "wick backtest rsi_macd_atr")
+    if name == "last":
+        return max((runs / one for one in known), key=lambda p: (_created(p), p.name))
+    matches = [one for one in known if one == name] or [one for one in known if name in one]
+    if len(matches) != 1:
+        what = "no run is" if not matches else f"{len(matches)} runs are"
+        shown = matches or known[-8:]
+        raise WickError(f"{what} called {name!r} in {runs}", did_you_mean(name, shown))
+    return runs / matches[0]
+
+
+def read_record(folder: Path) -> RunRecord:
+    """Read run.json.
+
+    Raises
+    ------
+    WickError
+        It is damaged or from another version.
+    """
+    path = folder / "run.json"
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=RunRecord)
+    except msgspec.MsgspecError as error:
+        raise WickError(f"{path} cannot be read: {error}", "run it again") from error
+
+
+def load(runs: Path, name: str) -> Run:
+    """Read a run back by id, path or `last`.
+
+    Raises
+    ------
+    WickError
+        There is no such run, or a file of it is damaged.
+    """
+    folder = find(runs, name)
+    record = read_record(folder)
+    try:
+        trades = pq.read_table(folder / "trades.parquet")
+        curve = pq.read_table(folder / "equity.parquet")
+    except (pa.ArrowException, OSError) as error:
+        raise WickError(f"run {folder.name} is damaged: {error}", "run it again") from error
+    time = curve["time"].cast(pa.int64()).to_numpy()
+    return Run(folder, record, trades, time, curve["equity"].to_numpy())
+
+
+def records(runs: Path) -> list[RunRecord]:
+    """Return the records of all runs, oldest first."""
+    found = [read_record(p.parent) for p in runs.glob("*/run.json")] if runs.is_dir() else []
+    return sorted(found, key=lambda record: (record.created_ms, record.id))
+
+
+def _created(folder: Path) -> int:
+    return read_record(folder).created_ms
