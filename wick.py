@@ -11,10 +11,14 @@ from typer.core import TyperGroup
 
 from strategy.errors import WickError
 
-# Name: the Typer app that serves it, and its line in `wick --help`. An app is imported when its command is called,
-# so that help and wrong use answer at once.
+# Name: the Typer app that serves it, and its line in `wick --help`. An app is imported when its
+# command is called, so that help and wrong use answer at once.
 COMMANDS = {
+    "demo": ("research.commands:demo_app", "From candles to a tuned backtest and its report."),
     "data": ("data.commands:app", "Fetch, import, check and show candles."),
+    "backtest": ("backtest.commands:backtest_app", "Run a strategy over stored candles."),
+    "tune": ("research.commands:tune_app", "Search params on one span, judge them on another."),
+    "report": ("backtest.commands:report_app", "Write a run as one HTML file."),
 }
 INTERRUPTED = 130
 
@@ -60,13 +64,13 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def _wick(
-    version: Annotated[  # noqa: ARG001  Typer calls back
+    version: Annotated[
         bool,
         typer.Option(
             "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
         ),
     ] = False,
-    debug: Annotated[  # noqa: ARG001  taken out of the arguments by main
+    debug: Annotated[  # main takes it out
         bool, typer.Option("--debug", help="Show the traceback of an error; works anywhere.")
     ] = False,
 ) -> None:
@@ -80,13 +84,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         code = _run([a for a in given if a != "--debug"])
         sys.stdout.flush()
-    except Exception as error:  # noqa: BLE001  the last line of defence: a sentence, not a traceback
+    except Exception as error:  # the last line: a sentence, no traceback
         if debug:
             raise
         code = _explain(error)
     except SystemExit as stop:
-        # Rich and Typer end a process whose output nobody reads any more (| head) with 1; it is no error.
-        code = 0 if isinstance(stop.__context__, BrokenPipeError) else stop.code
+        # Rich and Typer end with 1 where nobody reads the output any more (| head); it is no error.
+        unread = isinstance(stop.__context__, BrokenPipeError)
+        code = 0 if unread or not isinstance(stop.code, int) else stop.code
     if code == INTERRUPTED:
         _say("stopped; nothing was left half-written")
     sys.exit(code)

@@ -3,8 +3,8 @@
     URL/data/futures/um/monthly/klines/BTCUSDT/1m/BTCUSDT-1m-2024-05.zip and .zip.CHECKSUM
     URL/data/spot/daily/klines/BTCUSDT/1m/BTCUSDT-1m-2024-05-31.zip
 
-Every zip is stored on its own, with its name and checksum in the manifest; so a stopped fetch goes on where it was, and
-a zip that the exchange has replaced since is noticed.
+Every zip is stored on its own, with its name and checksum in the manifest; so a stopped fetch goes
+on where it was, and a zip that the exchange has replaced since is noticed.
 """
 
 from collections.abc import Sequence
@@ -14,17 +14,18 @@ from typing import Protocol
 
 import numpy as np
 
+from data.clean import cleaned
 from data.dates import show_time
 from data.download import Archive, Download, downloads
-from data.parse import cleaned, parse
-from data.store import Series, Source
+from data.manifest import Series, Source
+from data.parse import parse
 from data.table import column, month_of, month_start_ms
 from data.writer import Merge, SeriesWriter, writing
 from strategy.errors import WickError, did_you_mean
 from strategy.timeframes import DAY_MS, timeframe_ms
 
-# Monthly zips come out on the first Monday of the next month, sometimes later: how many months after the newest
-# monthly zip daily ones are looked for.
+# Monthly zips come out on the first Monday of the next month, sometimes later: how many months
+# after the newest one daily zips are looked for.
 DAILY_MONTHS = 2
 _PATHS = {"um": "data/futures/um", "spot": "data/spot"}
 
@@ -69,9 +70,9 @@ class Zip:
     @property
     def path(self) -> str:
         """The file's place under the archive's address."""
-        market, symbol, timeframe = self.series
+        its = self.series
         often = "monthly" if len(self.period) == len("2024-05") else "daily"
-        return f"{_PATHS[market]}/{often}/klines/{symbol}/{timeframe}/{self.name}"
+        return f"{_PATHS[its.market]}/{often}/klines/{its.symbol}/{its.timeframe}/{self.name}"
 
 
 def fetch(
@@ -214,4 +215,3 @@ def _nothing_there(archive: Archive, series: Series, start_ms: int, end_ms: int)
         f"{archive.url} has no {series} candles from {show_time(start_ms)} to {show_time(end_ms)}",
         f"{did_you_mean(series.symbol, known_symbols(series.market))}; or try --market {other}",
     )
-

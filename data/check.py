@@ -1,4 +1,4 @@
-"""Look through a stored series: the files against the manifest, every candle, gaps, silent stretches."""
+"""Look through a stored series: files against the manifest, every candle, gaps, silence."""
 
 import hashlib
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data.dates import show_time
+from data.manifest import NEW, Month, Series, read_manifest
 from data.quality import Gap, first_fault, holes, silent_stretches
-from data.store import NEW, Month, Series, read_manifest
 from data.table import REQUIRED, column, month_of
 from strategy.timeframes import timeframe_ms, timeframe_offset_ms
 
@@ -24,7 +24,9 @@ class Checked:
     errors : tuple of str
         Candles that are not what was stored, or cannot be: results would be wrong.
     gaps : tuple of Gap
-        Missing candles between the first and the last.
+        Stretches without candles between the first and the last.
+    missing : int
+        How many candles the gaps lack.
     notes : tuple of str
         Worth knowing: long stretches without trades in a market that usually trades.
     """
@@ -35,12 +37,8 @@ class Checked:
     last_open_time: int
     errors: tuple[str, ...]
     gaps: tuple[Gap, ...]
+    missing: int
     notes: tuple[str, ...]
-
-    @property
-    def missing(self) -> int:
-        """How many candles the gaps lack."""
-        return sum(gap.count for gap in self.gaps)
 
 
 def check_series(store: Path, series: Series) -> Checked:
@@ -69,13 +67,15 @@ def check_series(store: Path, series: Series) -> Checked:
     open_time, volume = np.concatenate(times), np.concatenate(volumes)
     # Gaps mean nothing where times are out of order; that is an error already.
     ordered = bool(np.all(np.diff(open_time) > 0))
+    gaps = holes(open_time, length) if ordered else []
     return Checked(
         series=series,
         rows=sum(m.rows for m in manifest.months),
         first_open_time=manifest.months[0].first_open_time,
         last_open_time=manifest.months[-1].last_open_time,
         errors=tuple(errors),
-        gaps=tuple(holes(open_time, length)) if ordered else (),
+        gaps=tuple(gaps),
+        missing=sum(gap.count for gap in gaps),
         notes=tuple(
             f"no trade in {count} candles from {show_time(int(open_time[row]))} UTC on"
             for row, count in silent_stretches(volume)

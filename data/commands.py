@@ -1,21 +1,9 @@
 """wick data: fetch, import, check and show."""
 
-import json
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from data.archive import Fetched
-    from data.check import Checked
-    from data.importer import Imported, Labels
-    from data.store import StoredSeries
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,7 +12,6 @@ app = typer.Typer(
     epilog="Example: wick data fetch BTCUSDT --from 2023-01-01",
 )
 
-Market = Annotated[str, typer.Option("--market", help="um (USDⓈ-M futures) or spot.")]
 AnyMarket = Annotated[str | None, typer.Option("--market", help="um (USDⓈ-M futures) or spot.")]
 AnyTimeframe = Annotated[str | None, typer.Option("--timeframe", help="Such as 1m, 5m, 1h.")]
 From = Annotated[str | None, typer.Option("--from", help="First day, UTC, such as 2023-01-01.")]
@@ -33,7 +20,6 @@ Store = Annotated[
     Path | None, typer.Option("--store", help="Folder of stored candles; default var/store.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-MANY = 10
 
 
 @app.command(
@@ -43,41 +29,45 @@ def fetch(
     symbols: Annotated[list[str], typer.Argument(metavar="SYMBOL…", help="Such as BTCUSDT.")],
     start: Annotated[str, typer.Option("--from", help="First day, UTC, such as 2023-01-01.")],
     end: To = None,
-    market: Market = "um",
+    market: Annotated[str, typer.Option("--market", help="um (futures) or spot.")] = "um",
     timeframe: Annotated[str, typer.Option("--timeframe", help="Such as 1m, 5m, 1h.")] = "1m",
     store: Store = None,
     as_json: Json = False,
 ) -> None:
     """Fetch candles from the public archive.
 
-    Whole months up to yesterday, each file checked against its checksum. A stopped fetch goes on
+    Whole months, up to yesterday, each file checked against its checksum. A stopped fetch goes on
     where it was: files already stored are skipped.
     """
-    from data.archive import fetch as fetch_series
-    from data.dates import parse_time
+    from data import archive, tables
+    from data.dates import now_ms, parse_time
     from data.download import Archive
+    from data.manifest import Series, known_market
     from data.settings import load_settings
-    from data.store import Series, known_market
 
     settings = load_settings(store=store)
-    now_ms = _now_ms()
+    now = now_ms()
     start_ms = parse_time(start, "--from")
-    end_ms = now_ms if end is None else parse_time(end, "--to")
-    archive = Archive(settings.archive_url)
+    end_ms = now if end is None else parse_time(end, "--to")
     known_market(market)
     results = []
     for symbol in symbols:
         series = Series(market, symbol.upper(), timeframe)
-        with _progress(f"{series}") as progress:
-            results.append(
-                fetch_series(
-                    settings.store, archive, series, start_ms, end_ms, now_ms, _Bar(progress)
-                )
+        with tables.Progress(str(series)) as progress:
+            result = archive.fetch(
+                settings.store,
+                Archive(settings.archive_url),
+                series,
+                start_ms,
+                end_ms,
+                now,
+                progress,
             )
+        results.append(result)
         if not as_json:
-            _print_fetched(results[-1])
+            tables.print_fetched(result)
     if as_json:
-        _print_json([_fetched_record(r) for r in results])
+        tables.print_json(results)
 
 
 @app.command(name="import", epilog="Example: wick data import ../klines --market spot")
@@ -100,9 +90,11 @@ def import_(
     Symbol, market and timeframe come from the file, its name and folders; flags win. A file is
     stored whole or not at all.
     """
-    from data.dates import parse_time
-    from data.importer import Labels, files_in
+    from data import tables
+    from data.dates import now_ms, parse_time
+    from data.importer import Imported, Labels, Refused, files_in, import_files
     from data.settings import load_settings
+    from strategy.errors import RunRefused, WickError
 
     labels = Labels(
         symbol,
@@ -111,7 +103,26 @@ def import_(
         None if start is None else parse_time(start, "--from"),
         None if end is None else parse_time(end, "--to"),
     )
-    _import(load_settings(store=store).store, files_in(paths), labels, as_json)
+    folder = load_settings(store=store).store
+    files = files_in(paths)
+    results = []
+    with tables.Progress("importing") as progress:
+        progress.expect(len(files))
+        for result in import_files(folder, files, labels, now_ms()):
+            results.append(result)
+            progress.finish()
+    refused = [r for r in results if isinstance(r, Refused)]
+    if len(results) == len(refused) == 1 and not as_json:
+        raise WickError(refused[0].message, refused[0].hint)
+    if as_json:
+        tables.print_json(results)
+    else:
+        tables.print_imported([r for r in results if isinstance(r, Imported)], refused)
+    if refused:
+        raise RunRefused(
+            f"{len(refused)} of {len(results)} files were refused; nothing of them was stored",
+            "mend or leave out the files named above",
+        )
 
 
 @app.command(epilog="Example: wick data check BTCUSDT --strict")
@@ -127,22 +138,25 @@ def check(
 ) -> None:
     """Find gaps, damaged files, impossible candles and silent stretches.
 
-    Exits with 1 on errors; gaps alone are reported, and are errors with --strict.
+    Exits with 1 on errors. Gaps alone are reported, and are errors with --strict.
     """
+    from data import tables
     from data.check import check_series
+    from data.settings import load_settings
+    from data.store import select
 
-    folder, found = _selected(store, symbols, market, timeframe)
-    with _progress("checking") as progress:
-        bar = _Bar(progress)
-        bar.expect(len(found))
-        results = []
-        for item in found:
-            results.append(check_series(folder, item.series))
-            bar.finish()
+    folder = load_settings(store=store).store
+    found = select(folder, symbols, market, timeframe)
+    results = []
+    with tables.Progress("checking") as progress:
+        progress.expect(len(found))
+        for stored in found:
+            results.append(check_series(folder, stored.series))
+            progress.finish()
     if as_json:
-        _print_json([_checked_record(r) for r in results])
+        tables.print_json(results)
     else:
-        _print_checked(results)
+        tables.print_checked(results)
     if any(r.errors or (strict and r.gaps) for r in results):
         raise typer.Exit(1)
 
@@ -155,17 +169,21 @@ def show(
     store: Store = None,
     as_json: Json = False,
 ) -> None:
-    """Show what is stored: span, rows, gaps, fingerprint, first and last candles."""
-    folder, found = _selected(store, symbol and [symbol], market, timeframe)
+    """Show what is stored: span, rows, gaps, size, fingerprint, first and last candles."""
+    from data import tables
+    from data.settings import load_settings
+    from data.store import select
+
+    folder = load_settings(store=store).store
+    found = select(folder, None if symbol is None else [symbol], market, timeframe)
     if symbol is None:
         if as_json:
-            _print_json([_stored_record(s) for s in found])
+            tables.print_json(found)
         else:
-            _print_stored(folder, found)
+            tables.print_stored(folder, found)
         return
-    records = [_series_record(folder, item) for item in found]
+    shown = [tables.look_at(folder, stored) for stored in found]
     if as_json:
-        _print_json(records)
-        return
-    for record in records:
-        _print_series(record)
+        tables.print_json(shown)
+    else:
+        tables.print_series(shown)

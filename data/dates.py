@@ -1,8 +1,14 @@
 """Times as people type and read them: UTC, to the millisecond."""
 
+import time
 from datetime import UTC, datetime
 
 from strategy.errors import WickError
+
+
+def now_ms() -> int:
+    """Return the present; for the command line, which hands it to whatever needs it."""
+    return time.time_ns() // 1_000_000
 
 
 def parse_time(text: str, option: str) -> int:
@@ -35,6 +41,11 @@ def parse_time(text: str, option: str) -> int:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return round(moment.timestamp() * 1000)
+
+
+def show_day(time_ms: int) -> str:
+    """Write the UTC day of a time."""
+    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d")
 
 
 def show_time(time_ms: int) -> str:

@@ -1,4 +1,4 @@
-"""Files over HTTP from an archive with checksums: parallel but polite, verified, tried again when it may help."""
+"""Files over HTTP from an archive with checksums: parallel but polite, verified, tried again."""
 
 import hashlib
 import queue
@@ -153,18 +153,18 @@ class _One:
                 return Download(path, exists=True, sha256=found, content=content)
             if again:
                 raise RunRefused(
-                    f"{name} does not match its checksum, twice: {found[:12]}… is not {expected[:12]}…",
+                    f"{name} twice missed its checksum: {found[:9]}…, expected {expected[:9]}…",
                     "nothing of this file was stored; try again later",
                 )
         raise AssertionError
 
     def _get(self, path: str) -> bytes | None:
         url = f"{self._archive.url.rstrip('/')}/{path}"
-        why = ""
+        why, wait_s = "", 0.0
         for attempt in range(self._archive.attempts):
             if attempt:
-                self._pause(attempt, wait)
-            wait = 0.0
+                self._pause(attempt, wait_s)
+            wait_s = 0.0
             try:
                 with self._session.get(url, timeout=self._archive.timeout_s, stream=True) as answer:
                     if answer.status_code == 404:
@@ -174,7 +174,7 @@ class _One:
                     why = f"answered {answer.status_code} {answer.reason}"
                     if answer.status_code not in _MAY_RECOVER:
                         break
-                    wait = _asked_wait_s(answer)
+                    wait_s = _asked_wait_s(answer)
             except (requests.ConnectionError, requests.Timeout) as error:
                 why = f"did not answer ({type(error).__name__})"
             except requests.exceptions.ChunkedEncodingError:

@@ -1,4 +1,4 @@
-"""Files of candles into the store: what a path holds, which series it belongs to, one file at a time."""
+"""Files of candles into the store: what a path holds and which series it belongs to, one by one."""
 
 import hashlib
 import re
@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.parse import ParsedFile, cleaned, parse
-from data.store import MARKETS, Series, Source
+from data.clean import cleaned
+from data.manifest import MARKETS, Series, Source
+from data.parse import ParsedFile, parse
 from data.table import column
 from data.writer import Merge, writing
 from strategy.errors import WickError, did_you_mean
@@ -48,6 +49,15 @@ class Imported:
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A file of which nothing was stored, and why."""
+
+    path: Path
+    message: str
+    hint: str
+
+
 def files_in(paths: Sequence[Path]) -> list[Path]:
     """List the readable files among paths and inside folders, sorted by name.
 
@@ -77,7 +87,7 @@ def files_in(paths: Sequence[Path]) -> list[Path]:
 
 def import_files(
     store: Path, files: Iterable[Path], labels: Labels, now_ms: int
-) -> Iterator[Imported | WickError]:
+) -> Iterator[Imported | Refused]:
     """Store the candles of each file, or nothing of it, and say what became of it.
 
     Parameters
@@ -93,14 +103,14 @@ def import_files(
 
     Yields
     ------
-    Imported or WickError
-        Per file, in order; an error means that nothing of this file was stored.
+    Imported or Refused
+        Per file, in order.
     """
     for path in files:
         try:
             yield import_file(store, path, labels, now_ms)
         except WickError as error:
-            yield error
+            yield Refused(path, error.message, error.hint)
 
 
 def import_file(store: Path, path: Path, labels: Labels, now_ms: int) -> Imported:
@@ -136,7 +146,7 @@ def import_file(store: Path, path: Path, labels: Labels, now_ms: int) -> Importe
 
 
 def place(path: Path, parsed: ParsedFile, labels: Labels) -> Series:
-    """Tell the series of a file from flags, then from the file itself, then from its name and folders.
+    """Tell the series of a file from flags, then the file itself, then its name and folders.
 
     Raises
     ------
@@ -147,11 +157,11 @@ def place(path: Path, parsed: ParsedFile, labels: Labels) -> Series:
     timeframe = labels.timeframe or parsed.labels.get("timeframe") or _match(_TIMEFRAME, path.name)
     market = labels.market or parsed.labels.get("market") or _market_of(path, parsed)
     if symbol is None:
-        raise _cannot_place(path, "symbol", "BTCUSDT")
+        raise _cannot_place(path, "symbol", "--symbol BTCUSDT")
     if timeframe is None:
-        raise _cannot_place(path, "timeframe", "1m")
+        raise _cannot_place(path, "timeframe", "--timeframe 1m")
     if market is None:
-        raise _cannot_place(path, "market", "um (or spot)")
+        raise _cannot_place(path, "market", "--market um or --market spot")
     if timeframe in ("1mo", "1M"):
         raise WickError(
             f"{path.name} holds candles of a month, which have no fixed length",
@@ -160,7 +170,7 @@ def place(path: Path, parsed: ParsedFile, labels: Labels) -> Series:
     timeframe_ms(timeframe)
     if market not in MARKETS:
         raise WickError(
-            f"{path.name} belongs to market {market!r}, which is not stored",
+            f"{path.name} belongs to the market {market!r}, which is not stored",
             did_you_mean(market, MARKETS),
         )
     return Series(market, symbol.upper(), timeframe)
@@ -192,10 +202,9 @@ def _match(pattern: re.Pattern[str], name: str) -> str | None:
     return found[0] if found else None
 
 
-def _cannot_place(path: Path, what: str, example: str) -> WickError:
+def _cannot_place(path: Path, what: str, flag: str) -> WickError:
     return WickError(
-        f"cannot tell the {what} of {path.name} from its name or content",
-        f"wick data import {path} --{what} {example}",
+        f"cannot tell the {what} of {path.name} from its name or content", f"add {flag}"
     )
 
 

@@ -1,6 +1,7 @@
-"""Bytes of a file to candles: Binance zips and CSV, common CSV, Parquet. The only place where text becomes prices.
+"""Bytes of a file to candles: Binance zips and CSV, common CSV, Parquet.
 
-Text becomes a float by Arrow's parser, which gives the double nearest to the decimal text, as `float()` does.
+The only place where text becomes prices: by Arrow's parser, which gives the double nearest to the
+decimal text, as `float()` does.
 """
 
 import gzip
@@ -11,20 +12,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from data.quality import MICROSECONDS_ABOVE, Fault, first_fault
-from data.table import REQUIRED, column, with_schema
+from data.quality import MICROSECONDS_ABOVE
+from data.table import REQUIRED, with_schema
 from strategy.errors import WickError
-from strategy.timeframes import timeframe_ms, timeframe_offset_ms
 
 BINANCE = (
     "open_time open high low close volume close_time quote_volume trades taker_buy"
     " taker_buy_quote ignore"
 ).split()
-# Header words seen in archives, exchange libraries and common exports, and the column each one means.
+# Header words of archives, exchange libraries and common exports, and the column each one means.
 _NAMES = {
     name: name for name in ("open_time", *REQUIRED[1:], "quote_volume", "trades", "taker_buy")
 } | {
@@ -102,101 +101,6 @@ def parse(name: str, raw: bytes) -> ParsedFile:
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise _unreadable(name, f"is not a whole gzip file ({error})") from error
     return _parse_csv(name, raw)
-
-
-def cleaned(
-    parsed: ParsedFile,
-    timeframe: str,
-    now_ms: int,
-    start_ms: int | None = None,
-    end_ms: int | None = None,
-) -> tuple[pa.Table, list[str]]:
-    """Check every candle of a file, then sort them, drop repeats and what is not closed or not wanted.
-
-    Parameters
-    ----------
-    parsed : ParsedFile
-        From `parse`.
-    timeframe : str
-        What the file is said to hold.
-    now_ms : int
-        The present: a candle that closes later is dropped.
-    start_ms, end_ms : int, optional
-        First open time wanted and first not wanted.
-
-    Returns
-    -------
-    table : pa.Table
-        Sorted by open time, each once; may be empty.
-    notes : list of str
-        What was mended or dropped, in words.
-
-    Raises
-    ------
-    WickError
-        A row cannot be a candle of this timeframe.
-    """
-    length = timeframe_ms(timeframe)
-    table = parsed.table
-    times = _refuse_faults(parsed, timeframe, length)
-    notes = []
-    if len(times) > 1 and np.any(np.diff(times) < 0):
-        notes.append("rows were out of order and have been sorted")
-        table = table.take(pa.array(np.argsort(times, kind="stable")))
-        times = column(table, "open_time")
-    repeated = np.concatenate((times[1:] == times[:-1], [False]))
-    if repeated.any():
-        last_only = table.filter(pa.array(~repeated))
-        conflicts = _conflicts(table, repeated)
-        notes.append(
-            f"{np.count_nonzero(repeated)} repeated rows dropped"
-            + (f", {conflicts} of them differed: the later row was kept" if conflicts else "")
-        )
-        table, times = last_only, column(last_only, "open_time")
-    open_still = times + length > now_ms
-    if open_still.any():
-        notes.append(f"{np.count_nonzero(open_still)} candles that have not closed yet dropped")
-    wanted = ~open_still
-    wanted &= times >= (times[0] if start_ms is None else start_ms)
-    wanted &= times < (times[-1] + 1 if end_ms is None else end_ms)
-    return table.filter(pa.array(wanted)), notes
-
-
-def _refuse_faults(parsed: ParsedFile, timeframe: str, length: int) -> np.ndarray:
-    columns = {name: column(parsed.table, name) for name in REQUIRED}
-    for name in REQUIRED:
-        if parsed.table[name].null_count:
-            row = int(np.argmax(pc.is_null(parsed.table[name]).to_numpy()))
-            raise _bad_row(parsed, Fault(row, f"{name} is missing"))
-    fault = first_fault(columns, length, timeframe_offset_ms(timeframe))
-    if fault is not None:
-        raise _bad_row(parsed, fault)
-    times = columns["open_time"]
-    steps = np.abs(np.diff(times))
-    steps = steps[steps > 0]
-    if len(steps) and steps.min() > length:
-        raise WickError(
-            f"{parsed.name} is said to hold {timeframe} candles, but no two are closer than"
-            f" {int(steps.min()) // 1000} s",
-            "give the right --timeframe",
-        )
-    return times
-
-
-def _conflicts(table: pa.Table, repeated: np.ndarray) -> int:
-    first = np.flatnonzero(repeated)
-    differs = np.zeros(len(first), bool)
-    for name in REQUIRED[1:]:
-        values = column(table, name)
-        differs |= values[first] != values[first + 1]
-    return int(np.count_nonzero(differs))
-
-
-def _bad_row(parsed: ParsedFile, fault: Fault) -> WickError:
-    return WickError(
-        f"{parsed.name}, {parsed.line(fault.row)}: {fault.why}",
-        "nothing of this file was stored; mend or fetch the file again",
-    )
 
 
 def _unreadable(name: str, why: str) -> WickError:

@@ -1,5 +1,6 @@
 """What can be wrong with candles: gaps, disorder, impossible values, silent stretches."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +11,9 @@ from data.table import PRICES
 
 # Milliseconds of the year 2286, microseconds of 1970: no candle lies between.
 MICROSECONDS_ABOVE = 10**13
-# A market in which fewer than this share of candles is without trades is not silent for ten candles in a row by
-# chance: ALGO futures of 2024-09 (1 % silent) never are, the outages of the exchange in BTC and FIL last 14 to 74.
+# A market in which fewer than this share of candles is without trades is not silent for ten candles
+# in a row by chance: ALGO futures of 2024-09 (1 % silent) never are, outages of the exchange in BTC
+# and FIL last 14 to 74 minutes.
 LIQUID_SHARE = 0.05
 SILENT_CANDLES = 10
 
@@ -69,26 +71,29 @@ def first_fault(
     time = columns["open_time"]
     o, h, l, c = (columns[name] for name in PRICES)  # noqa: E741
     v = columns["volume"]
-    prices = np.minimum(np.minimum(o, h), np.minimum(l, c))
-    checks = [
+
+    def _row(i: int, count: int = 5) -> str:
+        return " ".join(str(values[i]) for values in (o, h, l, c, v)[:count])
+
+    checks: list[tuple[NDArray[np.bool_], Callable[[int], str]]] = [
         (time > MICROSECONDS_ABOVE, lambda i: f"open_time {time[i]} is in microseconds"),
         (
             (time - offset_ms) % timeframe_ms != 0,
             lambda i: f"open_time {time[i]} is not on the grid of {timeframe_ms} ms",
         ),
-    ]
-    for name in (*PRICES, "volume"):
-        values = columns[name]
-        checks.append((~np.isfinite(values), lambda i, n=name: f"{n} is {columns[n][i]}"))
-    checks += [
-        (prices <= 0, lambda i: f"a price is {prices[i]:g}, expected above zero"),
-        (v < 0, lambda i: f"volume is {v[i]:g}, expected zero or more"),
-        (h < l, lambda i: f"high {h[i]:g} is below low {l[i]:g}"),
+        (
+            ~np.isfinite(o + h + l + c + v),
+            lambda i: f"open, high, low, close, volume {_row(i)}: a value is no finite number",
+        ),
+        (
+            np.minimum(np.minimum(o, h), np.minimum(l, c)) <= 0,
+            lambda i: f"open, high, low, close {_row(i, 4)}: a price is not above zero",
+        ),
+        (v < 0, lambda i: f"volume {v[i]:g} is below zero"),
+        (h < l, lambda i: f"high {h[i]} is below low {l[i]}"),
         (
             (o > h) | (o < l) | (c > h) | (c < l),
-            lambda i: (
-                f"open {o[i]:g} or close {c[i]:g} lies outside low {l[i]:g} and high {h[i]:g}"
-            ),
+            lambda i: f"open {o[i]} or close {c[i]} lies outside low {l[i]} and high {h[i]}",
         ),
     ]
     worst: Fault | None = None

@@ -1,4 +1,4 @@
-"""What the exchange demands of an order, per symbol: grids and least sizes, as they were on one day."""
+"""What the exchange demands of an order, per symbol: grids and sizes, as they were on one day."""
 
 from functools import cache
 from pathlib import Path

@@ -82,7 +82,7 @@ def synthetic_market(
 
 
 def _bell(raw: NDArray[np.uint64]) -> NDArray[np.float64]:
-    """Add each number's four 16-bit parts, less their mean: nearly a bell, no tail beyond 3.5 sigma."""
+    """Add each number's four 16-bit parts, less their mean: nearly a bell, cut at 3.5 sigma."""
     total = np.full(raw.shape, -2 * 65_535.0)
     for shift in (0, 16, 32, 48):
         total += ((raw >> np.uint64(shift)) & np.uint64(0xFFFF)).astype(np.float64)

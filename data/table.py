@@ -1,11 +1,14 @@
 """The shape of candles inside the data package: an Arrow table with fixed columns."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from strategy.candles import Candles
 
 PRICES = ("open", "high", "low", "close")
 REQUIRED = ("open_time", *PRICES, "volume")
@@ -17,11 +20,18 @@ TYPES = {name: pa.float64() for name in (*REQUIRED, *OPTIONAL)} | {
 
 
 def with_schema(table: pa.Table) -> pa.Table:
-    """Return the known columns in fixed order and types; an optional one without values is left out."""
+    """Return the known columns in fixed order and types, without optional ones that are empty."""
     names = [n for n in REQUIRED if n in table.column_names] + [
         n for n in OPTIONAL if n in table.column_names and table[n].null_count < len(table)
     ]
     return pa.table({n: table[n].cast(TYPES[n]).combine_chunks() for n in names})
+
+
+def table_of(candles: "Candles") -> pa.Table:
+    """Return candles as a table for the store."""
+    return pa.table(
+        {n: pa.array(v).cast(TYPES[n]) for n, v in candles.arrays.items() if n in TYPES}
+    )
 
 
 def column(table: pa.Table, name: str) -> NDArray[Any]:
