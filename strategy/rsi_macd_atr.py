@@ -18,15 +18,15 @@ class Params(NamedTuple):
     """What can be tuned; numbers only."""
 
     rsi: int = 14  # RSI length, 1m candles
-    oversold: float = 30.0  # RSI below which a long may begin
-    overbought: float = 70.0  # RSI above which a short may begin
+    oversold: float = 20.0  # RSI below which a long may begin
+    overbought: float = 80.0  # RSI above which a short may begin
     fast: int = 12  # MACD lengths, 5m candles
     slow: int = 26
     signal: int = 9
     trend: int = 50  # EMA length, 15m candles
     atr: int = 14  # ATR length, 1m candles
-    stop: float = 2.0  # stop distance, ATRs
-    take: float = 3.0  # take-profit distance, ATRs
+    stop: float = 12.0  # stop distance, ATRs
+    take: float = 24.0  # take-profit distance, ATRs
 
 
 # Search space of `wick tune`: a tuple is a range, a list is a choice.

@@ -1,0 +1,99 @@
+"""How a run looks on the terminal."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from data.dates import show_time
+from data.runs import FigureRecord, RunRecord
+
+_LEFT = (
+    "total_return", "hold_return", "cagr", "max_drawdown", "drawdown_days", "volatility",
+    "sharpe", "sortino", "calmar", "profit_factor", "gross", "fees", "slippage",
+)  # fmt: skip
+_RIGHT = (
+    "trades", "longs", "win_rate", "payoff", "expectancy", "expectancy_r", "best_trade",
+    "worst_trade", "holding", "exposure", "ambiguous", "open_at_end",
+)  # fmt: skip
+
+
+def print_run(record: RunRecord, folder: Path, source: RunRecord | None = None) -> None:
+    """Print a run: what it was, its figures, what was refused, and where it lies."""
+    console = Console()
+    console.print(f"[bold]{record.strategy.name}[/]  {_span(record)}", highlight=False)
+    console.print(_params(record), style="dim", highlight=False)
+    console.print(figures_table(record))
+    print_notes(console, record)
+    if source is not None:
+        same = source.result_hash == record.result_hash
+        words = "the same trades and equity as" if same else "another result than"
+        console.print(f"{words} run {source.id}{', to the last bit' if same else ''}")
+    console.print(f"run {folder}", highlight=False, soft_wrap=True)
+    console.print(f"next: wick report {folder.name}", style="dim", highlight=False, soft_wrap=True)
+
+
+def print_notes(console: Console, record: RunRecord) -> None:
+    """Print what a reader must know before believing the figures."""
+    if record.refused:
+        counts = ", ".join(f"{reason} {n:,}" for reason, n in record.refused.items())
+        console.print(f"refused entries: {counts}", highlight=False)
+    for note in record.notes:
+        console.print(f"note: {note}", style="yellow", highlight=False)
+    if record.figure("trades").value == 0:
+        why = "every entry was refused" if record.refused else "no entry rule ever held"
+        console.print(f"note: no trade, {why}", style="yellow", highlight=False)
+
+
+def figures_table(record: RunRecord) -> Table:
+    """Lay the figures out in two columns."""
+    table = Table(show_header=False, box=None, padding=(0, 2))
+    for _ in range(2):
+        table.add_column(style="dim")
+        table.add_column(justify="right")
+    for left, right in zip(_LEFT, (*_RIGHT, None), strict=True):
+        cells = [*_cells(record.figure(left)), *(_cells(record.figure(right)) if right else ())]
+        table.add_row(*cells)
+    return table
+
+
+def _cells(figure: FigureRecord) -> tuple[str, str]:
+    return figure.label, shown(figure)
+
+
+def shown(figure: FigureRecord) -> str:
+    """Write a figure with its unit, or N/A."""
+    value = figure.value
+    if value is None:
+        return "N/A"
+    match figure.unit:
+        case "share":
+            return f"{value:+.2%}" if figure.key.endswith("return") else f"{value:.2%}"
+        case "money":
+            return f"{value:,.2f}"
+        case "count":
+            return f"{value:,.0f}"
+        case "days":
+            return f"{value:,.1f} d"
+        case "minutes":
+            return f"{value:,.0f} min" if value < 600 else f"{value / 60:,.1f} h"
+        case "r":
+            return f"{value:+.3f} R"
+    return f"{value:.2f}"
+
+
+def _span(record: RunRecord) -> str:
+    first, end = min(d.first_ms for d in record.data), max(d.end_ms for d in record.data)
+    candles = sum(d.candles for d in record.data)
+    symbols = ", ".join(d.symbol for d in record.data)
+    where = f"{record.data[0].market} {record.data[0].timeframe}"
+    return f"{symbols} {where}  {show_time(first)} to {show_time(end)} UTC  {candles:,} candles"
+
+
+def _params(record: RunRecord) -> str:
+    numbers = ", ".join(f"{name}={value:g}" for name, value in record.params.items())
+    return (
+        f"{numbers}\nrisk {record.risk['per_trade']:.2%} a trade, leverage up to"
+        f" {record.risk['max_leverage']:g}, fee {record.fee_rate * 1e4:g} bps,"
+        f" slippage {record.slippage * 1e4:g} bps, balance {record.balance:,.0f}"
+    )

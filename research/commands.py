@@ -1,0 +1,197 @@
+"""wick tune and wick demo."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from backtest import commands as flags
+
+if TYPE_CHECKING:
+    from backtest.inputs import Inputs
+    from data.runs import Run
+    from research.tune import Tuned
+
+tune_app = typer.Typer(add_completion=False)
+demo_app = typer.Typer(add_completion=False)
+TEST_SHARE = 0.3
+
+
+@tune_app.command(
+    epilog="Example: wick tune rsi_macd_atr --symbols BTCUSDT --from 2023-01-01 --split 2023-10-01"
+)
+def tune(
+    strategy: flags.StrategyName,
+    symbols: flags.Symbols = None,
+    market: flags.Market = None,
+    timeframe: flags.Timeframe = None,
+    start: flags.From = None,
+    end: flags.To = None,
+    split: Annotated[
+        str | None,
+        typer.Option("--split", help="First day of the test span; default: its last 30 %."),
+    ] = None,
+    trials: Annotated[int, typer.Option("--trials", help="How many params to try.")] = 200,
+    objective: Annotated[
+        str, typer.Option("--objective", help="Figure to maximise, such as sharpe or calmar.")
+    ] = "sharpe",
+    sampler: Annotated[str, typer.Option("--sampler", help="tpe or random.")] = "tpe",
+    seed: Annotated[int, typer.Option("--seed", help="Same seed, same trials.")] = 0,
+    changes: flags.Changes = None,
+    params: flags.Params = None,
+    balance: flags.Balance = None,
+    fee_bps: flags.FeeBps = None,
+    slippage_bps: flags.SlippageBps = None,
+    strict: flags.Strict = False,
+    name: flags.Name = None,
+    store: flags.Store = None,
+    runs: flags.Runs = None,
+    as_json: flags.Json = False,
+) -> None:
+    """Search params on one span of candles and judge the winner on the next."""
+    from data.dates import parse_time
+    from data.settings import load_settings
+
+    settings = load_settings(store=store, runs=runs)
+    asked = flags.asked_for(
+        strategy, symbols, market, timeframe, start, end, changes, params, balance, fee_bps,
+        slippage_bps, strict,
+    )  # fmt: skip
+    with flags.compiling():
+        from backtest.inputs import gather
+
+        inputs = gather(asked, settings.store, settings.runs)
+    split_ms = None if split is None else parse_time(split, "--split")
+    run = run_tune(
+        inputs, settings.runs, split_ms, trials, objective, sampler, seed, name, sys.argv[1:]
+    )
+    if as_json:
+        typer.echo((run.folder / "run.json").read_text(), nl=False)
+        return
+    from research.show import print_tune
+
+    print_tune(run)
+
+
+@demo_app.command(epilog="Example: wick demo --data ../klines")
+def demo(
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Folder of candles; else the public archive.")
+    ] = None,
+    trials: Annotated[int, typer.Option("--trials", help="How many params to try.")] = 200,
+    store: flags.Store = None,
+    runs: flags.Runs = None,
+) -> None:
+    """Show the whole way once: candles, check, backtest, tuning, out-of-sample figure, report."""
+    from data.settings import load_settings
+    from research.demo import run_demo
+
+    run_demo(data, trials, load_settings(store=store, runs=runs))
+
+
+def run_tune(
+    inputs: "Inputs",
+    runs: Path,
+    split_ms: int | None,
+    trials: int,
+    objective: str,
+    sampler: str,
+    seed: int,
+    name: str | None,
+    command: list[str],
+    notes: tuple[str, ...] = (),
+) -> "Run":
+    """Tune with a progress bar and keep the winner as a run."""
+    from data.runs import save, trade_table
+    from research.tune import tune as search
+
+    first = min(int(one.arrays["open_time"][0]) for one in inputs.candles)
+    last = max(int(one.arrays["open_time"][-1]) for one in inputs.candles)
+    if split_ms is None:
+        day = 86_400_000
+        split_ms = (first + int((last - first) * (1.0 - TEST_SHARE))) // day * day
+    with _progress(f"{trials} trials of {inputs.strategy.name}", trials) as tick:
+        tuned = search(
+            inputs,
+            split_ms,
+            trials=trials,
+            objective=objective,
+            sampler=sampler,
+            seed=seed,
+            tick=tick,
+        )
+    record = tune_record(
+        inputs, tuned, split_ms, first, last, objective, sampler, seed, command, notes
+    )
+    if name is not None:
+        record = flags.named(record, name)
+    table = trade_table(tuned.train.trades, tuned.train.symbols)
+    return save(runs, record, table, tuned.train.time, tuned.train.equity, {"trials": tuned.trials})
+
+
+def tune_record(
+    inputs: "Inputs",
+    tuned: "Tuned",
+    split_ms: int,
+    first: int,
+    last: int,
+    objective: str,
+    sampler: str,
+    seed: int,
+    command: list[str],
+    notes: tuple[str, ...],
+) -> Any:
+    """Describe a tuning: the winner's run on the training span, and its figures on the test span."""
+    import msgspec
+
+    from backtest.record import figures_of, record_of
+    from data.runs import TuneRecord, result_hash
+
+    record = record_of(
+        tuned.train,
+        kind="tune",
+        created_ms=flags.now_ms(),
+        command=command,
+        rules=inputs.rules,
+        notes=(*notes, *inputs.notes),
+        seed=seed,
+    )
+    return msgspec.structs.replace(
+        record,
+        tune=TuneRecord(
+            objective=objective,
+            trials=len(tuned.trials),
+            sampler=sampler,
+            train_from_ms=first,
+            split_ms=split_ms,
+            test_to_ms=last + tuned.train.candles[0].timeframe_ms,
+            best_value=tuned.best_value,
+            out_of_sample=figures_of(tuned.test),
+            out_of_sample_hash=result_hash(tuned.test.trades, tuned.test.equity),
+        ),
+    )
+
+
+@contextmanager
+def _progress(words: str, total: int) -> Iterator[Any]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(words, total=total)
+        yield lambda: progress.advance(task)

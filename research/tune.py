@@ -1,0 +1,213 @@
+"""Search params on one span of candles with Optuna, then judge the winner on candles the search never saw."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+import pyarrow as pa
+
+from backtest.engine import Result, backtest
+from backtest.inputs import Inputs
+from backtest.record import figures_of
+from data.runs import FigureRecord
+from strategy.candles import Candles
+from strategy.errors import RunRefused, WickError, did_you_mean
+from strategy.load import Strategy
+
+# Larger is better for these; the others describe a run but are no aim of a search.
+OBJECTIVES = (
+    "sharpe", "sortino", "calmar", "total_return", "cagr", "profit_factor", "expectancy",
+    "expectancy_r", "max_drawdown",
+)  # fmt: skip
+SAMPLERS = ("tpe", "random")
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """What a search found.
+
+    Attributes
+    ----------
+    params : NamedTuple
+        Of the best trial.
+    best_value : float
+        Its objective on the training span.
+    train, test : Result
+        The winner's backtests on both spans.
+    trials : Table
+        Every trial: its number, params, value (missing where there was none) and why.
+    """
+
+    params: Any
+    best_value: float
+    train: Result
+    test: Result
+    trials: pa.Table
+
+
+def tune(
+    inputs: Inputs,
+    split_ms: int,
+    *,
+    trials: int,
+    objective: str = "sharpe",
+    sampler: str = "tpe",
+    seed: int = 0,
+    tick: Callable[[], None] = lambda: None,
+) -> Tuned:
+    """Search the strategy's TUNE space before `split_ms`, and run the winner from there on.
+
+    Parameters
+    ----------
+    inputs : Inputs
+        Candles of both spans; params not in TUNE keep their values.
+    split_ms : int
+        UTC ms; candles from here on are not shown to the search.
+    trials : int
+    objective : str
+        Key of a figure, one of `OBJECTIVES`; larger wins.
+    sampler : str
+        tpe or random.
+    seed : int
+        Of the sampler; the same seed gives the same trials.
+    tick : callable
+        Called after each trial.
+
+    Raises
+    ------
+    WickError
+        Unknown objective or sampler, an empty or wrong TUNE, or a span without candles.
+    RunRefused
+        No trial gave a value.
+    """
+    _check(inputs.strategy, trials, objective, sampler)
+    train = dataclasses.replace(inputs, candles=_part(inputs.candles, None, split_ms))
+    test = dataclasses.replace(inputs, candles=_part(inputs.candles, split_ms, None))
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    samplers: dict[str, Callable[..., Any]] = {
+        "tpe": optuna.samplers.TPESampler,
+        "random": optuna.samplers.RandomSampler,
+    }
+    study = optuna.create_study(direction="maximize", sampler=samplers[sampler](seed=seed))
+
+    def attempt(trial: optuna.Trial) -> float:
+        found = {name: suggest(trial, inputs, name) for name in inputs.strategy.tune}
+        try:
+            value, note = _value(run(train, inputs.params._replace(**found)), objective)
+        except WickError as error:  # broke, or params that do not go together
+            value, note = None, error.message
+        trial.set_user_attr("note", note)
+        if value is None:
+            raise optuna.TrialPruned
+        return value
+
+    study.optimize(attempt, n_trials=trials, callbacks=[lambda *_: tick()])
+    table = _table(study, list(inputs.strategy.tune))
+    complete = [t for t in study.trials if t.state == optuna.trial.TrialState.COMPLETE]
+    if not complete:
+        raise RunRefused(
+            f"none of {trials} trials gave a {objective}; the last one: {study.trials[-1].user_attrs['note']}",
+            "widen TUNE, train on a longer span, or take --objective total_return",
+        )
+    best = study.best_trial
+    params = inputs.params._replace(**best.params)
+    return Tuned(params, float(best.values[0]), run(train, params), _judge(test, params), table)
+
+
+def run(inputs: Inputs, params: Any) -> Result:
+    """Run one backtest over the candles of these inputs."""
+    return backtest(
+        inputs.strategy,
+        inputs.candles,
+        params=params,
+        risk=inputs.risk,
+        costs=inputs.costs,
+        balance=inputs.balance,
+        grids=inputs.grids,
+    )
+
+
+def suggest(trial: optuna.Trial, inputs: Inputs, name: str) -> float:
+    """Ask a trial for one parameter: a tuple is a range (with a step or "log" as its third part), a list a choice."""
+    space, whole = inputs.strategy.tune[name], isinstance(getattr(inputs.params, name), int)
+    if isinstance(space, list):
+        choice: float = trial.suggest_categorical(name, space)
+        return choice
+    low, high, *rest = space
+    log = rest == ["log"]
+    step = rest[0] if rest and not log else None
+    if whole:
+        return trial.suggest_int(name, low, high, step=1 if step is None else step, log=log)
+    return trial.suggest_float(name, low, high, step=step, log=log)
+
+
+def _judge(test: Inputs, params: Any) -> Result:
+    try:
+        return run(test, params)
+    except RunRefused as error:
+        raise RunRefused(f"out of sample, {error.message}", error.hint) from error
+
+
+def _value(result: Result, objective: str) -> tuple[float | None, str]:
+    figure = _figure(figures_of(result), objective)
+    return figure.value, figure.note
+
+
+def _figure(figures: Sequence[FigureRecord], key: str) -> FigureRecord:
+    return next(figure for figure in figures if figure.key == key)
+
+
+def _part(
+    candles: Sequence[Candles], start_ms: int | None, end_ms: int | None
+) -> tuple[Candles, ...]:
+    parts = []
+    for one in candles:
+        times = one.arrays["open_time"]
+        first = 0 if start_ms is None else int(times.searchsorted(start_ms))
+        stop = len(times) if end_ms is None else int(times.searchsorted(end_ms))
+        if first >= stop:
+            which = "training" if start_ms is None else "test"
+            raise WickError(
+                f"the {which} span has no {one.symbol} candles", "choose another --split or --from"
+            )
+        parts.append(one.slice(first, stop))
+    return tuple(parts)
+
+
+def _check(strategy: Strategy, trials: int, objective: str, sampler: str) -> None:
+    if not 1 <= trials <= 1_000_000:
+        raise WickError(f"--trials is {trials}, expected 1 to 1000000", "--trials 200")
+    if objective not in OBJECTIVES:
+        raise WickError(f"unknown objective {objective!r}", did_you_mean(objective, OBJECTIVES))
+    if sampler not in SAMPLERS:
+        raise WickError(f"unknown sampler {sampler!r}", did_you_mean(sampler, SAMPLERS))
+    if not strategy.tune:
+        raise WickError(f"{strategy.path}: TUNE is missing or empty", 'TUNE = {"rsi": (5, 40)}')
+    for name, space in strategy.tune.items():
+        if not _is_space(space):
+            raise WickError(
+                f"{strategy.path}: TUNE[{name!r}] is {space!r}",
+                '(low, high), (low, high, step), (low, high, "log") or a list of choices',
+            )
+
+
+def _is_space(space: Any) -> bool:
+    if isinstance(space, list):
+        return bool(space) and all(isinstance(value, int | float) for value in space)
+    if not isinstance(space, tuple) or len(space) not in (2, 3):
+        return False
+    low, high, *rest = space
+    numbers = all(isinstance(value, int | float) for value in (low, high))
+    mark = not rest or rest[0] == "log" or (isinstance(rest[0], int | float) and rest[0] > 0)
+    return numbers and low <= high and mark and not (rest == ["log"] and low <= 0)
+
+
+def _table(study: optuna.Study, names: list[str]) -> pa.Table:
+    done = study.trials
+    columns: dict[str, list[Any]] = {"trial": [t.number for t in done]}
+    columns |= {name: [t.params.get(name) for t in done] for name in names}
+    columns["value"] = [t.values[0] if t.values else None for t in done]
+    columns["note"] = [t.user_attrs.get("note", "") for t in done]
+    return pa.table(columns)
