@@ -2,7 +2,8 @@
 
 Every function takes columns and returns columns. The same compiled loop runs over a whole history and over one live
 candle; what it must remember lies in a small array of numbers kept by the tape. Leading NaN of an input are skipped;
-a NaN further on starts the indicator anew. Values that are not warm are NaN.
+a NaN further on starts an average anew, while `previous`, `roc` and `stochastic` have no value as long as they look at
+it. Values that are not warm are NaN.
 """
 
 from typing import Any, NamedTuple
@@ -121,7 +122,7 @@ def stochastic(
 
 
 def previous(x: Column, n: int = 1) -> Column:
-    """The value `n` candles ago; NaN for the first `n`."""
+    """The value `n` candles ago, NaN included. First valid at index `n`."""
     return _one("previous", _previous, [x], n, state_size=1 + n)
 
 
@@ -141,7 +142,7 @@ def maximum(a: Any, b: Any) -> Column:
 
 
 def where(condition: Column, a: Any, b: Any) -> Column:
-    """`a` where the condition holds, else `b`."""
+    """`a` where the condition holds, else `b`, value by value."""
     return elementwise("where", np.where, condition, a, b)
 
 

@@ -1,0 +1,219 @@
+"""Every indicator, with what it must equal; a new one is added to CASES and gets all checks."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import talib
+from numpy.typing import NDArray
+
+from strategy import indicators as ours
+from strategy.candles import Candles
+from strategy.column import Column
+from tests.strategy import naive
+
+Arrays = Sequence[NDArray[np.float64]]
+SIMPLE = talib.MA_Type.SMA
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One indicator with one choice of numbers.
+
+    Attributes
+    ----------
+    function : callable
+        The public function of strategy.indicators this case is for.
+    run : callable
+        Columns of anything with high, low and close.
+    twin : callable
+        ``twin(high, low, close)`` with lists, from naive.py.
+    first : tuple of int
+        First valid index of each output.
+    constant : tuple of float
+        Each output on a market that stands still at 100.
+    exact : bool
+        Equal to the twin to the last bit, not to 1e-12.
+    talib, talib_from :
+        ``talib(high, low, close)`` and the index from which it must agree to 1e-9.
+    """
+
+    function: Callable[..., Any]
+    numbers: tuple[int, ...]
+    run: Callable[[Any], tuple[Column, ...]]
+    twin: Callable[..., tuple[list[float], ...]]
+    first: tuple[int, ...]
+    constant: tuple[float, ...]
+    exact: bool = False
+    talib: Callable[[Any, Any, Any], Arrays] | None = None
+    talib_from: int = 0
+
+    @property
+    def name(self) -> str:
+        return "-".join([self.function.__name__, *map(str, self.numbers)])
+
+
+def _sma(n: int) -> Case:
+    return Case(
+        ours.sma,
+        (n,),
+        lambda c: (ours.sma(c.close, n),),
+        lambda hi, lo, c: (naive.sma(c, n),),
+        (n - 1,),
+        (100.0,),
+        talib=(lambda hi, lo, c: [talib.SMA(c, n)]) if n > 1 else None,
+        talib_from=n - 1,
+    )
+
+
+def _ema(n: int) -> Case:
+    return Case(
+        ours.ema,
+        (n,),
+        lambda c: (ours.ema(c.close, n),),
+        lambda hi, lo, c: (naive.ema(c, n),),
+        (n - 1,),
+        (100.0,),
+        talib=(lambda hi, lo, c: [talib.EMA(c, n)]) if n > 1 else None,
+        talib_from=n - 1,
+    )
+
+
+def _rsi(n: int) -> Case:
+    return Case(
+        ours.rsi,
+        (n,),
+        lambda c: (ours.rsi(c.close, n),),
+        lambda hi, lo, c: (naive.rsi(c, n),),
+        (n,),
+        (50.0,),
+        talib=(lambda hi, lo, c: [talib.RSI(c, n)]) if n > 1 else None,
+        talib_from=n,
+    )
+
+
+def _atr(n: int) -> Case:
+    return Case(
+        ours.atr,
+        (n,),
+        lambda c: (ours.atr(c.high, c.low, c.close, n),),
+        lambda hi, lo, c: (naive.atr(hi, lo, c, n),),
+        (n,),
+        (0.0,),
+        talib=lambda hi, lo, c: [talib.ATR(hi, lo, c, n)],
+        talib_from=n,
+    )
+
+
+def _roc(n: int) -> Case:
+    return Case(
+        ours.roc,
+        (n,),
+        lambda c: (ours.roc(c.close, n),),
+        lambda hi, lo, c: (naive.roc(c, n),),
+        (n,),
+        (0.0,),
+        talib=lambda hi, lo, c: [talib.ROC(c, n)],
+        talib_from=n,
+    )
+
+
+def _macd(fast: int, slow: int, signal: int, talib_from: int = 0) -> Case:
+    return Case(
+        ours.macd,
+        (fast, slow, signal),
+        lambda c: tuple(ours.macd(c.close, fast, slow, signal)),
+        lambda hi, lo, c: naive.macd(c, fast, slow, signal),
+        (slow - 1, slow + signal - 2, slow + signal - 2),
+        (0.0, 0.0, 0.0),
+        talib=(lambda hi, lo, c: talib.MACD(c, fast, slow, signal)) if talib_from else None,
+        talib_from=talib_from,
+    )
+
+
+def _stochastic(n: int, smooth: int, signal: int) -> Case:
+    return Case(
+        ours.stochastic,
+        (n, smooth, signal),
+        lambda c: tuple(ours.stochastic(c.high, c.low, c.close, n, smooth, signal)),
+        lambda hi, lo, c: naive.stochastic(hi, lo, c, n, smooth, signal),
+        (n + smooth - 2, n + smooth + signal - 3),
+        (50.0, 50.0),
+        # Over one candle the range may be zero, where TA-Lib gives 0.
+        talib=(lambda hi, lo, c: talib.STOCH(hi, lo, c, n, smooth, SIMPLE, signal, SIMPLE))
+        if n > 1
+        else None,
+        talib_from=n + smooth + signal - 3,
+    )
+
+
+def _previous(n: int) -> Case:
+    return Case(
+        ours.previous,
+        (n,),
+        lambda c: (ours.previous(c.close, n),),
+        lambda hi, lo, c: (naive.previous(c, n),),
+        (n,),
+        (100.0,),
+        exact=True,
+    )
+
+
+def _by_value(
+    function: Callable[..., Column],
+    run: Callable[[Any], Column],
+    twin: Callable[[float, float, float], float],
+    constant: float,
+) -> Case:
+    return Case(
+        function,
+        (),
+        lambda c: (run(c),),
+        lambda *hlc: ([twin(*values) for values in zip(*hlc, strict=True)],),
+        (0,),
+        (constant,),
+        exact=True,
+    )
+
+
+CASES = [
+    *(_sma(n) for n in (1, 2, 5, 20)),
+    *(_ema(n) for n in (1, 2, 5, 20)),
+    *(_rsi(n) for n in (1, 2, 14)),
+    *(_atr(n) for n in (1, 2, 14)),
+    *(_roc(n) for n in (1, 10)),
+    _macd(12, 26, 9, talib_from=33 + 110),
+    _macd(2, 5, 3, talib_from=6 + 30),
+    _macd(1, 2, 1),
+    *(_stochastic(*numbers) for numbers in ((14, 3, 3), (5, 1, 2), (1, 1, 1))),
+    *(_previous(n) for n in (1, 7)),
+    _by_value(ours.sqrt, lambda c: ours.sqrt(c.close), lambda hi, lo, c: math.sqrt(c), 10.0),
+    _by_value(
+        ours.minimum,
+        lambda c: ours.minimum(c.high, c.close + 0.05),
+        lambda hi, lo, c: naive.NAN if hi + c != hi + c else min(hi, c + 0.05),
+        100.0,
+    ),
+    _by_value(
+        ours.maximum,
+        lambda c: ours.maximum(c.low, c.close - 0.05),
+        lambda hi, lo, c: naive.NAN if lo + c != lo + c else max(lo, c - 0.05),
+        100.0,
+    ),
+    _by_value(
+        ours.where,
+        lambda c: ours.where(c.close > 1000.0, c.high, -1.0),
+        lambda hi, lo, c: hi if c > 1000.0 else -1.0,
+        -1.0,
+    ),
+]
+NAMES = [case.name for case in CASES]
+
+
+def on_two_timeframes(case: Case, candles: Candles) -> list[NDArray[np.float64]]:
+    """Compute a case on the base and on aligned 5m candles, as a strategy does."""
+    five = candles.resample("5m")
+    columns = [*case.run(candles), *(five.align(column) for column in case.run(five))]
+    return [column.values for column in columns]

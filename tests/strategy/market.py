@@ -1,0 +1,55 @@
+"""Seeded candles for the tests of this package: a walk with flat stretches and gaps."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strategy.candles import Candles
+from strategy.column import Column
+from strategy.tape import Identity
+
+MONDAY = 1_672_617_600_000  # 2023-01-02 00:00 UTC
+MINUTE = 60_000
+IDENTITY = Identity("source", "params", "BTCUSDT", MONDAY)
+FIELDS = ("open", "high", "low", "close", "volume")
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """Columns as an indicator asks for them, which may hold what real candles never do (NaN)."""
+
+    high: Column
+    low: Column
+    close: Column
+
+
+def bars(high: NDArray[np.float64], low: NDArray[np.float64], close: NDArray[np.float64]) -> Bars:
+    return Bars(*(Column(np.ascontiguousarray(x, np.float64), "1m") for x in (high, low, close)))
+
+
+def market(seed: int, n: int, *, gap_rate: float = 0.0, start: int = MONDAY) -> Candles:
+    """Draw n candles of one minute; at about `gap_rate` of them up to 20 are missing before."""
+    draw = np.random.default_rng(seed)
+    steps = np.where(draw.random(n) < 0.2, 0, draw.integers(-30, 31, n))
+    close = (100_000 + np.cumsum(steps)) / 100.0
+    opened = np.concatenate([[1000.0], close[:-1]])[:n]
+    high = np.maximum(opened, close) + draw.integers(0, 10, n) / 100.0
+    low = np.minimum(opened, close) - draw.integers(0, 10, n) / 100.0
+    missing = np.where(draw.random(n) < gap_rate, draw.integers(1, 21, n), 0)
+    return Candles.from_arrays(
+        symbol="BTCUSDT",
+        market="um",
+        timeframe="1m",
+        open_time=start + MINUTE * (np.arange(n) + np.cumsum(missing)),
+        open=opened,
+        high=high,
+        low=low,
+        close=close,
+        volume=draw.integers(0, 1000, n) / 7.0,
+    )
+
+
+def same_bits(a: NDArray[np.float64], b: NDArray[np.float64]) -> bool:
+    """Say whether two arrays are equal bit for bit, NaN included."""
+    return a.shape == b.shape and bool((a.view(np.uint64) == b.view(np.uint64)).all())
