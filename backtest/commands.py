@@ -1,7 +1,6 @@
 """wick backtest and wick report."""
 
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -185,6 +184,7 @@ def run_backtest(
         from backtest.engine import backtest as run_engine
         from backtest.inputs import gather
         from backtest.record import record_of
+        from data.dates import now_ms
         from data.runs import save, trade_table
 
         inputs = gather(asked, store, runs)
@@ -244,8 +244,3 @@ class compiling:  # noqa: N801  used as a function
     def __exit__(self, *_: object) -> None:
         if self._status is not None:
             self._status.stop()
-
-
-def now_ms() -> int:
-    """Read the clock: the command line is where time comes from outside the data."""
-    return time.time_ns() // 1_000_000

@@ -148,12 +148,13 @@ def tune_record(
     import msgspec
 
     from backtest.record import figures_of, record_of
+    from data.dates import now_ms
     from data.runs import TuneRecord, result_hash
 
     record = record_of(
         tuned.train,
         kind="tune",
-        created_ms=flags.now_ms(),
+        created_ms=now_ms(),
         command=command,
         rules=inputs.rules,
         notes=(*notes, *inputs.notes),
