@@ -9,8 +9,6 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from strategy.errors import WickError
-
 # Name: the Typer app that serves it, and its line in `wick --help`. An app is imported when its
 # command is called, so that help and wrong use answer at once.
 COMMANDS = {
@@ -103,6 +101,8 @@ def _run(arguments: list[str]) -> int:
 
 
 def _explain(error: Exception) -> int:
+    from strategy.errors import WickError
+
     if isinstance(error, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
