@@ -136,10 +136,12 @@ class Candles:
         Raises
         ------
         WickError
-            The timeframe is not a multiple of this one.
+            The timeframe is not a multiple of this one, or not on its grid.
         """
         length = timeframe_ms(timeframe)
-        if length % self.timeframe_ms:
+        # A week begins on a Monday, seven days on the Thursday of 1970-01-01.
+        shift = timeframe_offset_ms(timeframe) - timeframe_offset_ms(self.timeframe)
+        if length % self.timeframe_ms or shift % self.timeframe_ms:
             raise WickError(
                 f"cannot build {timeframe} candles from {self.timeframe} ones: not a multiple",
                 f"resample to a multiple of {self.timeframe}",
@@ -233,6 +235,11 @@ class HigherCandles:
                 f"call align() of the {column.timeframe} candles",
             )
         _, _, _, known, _ = self._windows
+        if len(column._values) != len(known):
+            raise WickError(
+                f"cannot align a column of {len(column._values)} candles with {len(known)}",
+                "use the candles that the column was made from",
+            )
         return stateful(
             "align",
             self._base.timeframe,

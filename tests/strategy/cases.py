@@ -15,7 +15,7 @@ from strategy.column import Column
 from tests.strategy import naive
 
 Arrays = Sequence[NDArray[np.float64]]
-SIMPLE = talib.MA_Type.SMA
+SIMPLE = talib.MA_Type.SMA  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Seeded candles for the tests of this package: a walk with flat stretches and gaps."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +51,6 @@ def market(seed: int, n: int, *, gap_rate: float = 0.0, start: int = MONDAY) -> 
     )
 
 
-def same_bits(a: NDArray[np.float64], b: NDArray[np.float64]) -> bool:
+def same_bits(a: NDArray[Any], b: NDArray[Any]) -> bool:
     """Say whether two arrays are equal bit for bit, NaN included."""
     return a.shape == b.shape and bool((a.view(np.uint64) == b.view(np.uint64)).all())
