@@ -111,9 +111,11 @@ class Candles:
         # Only fields arrive here: each becomes a column the first time it is asked for.
         if name.startswith("_"):
             raise AttributeError(name)
-        if name not in self._columns:
-            self._columns[name] = self._column(name)
-        return self._columns[name]
+        column = self._columns.get(name)
+        # A column first asked for without a memo tape has no key yet.
+        if column is None or (column._key is None and tape.memo()):
+            column = self._columns[name] = self._column(name)
+        return column
 
     def _column(self, name: str) -> Column:
         if name not in FIELDS + OPTIONAL_FIELDS or name not in self.arrays:

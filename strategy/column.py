@@ -188,7 +188,8 @@ def elementwise(name: str, function: Callable[..., Any], *operands: Any) -> Colu
             return (function(*values),)
 
     memo = tape.memo()
-    if memo is None:
+    # A column made outside the memo tape has no key, so nobody else can ask for what comes of it.
+    if memo is None or any(column._key is None for column in columns):
         return Column(compute()[0], timeframe)
     parts = [x._key if isinstance(x, Column) else tape.exact(float(x)) for x in operands]
     key = (name, *parts)
@@ -229,7 +230,7 @@ def stateful(
         timeframe,
         kernel,
         (*(column._values for column in columns), *extra),
-        (*(column._key for column in columns), extra_key),
+        (*(column._key for column in columns), *((extra_key,) if extra else ())),
         scalars,
         state_size,
     )

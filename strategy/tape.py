@@ -82,8 +82,11 @@ class Tape:
         self._states: list[NDArray[np.float64]] = []
         self._next = 0
         self._complete = False
+        self._unfinished = False
 
     def __enter__(self) -> "Tape":
+        self._refuse_unfinished()
+        self._unfinished = True
         self._next = 0
         self._token = _ACTIVE.set(self)
         return self
@@ -99,6 +102,15 @@ class Tape:
                 "branch on p only inside indicators(), never on candles or on time",
             )
         self._complete = True
+        self._unfinished = False
+
+    def _refuse_unfinished(self) -> None:
+        # Some states went on by a chunk and others did not: all values from here on are wrong.
+        if self._unfinished:
+            raise TapeError(
+                "the tape stopped in the middle of a pass and its states do not fit together",
+                "rebuild it from the first candle of the run or from a snapshot",
+            )
 
     def state(self, call: Call, size: int) -> NDArray[np.float64]:
         """Hand out the state of this call, zeros the first time."""
@@ -116,7 +128,14 @@ class Tape:
         return self._states[at]
 
     def snapshot(self) -> bytes:
-        """Write the whole state as bytes, with a checksum."""
+        """Write the whole state as bytes, with a checksum.
+
+        Raises
+        ------
+        TapeError
+            The last pass was not finished.
+        """
+        self._refuse_unfinished()
         head = json.dumps(
             {
                 "identity": list(self.identity),
@@ -159,7 +178,7 @@ class Tape:
         for length in head["sizes"]:
             tape._states.append(np.frombuffer(packed, np.float64, length, at).copy())
             at += 8 * length
-        tape._complete = True
+        tape._complete = bool(tape._calls)
         return tape
 
 
@@ -208,6 +227,8 @@ class MemoTape:
 
     def _keep(self, key: Key, arrays: Arrays) -> None:
         self._busy.pop(key, None)
+        if key in self._kept:  # evicted and computed again by two at once
+            return
         self._kept[key] = arrays
         self.computed += 1
         self.used_bytes += sum(array.nbytes for array in arrays)
@@ -261,6 +282,8 @@ def call(
     signature = Call(function, timeframe, tuple(exact(value) for value in scalars))
     if isinstance(active, Tape):
         return _run(kernel, arrays, scalars, active.state(signature, state_size)), None
+    if any(key is None for key in keys):  # an input that came about outside the memo tape
+        return _run(kernel, arrays, scalars, np.zeros(state_size)), None
     key: Key = (function, timeframe, signature.scalars, SOURCE_HASH, *keys)
     fresh = np.zeros(state_size)
     return active.remember(key, lambda: _run(kernel, arrays, scalars, fresh)), key
