@@ -13,9 +13,11 @@ from strategy.account import (
     step,
 )
 from strategy.fills import NOT_FILLED, STOP_FILLED, resting_fill
+from strategy.grid import qty_of
 from strategy.kernel import kernel
 from strategy.risk import APPROVED
 from strategy.rules import ENTER_LONG, ENTER_SHORT
+from strategy.timeframes import DAY_MS
 
 
 @kernel
@@ -58,6 +60,26 @@ def simulate(
             p = positions[s]
             ordered |= p.open_side != 0 or p.close_reason != 0
             busy |= p.steps != 0
+        if busy and not ordered:
+            k = _hold(
+                timeline,
+                k,
+                timeframe_ms,
+                first,
+                cursor,
+                open_time,
+                o,
+                h,
+                l,
+                c,
+                flags,
+                grids,
+                risk.daily_loss_limit,
+                book,
+                positions,
+                equity,
+            )
+            before = k
         if busy or ordered:
             k += 1
         else:
@@ -138,6 +160,58 @@ def simulate(
     if n > 0:
         equity[n - 1] = mark(book, positions, grids)
     return count, -1
+
+
+@kernel
+def _hold(
+    timeline,
+    k,
+    timeframe_ms,
+    first,
+    cursor,
+    open_time,
+    o,
+    h,
+    l,  # noqa: E741
+    c,
+    flags,
+    grids,
+    limit,
+    book,
+    positions,
+    equity,
+):
+    # Pass over the instants after k at which open positions are marked and nothing else can
+    # happen: every symbol has a candle, no rule speaks, no level is touched, no day begins and the
+    # daily limit holds. Returns the last of them.
+    wallet = book.wallet / UNIT
+    while k + 1 < len(timeline):
+        opens = timeline[k + 1]
+        value = wallet
+        for s in range(len(positions)):
+            i = cursor[s]
+            i += i < first[s + 1] and open_time[i] < opens
+            if i >= first[s + 1] or open_time[i] != opens or flags[i] != 0:
+                return k
+            p = positions[s]
+            if p.steps != 0:
+                which, _, _, _ = resting_fill(p.steps, p.stop, p.take, False, o[i], h[i], l[i])
+                if which != NOT_FILLED:
+                    return k
+                value += qty_of(p.steps, grids[s]) * (c[i] - p.entry)
+        lost = limit > 0.0 and book.day_open - value >= limit * book.day_open
+        if lost or not value > 0.0 or (opens + timeframe_ms - 1) // DAY_MS != book.day:
+            return k
+        k += 1
+        for s in range(len(positions)):
+            p = positions[s]
+            i = cursor[s]
+            i += open_time[i] < opens
+            cursor[s] = i
+            p.mark, p.lowest, p.highest = c[i], min(p.lowest, l[i]), max(p.highest, h[i])
+        equity[k] = value
+        book.equity = value
+    return k
 
 
 @kernel
