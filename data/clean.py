@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from data.parse import ParsedFile
+from data.parse import MEND, ParsedFile
 from data.quality import Fault, first_fault
 from data.table import REQUIRED, column
 from strategy.errors import WickError
@@ -75,7 +75,7 @@ def _refuse_faults(parsed: ParsedFile, timeframe: str, length: int) -> NDArray[n
     for name in REQUIRED:
         if parsed.table[name].null_count:
             row = int(np.argmax(pc.is_null(parsed.table[name]).to_numpy()))
-            raise _bad_row(parsed, Fault(row, f"{name} is missing"))
+            raise _bad_row(parsed, Fault(row, f"{name} is missing or NaN"))
     fault = first_fault(columns, length, timeframe_offset_ms(timeframe))
     if fault is not None:
         raise _bad_row(parsed, fault)
@@ -103,5 +103,5 @@ def _conflicts(table: pa.Table, repeated: NDArray[np.bool_]) -> int:
 def _bad_row(parsed: ParsedFile, fault: Fault) -> WickError:
     return WickError(
         f"{parsed.name}, {parsed.line(fault.row)}: {fault.why}",
-        "nothing of this file was stored; mend or fetch the file again",
+        MEND,
     )

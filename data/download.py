@@ -105,7 +105,7 @@ def downloads(
 
     # Daemons: Ctrl-C must not wait for an answer that does not come.
     for _ in range(min(archive.connections, len(paths))):
-        threading.Thread(target=work, daemon=True).start()
+        threading.Thread(target=work, name="download", daemon=True).start()
     try:
         for _ in paths:
             result = done.get()

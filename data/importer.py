@@ -20,7 +20,7 @@ _SYMBOL = re.compile(
 )
 _TIMEFRAME = re.compile(r"(?<![A-Za-z0-9])([1-9]\d*(?:ms|mo|[smhdwM]))(?![A-Za-z0-9])")
 _OTHER_KINDS = re.compile(
-    r"aggTrades|trades|bookDepth|bookTicker|metrics|funding|markPrice|indexPrice|premiumIndex|mark(?=-)"
+    r"aggTrades|trades|bookDepth|bookTicker|metrics|funding|(mark|index)Price|premiumIndex|mark(?=-)"
 )
 
 

@@ -8,6 +8,7 @@ import gzip
 import io
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +42,8 @@ _NAMES = {
 }
 # Before 1973 in milliseconds: such a time is in seconds.
 _SECONDS_BELOW = 10**11
+_FIRST_MS = 1_230_768_000_000
+MEND = "nothing of this file was stored; mend or fetch the file again"
 _READABLE = (
     "Binance klines (zip, CSV with or without header), CSV with a header such as"
     " open_time,open,high,low,close,volume, or Parquet with these columns"
@@ -119,81 +122,74 @@ def _unzip(name: str, raw: bytes) -> bytes:
 
 
 def _parse_csv(name: str, text: bytes) -> ParsedFile:
-    text = text.removeprefix(b"\xef\xbb\xbf")
-    if not text.strip():
+    text = text.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if not text:
         raise _unreadable(name, "is empty")
-    first = text[: text.find(b"\n") + 1 or len(text)].decode("utf-8", "replace").strip()
-    words = [w.strip().strip('"') for w in first.split(",")]
+    first, _, rest = text.partition(b"\n")
+    words = [w.strip().strip('"') for w in first.decode("utf-8", "replace").split(",")]
+    # The archive's files have a header or none, by no rule but the file itself.
     has_header = not words[0][:1].isdigit()
     if has_header:
         names = [_canonical(word) for word in words]
         _require(name, names, words)
+        text = rest
+        if not text.strip():
+            raise _unreadable(name, "has a header but no rows")
     elif len(words) == len(BINANCE):
-        names = list(BINANCE)
+        names = BINANCE
     else:
-        raise _unreadable(
-            name, f"has no header and {len(words)} columns; without a header 12 are expected"
-        )
-    table = _read_columns(name, text, names, has_header)
-    if not len(table):
-        raise _unreadable(name, "has a header but no rows")
-    times, microseconds = _times(name, table["open_time"], 1 + has_header)
+        found = f"has no header and {len(words)} columns"
+        raise _unreadable(name, f"{found}; without a header 12 are expected")
+    first_line = 1 + has_header
+    table = _read_columns(name, text, names, first_line)
+    times, microseconds = _times(name, "line", table["open_time"], first_line)
     table = with_schema(table.set_column(table.column_names.index("open_time"), "open_time", times))
-    binance = len(words) == len(BINANCE)
     layout = (
-        ("Binance klines" if binance else "CSV")
+        ("Binance klines" if len(words) == len(BINANCE) else "CSV")
         + (" with header" if has_header else " without header")
         + (", times in µs" if microseconds else "")
     )
-    return ParsedFile(name, table, layout, "line", 1 + has_header, microseconds, has_header, {})
+    return ParsedFile(name, table, layout, "line", first_line, microseconds, has_header, {})
 
 
-def _read_columns(name: str, text: bytes, names: list[str], has_header: bool) -> pa.Table:
-    unique = [n if n in _NAMES.values() else f"_{i}" for i, n in enumerate(names)]
-    wanted = [n for n in unique if not n.startswith("_")]
-    digits = text[text.find(b"\n") + 1 if has_header else 0 :][:1].isdigit()
-    types = {n: pa.float64() for n in wanted} | {"open_time": pa.string(), "trades": pa.int64()}
-    line = text.split(b"\n", 2)[int(has_header) :][:1]
-    first_time = line[0].split(b",")[unique.index("open_time")].strip() if line and digits else b""
-    if first_time.isdigit():
+def _read_columns(name: str, text: bytes, names: Sequence[str], first_line: int) -> pa.Table:
+    columns = [n if n in _NAMES.values() else f"_{i}" for i, n in enumerate(names)]
+    wanted = [n for n in columns if not n.startswith("_")]
+    types = dict.fromkeys(wanted, pa.float64()) | {"open_time": pa.string()}
+    first_time = text.partition(b"\n")[0].split(b",")[columns.index("open_time")]
+    if first_time.strip().isdigit():
         types["open_time"] = pa.int64()
-    read = pa.csv.ReadOptions(column_names=unique, skip_rows=int(has_header))
-    convert = {"include_columns": wanted, "strings_can_be_null": True}
-    try:
-        return pa.csv.read_csv(
-            io.BytesIO(text),
-            read_options=read,
-            convert_options=pa.csv.ConvertOptions(column_types=types, **convert),
+
+    def read(types: dict[str, pa.DataType]) -> pa.Table:
+        options = pa.csv.ConvertOptions(
+            include_columns=wanted, column_types=types, strings_can_be_null=True
         )
-    except pa.ArrowInvalid as error:
-        raise _bad_cell(name, text, read, convert, wanted, has_header, error) from error
+        reading = pa.csv.ReadOptions(column_names=columns)
+        return pa.csv.read_csv(pa.BufferReader(text), read_options=reading, convert_options=options)
 
-
-def _bad_cell(
-    name: str,
-    text: bytes,
-    read: "pa.csv.ReadOptions",
-    convert: dict[str, object],
-    wanted: list[str],
-    has_header: bool,
-    error: pa.ArrowInvalid,
-) -> WickError:
-    # Slow and only for the message: everything as text, then the first cell that is no number.
-    as_text = pa.csv.ConvertOptions(column_types={n: pa.string() for n in wanted}, **convert)
     try:
-        table = pa.csv.read_csv(io.BytesIO(text), read_options=read, convert_options=as_text)
-    except pa.ArrowInvalid:
-        return _unreadable(name, f"is not a table: {str(error).splitlines()[0]}")
-    for row, cells in enumerate(zip(*(table[n].to_pylist() for n in wanted), strict=True)):
-        for n, cell in zip(wanted, cells, strict=True):
+        return read(types)
+    except pa.ArrowInvalid as error:
+        why = str(error).splitlines()[0]
+    try:
+        # Slow, and only for the message: everything as text, to find the cell that is no number.
+        table = read(dict.fromkeys(wanted, pa.string()))
+    except pa.ArrowInvalid as error:
+        raise _unreadable(name, f"is not a table: {why}") from error
+    raise _bad_cell(name, table, first_line) or _unreadable(name, f"is not a table: {why}")
+
+
+def _bad_cell(name: str, table: pa.Table, first_line: int) -> WickError | None:
+    for row, cells in enumerate(table.to_pylist()):
+        for field, cell in cells.items():
             try:
                 float(cell or "nan")
             except ValueError:
                 return WickError(
-                    f"{name}, line {row + 1 + has_header}: {n} is {cell!r}, expected a number",
-                    "nothing of this file was stored; mend or fetch the file again",
+                    f"{name}, line {row + first_line}: {field} is {cell!r}, expected a number",
+                    MEND,
                 )
-    return _unreadable(name, f"is not a table: {str(error).splitlines()[0]}")
+    return None
 
 
 def _parse_parquet(name: str, raw: bytes) -> ParsedFile:
@@ -212,7 +208,7 @@ def _parse_parquet(name: str, raw: bytes) -> ParsedFile:
     }
     table = table.select([names.index(n) for n in dict.fromkeys(names) if n in _NAMES.values()])
     table = table.rename_columns([_canonical(word) for word in table.column_names])
-    times, microseconds = _times(name, table["open_time"], 1)
+    times, microseconds = _times(name, "row", table["open_time"], 1)
     table = table.set_column(table.column_names.index("open_time"), "open_time", times)
     try:
         table = with_schema(table)
@@ -233,30 +229,32 @@ def _require(name: str, names: list[str], words: list[str]) -> None:
         )
 
 
-def _times(name: str, values: pa.ChunkedArray, first_line: int) -> tuple[pa.Array, bool]:
+def _times(
+    name: str, row_word: str, values: pa.ChunkedArray, first_line: int
+) -> tuple[pa.Array, bool]:
+    """Bring open times to milliseconds; say whether some were in microseconds."""
     if pa.types.is_timestamp(values.type):
         return values.cast(pa.timestamp("ms")).cast(pa.int64()), False
     if pa.types.is_string(values.type):
-        zoned = pa.timestamp("ms", "UTC") if _has_zone(values) else pa.timestamp("ms")
+        unit = pa.timestamp("ms", "UTC") if _has_zone(values) else pa.timestamp("ms")
         try:
-            return values.cast(zoned).cast(pa.int64()), False
+            return values.cast(unit).cast(pa.int64()), False
         except pa.ArrowInvalid as error:
-            why = str(error).splitlines()[0]
-            raise _unreadable(
-                name, f"has a time that is neither a number nor a date: {why}"
-            ) from error
+            why = f"has a time that is neither a number nor a date: {str(error).splitlines()[0]}"
+            raise _unreadable(name, why) from error
     if not pa.types.is_integer(values.type) or values.null_count:
         raise _unreadable(name, "has open times that are not whole numbers")
-    times = values.to_numpy().astype(np.int64)
-    in_us = times > MICROSECONDS_ABOVE
-    odd = in_us & (times % 1000 != 0)
-    if odd.any():
-        row = int(np.argmax(odd))
+    given = values.to_numpy().astype(np.int64)
+    in_us = given > MICROSECONDS_ABOVE
+    times = np.where(in_us, given // 1000, np.where(given < _SECONDS_BELOW, given * 1000, given))
+    odd = in_us & (given % 1000 != 0)
+    early = times < _FIRST_MS
+    if odd.any() or early.any():
+        row = int(np.argmax(odd | early))
+        why = "µs is not on a millisecond" if odd[row] else "is before 2009, when trading began"
         raise WickError(
-            f"{name}, line {row + first_line}: open_time {times[row]} µs is not on a millisecond",
-            "nothing of this file was stored; mend or fetch the file again",
+            f"{name}, {row_word} {row + first_line}: open_time {given[row]} {why}", MEND
         )
-    times = np.where(in_us, times // 1000, np.where(times < _SECONDS_BELOW, times * 1000, times))
     return pa.array(times), bool(in_us.any())
 
 

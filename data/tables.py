@@ -137,8 +137,9 @@ def print_fetched(fetched: Fetched) -> None:
     """Print what a fetch did, in a few lines."""
     merge = fetched.merge
     _out.print(
-        f"[bold]{fetched.series}[/]: {counted(fetched.files, 'file')} fetched, {fetched.known} stored before;"
-        f" {merge.added:,} candles added, {merge.replaced:,} replaced",
+        f"[bold]{fetched.series}[/]: {counted(fetched.files, 'file')} fetched,"
+        f" {fetched.known} stored before; {merge.added:,} candles added,"
+        f" {merge.replaced:,} replaced",
         soft_wrap=True,
     )
     _print_some("note", fetched.notes)

@@ -1,0 +1,189 @@
+"""wick data, as a user types it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+import wick
+from data.settings import load_settings
+from data.store import load
+from data.writer import save
+from strategy.candles import Candles
+from tests.data.conftest import JAN_2023, ArchiveServer, binance_csv, zipped
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in an empty folder with the default store."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("WICK_STORE", "WICK_RUNS", "WICK_ARCHIVE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        wick.main(arguments)
+    assert isinstance(stopped.value.code, int)
+    return stopped.value.code
+
+
+def one_zip(folder: Path, hourly: Candles) -> Path:
+    name = "BTCUSDT-1h-2023-01.zip"
+    path = folder / name
+    path.write_bytes(zipped(name, binance_csv(hourly, header=True)))
+    return path
+
+
+def test_import_check_show_from_an_empty_folder(
+    folder: Path, hourly: Candles, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = one_zip(folder, hourly)
+    assert run("data", "import", str(path)) == 0
+    said = capsys.readouterr().out
+    assert "BTCUSDT um 1h: BTCUSDT-1h-2023-01.zip, understood as Binance klines with header" in said
+    assert "2,160 candles, 2,160 new" in said
+    assert run("data", "check") == 0
+    assert "BTCUSDT um 1h  2023-01-01  2023-03-31  2,160" in capsys.readouterr().out
+    assert run("data", "show") == 0
+    assert "in var/store" in capsys.readouterr().out
+    assert run("data", "show", "BTCUSDT") == 0
+    said = capsys.readouterr().out
+    assert f"fingerprint {hourly.fingerprint}" in said
+    assert "2,160 candles in 3 months" in said
+
+
+def test_json_carries_the_same_facts(
+    folder: Path, hourly: Candles, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = one_zip(folder, hourly)
+    series = {"market": "um", "symbol": "BTCUSDT", "timeframe": "1h"}
+    for arguments in (["import", str(path)], ["check"], ["show"], ["show", "BTCUSDT"]):
+        assert run("data", *arguments, "--json") == 0
+        (record,) = json.loads(capsys.readouterr().out)
+        assert record["series"] == series
+        assert record["rows"] == 2160
+    assert record["fingerprint"] == hourly.fingerprint
+    assert record["head"][0]["open_time"] == JAN_2023
+
+
+def test_gaps_are_told_and_fail_only_when_strict(
+    hourly: Candles, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for low, high in ((0, 100), (150, 200)):
+        save(load_settings().store, hourly.slice(low, high), "test")
+    assert run("data", "check", "BTCUSDT") == 0
+    assert "gap: BTCUSDT um 1h: 50 candles missing" in capsys.readouterr().out
+    assert run("data", "check", "BTCUSDT", "--strict") == 1
+
+
+def test_a_damaged_file_fails_the_check(
+    hourly: Candles, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(load_settings().store, hourly, "test")
+    path = Path("var/store/um/BTCUSDT/1h/2023-02.parquet")
+    raw = bytearray(path.read_bytes())
+    raw[500] ^= 1
+    path.write_bytes(raw)
+    assert run("data", "check") == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert "2023-02.parquet is not the file that was stored" in said
+
+
+def test_one_refused_file_is_an_error_of_its_own_many_are_listed(
+    folder: Path, hourly: Candles, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one_zip(folder, hourly)
+    (folder / "BTCUSDT-1h-bad.zip").write_bytes(b"<html>")
+    assert run("data", "import", "BTCUSDT-1h-bad.zip") == 2
+    said = capsys.readouterr()
+    assert said.err.startswith("wick: BTCUSDT-1h-bad.zip is a web page, not data")
+    assert run("data", "import", ".") == 1
+    said = capsys.readouterr()
+    assert "2,160 new" in said.out
+    assert "refused: BTCUSDT-1h-bad.zip is a web page" in said.out
+    assert "1 of 2 files were refused; nothing of them was stored" in said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["fetch", "BTCUSDT", "--from", "2023-13-01"], "--from 2023-13-01 is not a date (month"),
+        (["fetch", "BTCUSDT", "--from", "soon"], "--from soon is not a date"),
+        (["fetch", "BTCUSDT"], "Missing option '--from'"),
+        (["fetch", "X", "--from", "2023-01-01", "--market", "spt"], "unknown market 'spt'"),
+        (["fetch", "X", "--from", "2023-01-01", "--timeframe", "1x"], "unknown timeframe '1x'"),
+        (["fetch", "X", "--from", "2999-01-01"], "holds no whole day"),
+        (["import", "nowhere"], "nowhere does not exist"),
+        (["show", "BTCUSDT"], "the store var/store holds no candles yet"),
+        (["check"], "the store var/store holds no candles yet"),
+        (["chek"], "No such command 'chek'. Did you mean 'check'?"),
+    ],
+)
+def test_wrong_use_is_one_sentence_and_a_hint(
+    arguments: list[str],
+    sentence: str,
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run("data", *arguments) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert sentence in lines[0]
+    assert lines[1].startswith("hint: ")
+    assert list(folder.iterdir()) == []
+
+
+def test_a_folder_that_may_not_be_written_is_a_sentence(
+    folder: Path, hourly: Candles, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "file").write_text("a file where a folder is wanted")
+    path = one_zip(folder, hourly)
+    assert run("data", "import", str(path), "--store", "file/store") == 1
+    said = capsys.readouterr().err
+    assert "file/store" in said
+    assert "WICK_STORE" in said
+    assert "Traceback" not in said
+
+
+def test_fetch_goes_on_after_ctrl_c(
+    folder: Path, archive_server: ArchiveServer, hourly: Candles
+) -> None:
+    """The server stops answering after some files; the user gives up, and tries again later."""
+    archive_server.publish(hourly, ["2023-01", "2023-02", "2023-03"])
+    stuck, free = threading.Event(), threading.Event()
+
+    def hang(path: str) -> None:
+        if path.endswith("2023-03.zip"):
+            stuck.set()
+            free.wait(30)
+
+    archive_server.before = hang
+    range_ = ["--from", "2023-01-01", "--to", "2023-04-01", "--timeframe", "1h"]
+    command = [sys.executable, str(ROOT / "wick.py"), "data", "fetch", "BTCUSDT", *range_]
+    environment = os.environ | {"WICK_ARCHIVE_URL": archive_server.url}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    assert stuck.wait(30)
+    # The other months are stored before the signal comes.
+    for _ in range(500):
+        manifest = folder / "var/store/um/BTCUSDT/1h/manifest.json"
+        if manifest.exists() and "2023-02" in manifest.read_text():
+            break
+        threading.Event().wait(0.02)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert said == "wick: stopped; nothing was left half-written\n"
+    archive_server.before = lambda path: None
+    free.set()
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert "1 file fetched, 2 stored before" in done.stdout
+    assert load(folder / "var/store", "um", "BTCUSDT", "1h").fingerprint == hourly.fingerprint
