@@ -233,15 +233,16 @@ def compile_rules(
 
 
 def _generate(texts: dict[str, str], fields: Sequence[str], params: Sequence[str]) -> str:
-    columns = "".join(f"{field}, " for field in fields)
+    # Prefixes keep a user's names (stop, out, n) apart from the kernel's own.
+    columns = "".join(f"c_{field}, " for field in fields)
     load_params = "".join(f"    p_{name} = params[{at}]\n" for at, name in enumerate(params))
-    load_row = "".join(f"        x_{field} = {field}[i]\n" for field in fields)
+    load_row = "".join(f"        x_{field} = c_{field}[i]\n" for field in fields)
     bits = " | ".join(
         f"(np.uint8({bit}) * np.uint8({texts[name]}))"
         for name, bit in CONDITIONS.items()
         if name in texts
     )
-    length = f"len({fields[0]})" if fields else "0"
+    length = f"len(c_{fields[0]})" if fields else "0"
     stop, take = (texts.get(name, "") for name in DISTANCES)
     return f"""import numpy as np
 from strategy.kernel import kernel
