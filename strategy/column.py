@@ -109,7 +109,9 @@ class Column:
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         # A NumPy number on the left (np.float64(2) * column) arrives here, not in __rmul__.
         if method == "__call__" and ufunc in _UFUNCS and not options:
-            return elementwise(_UFUNCS[ufunc], ufunc, *inputs)
+            # Comparisons hand over the number as an array without dimensions.
+            numbers = [x.item() if isinstance(x, np.ndarray) and x.ndim == 0 else x for x in inputs]
+            return elementwise(_UFUNCS[ufunc], ufunc, *numbers)
         raise WickError(
             f"numpy.{ufunc.__name__} cannot be applied to a column",
             "use + - * / and comparisons, abs(), sqrt(), minimum(), maximum(), where() or an indicator",
@@ -171,7 +173,8 @@ def elementwise(name: str, function: Callable[..., Any], *operands: Any) -> Colu
     Raises
     ------
     WickError
-        The columns have different timeframes, or an operand is neither a column nor a number.
+        The columns have different timeframes, an operand is neither a column nor a number, or a condition stands
+        where a number is expected or the other way round.
     """
     columns = [x for x in operands if isinstance(x, Column)]
     timeframe = same_timeframe(name, columns)
@@ -181,6 +184,7 @@ def elementwise(name: str, function: Callable[..., Any], *operands: Any) -> Colu
                 f"{name} of a column and {type(x).__name__}",
                 "use a column or a number on both sides",
             )
+    _check_kinds(name, operands)
     values = [x._values if isinstance(x, Column) else float(x) for x in operands]
 
     def compute() -> tape.Arrays:
@@ -196,13 +200,43 @@ def elementwise(name: str, function: Callable[..., Any], *operands: Any) -> Colu
     return Column(memo.remember(key, compute)[0], timeframe, key)
 
 
+def _check_kinds(name: str, operands: Sequence[Any]) -> None:
+    conditions = len(operands) if name in ("&", "|") else 1 if name == "where" else 0
+    for at, x in enumerate(operands):
+        is_condition = isinstance(x, Column) and x._values.dtype == np.bool_
+        if is_condition and at >= conditions:
+            raise WickError(
+                f"{name} was given a condition, expected numbers",
+                "turn it into numbers: where(condition, 1.0, 0.0)",
+            )
+        if not is_condition and at < conditions:
+            raise WickError(
+                f"{name} was given numbers, expected a condition",
+                "put each comparison in parentheses: (a > 1) & (b > 2)",
+            )
+
+
 def same_timeframe(what: str, columns: Sequence[Column]) -> str:
-    """Return the one timeframe of all columns, or say which ones were mixed."""
+    """Return the one timeframe of all columns, or say which timeframes or lengths were mixed."""
+    if not columns:
+        raise WickError(f"{what} was given no column", "pass a column of the candles")
+    for column in columns:
+        if not isinstance(column, Column):
+            raise WickError(
+                f"{what} was given {type(column).__name__}, expected a column",
+                "pass a column such as c.close",
+            )
     frames = {column.timeframe for column in columns}
     if len(frames) != 1:
         raise WickError(
             f"{what} mixes columns of {' and '.join(sorted(frames))}",
             "align the higher timeframe first: m5.align(column)",
+        )
+    lengths = {len(column._values) for column in columns}
+    if len(lengths) != 1:
+        raise WickError(
+            f"{what} mixes columns of {' and '.join(map(str, sorted(lengths)))} candles",
+            "use columns of the same candles",
         )
     return columns[0].timeframe
 
