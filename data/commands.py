@@ -36,8 +36,8 @@ def fetch(
 ) -> None:
     """Fetch candles from the public archive.
 
-    Whole months, up to yesterday, each file checked against its checksum. A stopped fetch goes on
-    where it was: files already stored are skipped.
+    Whole months, up to yesterday; each file is checked against its checksum.
+    A stopped fetch goes on where it was: files already stored are skipped.
     """
     from data import archive, tables
     from data.dates import now_ms, parse_time
@@ -87,8 +87,8 @@ def import_(
 ) -> None:
     """Import archive zips, CSV (also .gz) and Parquet files of candles.
 
-    Symbol, market and timeframe come from the file, its name and folders; flags win. A file is
-    stored whole or not at all.
+    Symbol, market and timeframe come from the file, its name and folders; flags win.
+    A file is stored whole or not at all.
     """
     from data import tables
     from data.dates import now_ms, parse_time

@@ -161,6 +161,7 @@ class _One:
     def _get(self, path: str) -> bytes | None:
         url = f"{self._archive.url.rstrip('/')}/{path}"
         why, wait_s = "", 0.0
+        hint = "run the same command again: what is stored is skipped"
         for attempt in range(self._archive.attempts):
             if attempt:
                 self._pause(attempt, wait_s)
@@ -173,13 +174,14 @@ class _One:
                         return self._receive(answer)
                     why = f"answered {answer.status_code} {answer.reason}"
                     if answer.status_code not in _MAY_RECOVER:
+                        hint = "is the archive open to you? WICK_ARCHIVE_URL sets another address"
                         break
                     wait_s = _asked_wait_s(answer)
             except (requests.ConnectionError, requests.Timeout) as error:
                 why = f"did not answer ({type(error).__name__})"
             except requests.exceptions.ChunkedEncodingError:
                 why = "cut the connection"
-        raise RunRefused(f"{url} {why}", "run the same command again: what is stored is skipped")
+        raise RunRefused(f"{url} {why}", hint)
 
     def _receive(self, answer: requests.Response) -> bytes:
         pieces = []
