@@ -47,13 +47,28 @@ class Figure(NamedTuple):
 # key: label, unit, what n counts, formula. The order is the order of the tables.
 DEFINITIONS: dict[str, tuple[str, str, str, str]] = {
     "total_return": ("total return", "share", "days", "last equity / balance - 1"),
-    "hold_return": ("buy and hold", "share", "days", "mean over symbols of last close / first open - 1"),
+    "hold_return": (
+        "buy and hold",
+        "share",
+        "days",
+        "mean over symbols of last close / first open - 1",
+    ),
     "cagr": ("return a year", "share", "days", "(last equity / balance) ^ (365 / days) - 1"),
-    "volatility": ("volatility a year", "share", "days", "std(r, ddof=1) * sqrt(365), r daily returns"),
+    "volatility": (
+        "volatility a year",
+        "share",
+        "days",
+        "std(r, ddof=1) * sqrt(365), r daily returns",
+    ),
     "sharpe": ("Sharpe", "ratio", "days", "mean(r) / std(r, ddof=1) * sqrt(365)"),
     "sortino": ("Sortino", "ratio", "days", "mean(r) / sqrt(mean(min(r, 0)^2)) * sqrt(365)"),
     "calmar": ("Calmar", "ratio", "days", "return a year / |max drawdown|"),
-    "max_drawdown": ("max drawdown", "share", "candles", "min(E_t / max(E_0 .. E_t) - 1), every candle"),
+    "max_drawdown": (
+        "max drawdown",
+        "share",
+        "candles",
+        "min(E_t / max(E_0 .. E_t) - 1), every candle",
+    ),
     "drawdown_days": ("longest drawdown", "days", "candles", "longest time below a former peak"),
     "trades": ("trades", "count", "trades", "closed trades"),
     "longs": ("longs", "count", "trades", "trades that were long"),
@@ -65,17 +80,32 @@ DEFINITIONS: dict[str, tuple[str, str, str, str]] = {
     "best_trade": ("best trade", "money", "trades", "largest net"),
     "worst_trade": ("worst trade", "money", "trades", "smallest net"),
     "holding": ("mean holding time", "minutes", "trades", "mean(exit time - entry time)"),
-    "exposure": ("time in the market", "share", "trades", "sum of holding times / (symbols * span)"),
+    "exposure": (
+        "time in the market",
+        "share",
+        "trades",
+        "sum of holding times / (symbols * span)",
+    ),
     "gross": ("profit before fees", "money", "trades", "sum of pnl"),
     "fees": ("fees", "money", "trades", "sum of fees"),
-    "slippage": ("slippage", "money", "trades", "sum of qty * |fill - unslipped price|; part of pnl"),
+    "slippage": (
+        "slippage",
+        "money",
+        "trades",
+        "sum of qty * |fill - unslipped price|; part of pnl",
+    ),
     "ambiguous": (
         "stop and take in one candle",
         "share",
         "trades",
         "trades whose exit candle touched both / trades; booked as stops",
     ),
-    "open_at_end": ("open at the end", "count", "trades", "trades closed only because the data ended"),
+    "open_at_end": (
+        "open at the end",
+        "count",
+        "trades",
+        "trades closed only because the data ended",
+    ),
 }
 _NEEDS_DAYS = {"cagr", "volatility", "sharpe", "sortino", "calmar"}
 _NEEDS_TRADES = {"win_rate", "profit_factor", "payoff", "expectancy", "expectancy_r", "holding"}
@@ -227,17 +257,26 @@ def _from_trades(trades: Any, span_ms: int) -> dict[str, float]:
 
 @kernel
 def _drawdowns(time, equity, balance, timeframe_ms):
-    # Deepest fall below the highest value so far, and the longest time spent below one, ms.
+    # Deepest fall below the highest value so far, and the longest time spent below one, ms. Blocks that lie between
+    # the peak and the deepest fall change neither: looking at their extremes first takes a quarter of the time.
     peak, peak_time = balance, time[0]
     deepest, longest = 0.0, np.int64(0)
-    for i in range(len(equity)):
-        e = equity[i]
-        if e >= peak:
-            peak = e
-            peak_time = time[i] + timeframe_ms
-        else:
-            # compared without a division, which would cost more than the rest of the loop
-            if e - peak < deepest * peak:
-                deepest = e / peak - 1.0
-            longest = max(longest, time[i] + timeframe_ms - peak_time)
+    for start in range(0, len(equity), 64):
+        block = equity[start : start + 64]
+        top, bottom = block[0], block[0]
+        for i in range(len(block)):
+            top, bottom = max(top, block[i]), min(bottom, block[i])
+        if top < peak and not bottom - peak < deepest * peak:
+            closed = time[start + len(block) - 1] + timeframe_ms
+            longest = max(longest, closed - peak_time)
+            continue
+        for i in range(len(block)):
+            e, closed = block[i], time[start + i] + timeframe_ms
+            if e >= peak:
+                peak, peak_time = e, closed
+            else:
+                # compared without a division, which would cost more than the rest of the loop
+                if e - peak < deepest * peak:
+                    deepest = e / peak - 1.0
+                longest = max(longest, closed - peak_time)
     return deepest, longest

@@ -32,8 +32,10 @@ def windows_kernel(open_time, base_ms, length_ms, offset_ms, state):
     window, status = np.int64(state[0]), state[1]
     k, i, begin = 0, 0, 0
     bars = length_ms // base_ms - 1
+    # Times increase on a grid, so without a gap they need not be read one by one.
+    gapless = n > 0 and open_time[n - 1] - open_time[0] == (n - 1) * base_ms
     while i < n:
-        t = open_time[i]
+        t = open_time[0] + i * base_ms if gapless else open_time[i]
         # 64-bit divisions would cost more than all the rest; the next window usually begins right here
         whole = t == window + length_ms
         its = t if whole else t - (t - offset_ms) % length_ms
@@ -46,9 +48,7 @@ def windows_kernel(open_time, base_ms, length_ms, offset_ms, state):
             window, begin = its, i
         last = its + length_ms - base_ms
         j = i + (bars if whole else (last - t) // base_ms)
-        if (
-            j < n and open_time[j] == last
-        ):  # times increase on a grid: all candles between are there
+        if j < n and (gapless or open_time[j] == last):  # all candles between are there too
             i = j
             t = last
         if t == last:
@@ -115,13 +115,10 @@ def align_kernel(x, known, base_time, state):
     value = state[1] if state[0] > 0.0 else np.nan
     i = 0
     for j in range(len(known)):
-        stop = known[j]
-        for m in range(i, stop):
-            out[m] = value
-        i = stop
+        out[i : known[j]] = value  # as a slice it takes half the time of a loop
+        i = known[j]
         value = x[j]
-    for m in range(i, n):
-        out[m] = value
+    out[i:] = value
     if len(known) > 0:
         state[0], state[1] = 1.0, value
     return out
