@@ -85,6 +85,7 @@ def select(
         known_market(market)
     if timeframe is not None:
         timeframe_ms(timeframe)
+    symbols = None if symbols is None else [symbol.upper() for symbol in symbols]
     stored = series(store)
     fitting = [
         s

@@ -88,7 +88,7 @@ def test_the_list_of_series_counts_months_and_rows(tmp_path: Path, hourly: Candl
     (only,) = series(tmp_path)
     assert (only.series, only.months, only.rows) == (BTC, 3, 2160)
     assert (only.first_open_time, only.last_open_time) == (JAN_2023, hourly.open_time[-1])
-    assert select(tmp_path, ["BTCUSDT"], None, "1h") == [only]
+    assert select(tmp_path, ["btcusdt"], None, "1h") == [only]
     with pytest.raises(WickError, match="holds nothing of um 5m"):
         select(tmp_path, None, "um", "5m")
 
