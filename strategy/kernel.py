@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
+import numpy as np
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +59,8 @@ def _drop_old(root: Path, keep: int = 4) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+# Its options are set when Numba is imported, where a type checker does not see them.
+_config: Any = numba.config
 SOURCE_HASH = _source_hash()
 CACHE_DIR = _open_cache(SOURCE_HASH)
 
@@ -68,14 +71,17 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     No fastmath: results must not depend on how the compiler groups a sum. Division by zero gives inf or NaN, as
     NumPy does. The interpreter lock is released.
     """
+    if _config.DISABLE_JIT:
+        # The same text in Python, where NumPy would warn of every division by zero.
+        return np.errstate(all="ignore")(function)
     if CACHE_DIR is None:
         compiled: Callable[..., Any] = numba.njit(nogil=True, error_model="numpy")(function)
         return compiled
     # The setting is global to Numba, so other libraries get their own back at once.
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(CACHE_DIR)
+    before = _config.CACHE_DIR
+    _config.CACHE_DIR = str(CACHE_DIR)
     try:
         compiled = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
     finally:
-        numba.config.CACHE_DIR = before
+        _config.CACHE_DIR = before
     return compiled

@@ -11,8 +11,10 @@ import ast
 import hashlib
 import importlib.util
 import inspect
+import os
 import sys
 import textwrap
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -76,7 +78,7 @@ class _Expression(ast.NodeVisitor):
         if isinstance(node, ast.Attribute):
             return self._attribute(node), False
         if isinstance(node, ast.Constant) and type(node.value) in (int, float):
-            return repr(float(node.value)), False
+            return self._constant(node), False
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
             return f"(-{self._number(node.operand, 'minus')})", False
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "abs":
@@ -88,6 +90,12 @@ class _Expression(ast.NodeVisitor):
         if isinstance(node, ast.Compare):
             return self._compare(node), True
         raise self._refuse(node)
+
+    def _constant(self, node: ast.Constant) -> str:
+        # A name for infinity would be needed in the generated text, and no price is ever that large.
+        if abs(node.value) > sys.float_info.max:  # type: ignore[arg-type]
+            raise self.error(node, "a number too large for a float", "use one below 1.8e308")
+        return repr(float(node.value))  # type: ignore[arg-type]
 
     def _attribute(self, node: ast.Attribute) -> str:
         owner = node.value.id if isinstance(node.value, ast.Name) else None
@@ -156,7 +164,7 @@ class _Expression(ast.NodeVisitor):
             ),
             (
                 ast.UnaryOp,
-                "'not' and '~'",
+                "'not', '~' and a plus sign",
                 "turn the comparison round: x.a <= 1 instead of not (x.a > 1)",
             ),
             (ast.Compare, "a comparison other than < <= > >=", "use < <= > >="),
@@ -197,7 +205,8 @@ def check_rule(
     tree = ast.parse(textwrap.dedent("".join(lines))).body[0]
     name, path = function.__name__, inspect.getsourcefile(function) or "strategy"
     expression = _Expression(name, path, first_line, row, params)
-    if not isinstance(tree, ast.FunctionDef) or [a.arg for a in tree.args.args] != ["x", "p"]:
+    arguments = list(inspect.signature(function).parameters)
+    if not isinstance(tree, ast.FunctionDef) or arguments != ["x", "p"]:
         raise expression.error(
             tree, "wrong arguments, expected (x, p)", f"def {name}(x: Row, p: Params) -> bool:"
         )
@@ -226,7 +235,8 @@ def compile_rules(
     """Check all rules of a strategy and compile them; the compiled form is cached by their text."""
     checked = {name: check_rule(function, row, params) for name, function in rules.items()}
     used = frozenset().union(*(fields for _, fields in checked.values()))
-    fields = tuple(field for field in row if field in used)
+    # Rules of params alone still need to know how many candles there are.
+    fields = tuple(field for field in row if field in used) or tuple(row[:1])
     texts = {name: text for name, (text, _) in checked.items()}
     module = _import_generated(_generate(texts, fields, params))
     return CompiledRules(module.signals, module.distances, fields)
@@ -242,7 +252,6 @@ def _generate(texts: dict[str, str], fields: Sequence[str], params: Sequence[str
         for name, bit in CONDITIONS.items()
         if name in texts
     )
-    length = f"len(c_{fields[0]})" if fields else "0"
     stop, take = (texts.get(name, "") for name in DISTANCES)
     return f"""import numpy as np
 from strategy.kernel import kernel
@@ -250,7 +259,7 @@ from strategy.kernel import kernel
 
 @kernel
 def signals({columns}params):
-    n = {length}
+    n = len(c_{fields[0]})
 {load_params}    out = np.empty(n, np.uint8)
     for i in range(n):
 {load_row}        out[i] = {bits or "np.uint8(0)"}
@@ -276,7 +285,7 @@ def _import_generated(text: str) -> Any:
     if CACHE_DIR is not None:
         path = CACHE_DIR / f"{name}.py"
         if not path.exists() or path.read_text() != text:
-            scratch = path.with_suffix(f".{id(text)}.tmp")
+            scratch = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.tmp")
             scratch.write_text(text)
             scratch.replace(path)
         spec = importlib.util.spec_from_file_location(name, path)

@@ -1,0 +1,137 @@
+"""The compile cache: used again, never stale, never in the way."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from strategy import kernel as kernels
+from tests.strategy import run_blueprint
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(*arguments: str, folder: Path = ROOT, **environment: str) -> str:
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(folder)} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_second_process_compiles_nothing() -> None:
+    run("-m", "tests.strategy.run_blueprint")
+    digest, hits, misses, cache = run("-m", "tests.strategy.run_blueprint").split()
+    assert (hits, misses, cache) == ("hits=4", "misses=0", "cache=on")
+    assert digest == run_blueprint.digest().split()[0]
+
+
+def test_with_the_compiler_off_the_values_are_the_same() -> None:
+    digest, *_ = run(
+        "-W", "error", "-m", "tests.strategy.run_blueprint", NUMBA_DISABLE_JIT="1"
+    ).split()
+    assert digest == run_blueprint.digest().split()[0]
+
+
+def test_a_cache_folder_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
+    # Under a file no folder can be made, not even by root. Everything is compiled: small kernels.
+    program = """
+import logging
+logging.basicConfig(level=logging.WARNING)
+from strategy import kernel
+from strategy.indicators import previous
+from strategy.rules import compile_rules
+from tests.strategy.market import market
+from tests.strategy.test_rules import functions
+from pathlib import Path
+import numpy as np, sys
+assert kernel.CACHE_DIR is None
+candles = market(1, 3)
+assert previous(candles.close).values[1:].tolist() == candles.close.values[:2].tolist()
+rules = functions(Path(sys.argv[1]), enter_long="return x.rsi > 1", stop_distance="return 2")
+print(compile_rules(rules, ["rsi"], []).signals(np.array([1.0, 2.0]), np.empty(0)).tolist())
+"""
+    path = tmp_path / "mine.py"
+    out = run("-c", program, str(path), NUMBA_CACHE_DIR="/dev/null/x")
+    assert out.splitlines()[-1] == "[0, 1]"
+
+
+def test_an_edited_callee_in_another_file_is_noticed(tmp_path: Path) -> None:
+    # Numba itself would go on with the old machine code.
+    shutil.copytree(ROOT / "strategy", tmp_path / "strategy")
+    caller, callee = tmp_path / "strategy" / "caller.py", tmp_path / "strategy" / "callee.py"
+    head = "from strategy.kernel import kernel\n"
+    caller.write_text(
+        f"{head}from strategy.callee import g\n\n\n@kernel\ndef f(x):\n    return g(x)\n"
+    )
+    answers = []
+    for number in (1, 2):
+        callee.write_text(f"{head}\n\n@kernel\ndef g(x):\n    return x + {number}\n")
+        program = "from strategy.caller import f; print(f(10), sum(f.stats.cache_hits.values()))"
+        cache = str(tmp_path / "cache")
+        answers += [run("-c", program, folder=tmp_path, NUMBA_CACHE_DIR=cache) for _ in range(2)]
+    assert [answer.split() for answer in answers] == [
+        ["11", "0"],
+        ["11", "1"],
+        ["12", "0"],
+        ["12", "1"],
+    ]
+
+
+def test_only_an_edit_that_can_change_a_kernel_opens_a_new_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "strategy"
+    shutil.copytree(ROOT / "strategy", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    original = kernels._source_hash()
+    monkeypatch.setattr(kernels, "__file__", str(folder / "kernel.py"))
+    assert kernels._source_hash() == original
+
+    def edit(name: str, more: str = "\n# more\n") -> bool:
+        before = kernels._source_hash()
+        path = folder / name
+        path.write_text((path.read_text() if path.exists() else "") + more)
+        return kernels._source_hash() != before
+
+    for path in sorted(folder.glob("*.py")):
+        assert edit(path.name) == (path.name != "rsi_macd_atr.py"), path.name
+    assert edit("mine.py", (ROOT / "strategy" / "rsi_macd_atr.py").read_text()) is False
+    assert edit("new_kernels.py") is True
+
+
+def test_four_cache_folders_are_kept_the_newest_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    root = tmp_path / "candlewick"
+    for age in range(6):
+        folder = root / f"old{age}"
+        folder.mkdir(parents=True)
+        (folder / "kernel.nbi").write_bytes(b"x")
+        os.utime(folder, (1_000_000 - age, 1_000_000 - age))
+    assert kernels._open_cache("fresh") == root / "fresh"
+    assert {path.name for path in root.iterdir()} == {"fresh", "old0", "old1", "old2"}
+    kernels._open_cache("fresh")
+    assert len(list(root.iterdir())) == 4
+
+
+def test_a_home_without_room_for_a_cache_turns_it_off_with_a_word(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "/dev/null/x")
+    assert kernels._open_cache("key") is None
+    assert "compile_cache=off reason=" in caplog.text
+
+
+def test_numbas_own_cache_setting_is_left_alone() -> None:
+    before = kernels._config.CACHE_DIR
+    kernels.kernel(lambda x: x)
+    assert before == kernels._config.CACHE_DIR
