@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backtest.simulate import entry_candles, simulate
+from data.dates import show_time
 from strategy.account import ACCOUNT, POSITION, SAID, TRADE, UNIT
 from strategy.candles import Candles
 from strategy.errors import RunRefused, WickError
@@ -204,7 +205,7 @@ def _run(
         refused,
     )
     if broke >= 0:
-        moment = np.datetime64(int(timeline[broke]), "m")
+        moment = show_time(int(timeline[broke]) + every[0].timeframe_ms)
         raise RunRefused(
             f"the balance was used up at {moment} UTC after {count} trades (equity {equity[broke]:.2f})",
             "lower risk.per_trade or risk.max_leverage, or change the strategy",

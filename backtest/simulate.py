@@ -116,13 +116,13 @@ def simulate(
             )
         for s in range(symbols):
             p, word = positions[s], said[s]
-            word.flags = 0
+            word.signals = 0
             if word.present == 0:
                 continue
             i = cursor[s]
             if p.steps != 0:
                 which, price, at_open, ambiguous = resting_fill(
-                    p.steps, p.stop, p.take, p.fresh != 0, o[i], h[i], l[i]
+                    p.steps, p.stop_level, p.take_level, p.fresh != 0, o[i], h[i], l[i]
                 )
                 if which == NOT_FILLED:
                     p.fresh = 0
@@ -139,14 +139,14 @@ def simulate(
                     trade.ambiguous = 1 if ambiguous else 0
                     count += 1
             p.mark = c[i]
-            word.flags = flags[i]
+            word.signals = flags[i]
             if flags[i] & (ENTER_LONG | ENTER_SHORT) != 0:
                 j = signal[s]
                 while signal_at[j] < i - first[s]:
                     j += 1
                 signal[s] = j
-                word.stop = signal_stop[j]
-                word.take = signal_take[j] if has_take else 0.0
+                word.stop_distance = signal_stop[j]
+                word.take_distance = signal_take[j] if has_take else 0.0
         step(book, positions, grids, said, risk, costs.slippage, has_take, now, refused)
         equity[k] = book.equity
         if not book.equity > 0.0:
@@ -195,7 +195,7 @@ def _hold(
                 return k
             p = positions[s]
             if p.steps != 0:
-                which, _, _, _ = resting_fill(p.steps, p.stop, p.take, False, o[i], h[i], l[i])
+                which, _, _, _ = resting_fill(p.steps, p.stop_level, p.take_level, False, o[i], h[i], l[i])
                 if which != NOT_FILLED:
                     return k
                 value += qty_of(p.steps, grids[s]) * (c[i] - p.entry)

@@ -31,8 +31,8 @@ POSITION = np.dtype(
     [
         ("steps", np.int64),  # signed: long above 0
         ("entry", np.float64),
-        ("stop", np.float64),
-        ("take", np.float64),  # 0 for none
+        ("stop_level", np.float64),
+        ("take_level", np.float64),  # 0 for none
         ("mark", np.float64),  # last close of the symbol
         ("fresh", np.int64),  # 1 inside the entry candle
         ("close_reason", np.int64),  # an exit order for the next open, 0 for none
@@ -80,13 +80,14 @@ TRADE = np.dtype(
     ],
     align=True,
 )
-# What the strategy says of one symbol at one close.
+# What the strategy says of one symbol at one close. No field is called flags or take: with the
+# compiler off a record is NumPy's own, where these are names of methods.
 SAID = np.dtype(
     [
         ("present", np.int64),  # the symbol has a candle closing now
-        ("flags", np.int64),
-        ("stop", np.float64),
-        ("take", np.float64),
+        ("signals", np.int64),  # bits of strategy.rules
+        ("stop_distance", np.float64),
+        ("take_distance", np.float64),
     ],
     align=True,
 )
@@ -131,7 +132,7 @@ def step(account, positions, grids, said, risk, slippage, has_take, now, refused
         account.blocked = 1
     any_signal = False
     for s in range(len(said)):
-        any_signal |= said[s].present != 0 and said[s].flags != 0
+        any_signal |= said[s].present != 0 and said[s].signals != 0
     if any_signal:
         _exits(positions, said, refused)
         _entries(account, positions, grids, said, risk, slippage, has_take, refused)
@@ -150,7 +151,7 @@ def _begin_day(account, day):
 @kernel
 def _exits(positions, said, refused):
     for s in range(len(positions)):
-        p, flags = positions[s], said[s].flags
+        p, flags = positions[s], said[s].signals
         if said[s].present == 0:
             continue
         enter_long, enter_short = flags & ENTER_LONG != 0, flags & ENTER_SHORT != 0
@@ -172,15 +173,13 @@ def _entries(account, positions, grids, said, risk, slippage, has_take, refused)
     slots, used = 0, 0.0
     for s in range(len(positions)):
         p = positions[s]
-        if p.steps != 0:
+        if p.steps != 0 or p.open_side != 0:
             slots += 1
-            used += notional(p, grids[s])
-        elif p.open_side != 0:  # waits for a candle
-            slots += 1
-            used += qty_of(p.open_steps, grids[s]) * p.mark
+            # An approved entry, also one that reverses, may wait for its symbol's next candle.
+            used += max(notional(p, grids[s]), qty_of(p.open_steps, grids[s]) * p.mark)
     for s in range(len(positions)):
         p, word = positions[s], said[s]
-        side = (1 if word.flags & ENTER_LONG else 0) - (1 if word.flags & ENTER_SHORT else 0)
+        side = (1 if word.signals & ENTER_LONG else 0) - (1 if word.signals & ENTER_SHORT else 0)
         reverses = p.close_reason == BY_REVERSAL
         if word.present == 0 or side == 0 or p.open_side != 0 or (p.steps != 0 and not reverses):
             continue
@@ -199,15 +198,15 @@ def _entries(account, positions, grids, said, risk, slippage, has_take, refused)
             used - own,
             p.mark,
             side,
-            word.stop,
-            word.take,
+            word.stop_distance,
+            word.take_distance,
             has_take,
         )
         if why != APPROVED:
             refused[s, why] += 1
             continue
         p.open_side, p.open_steps, p.open_reversal = side, steps, 1 if reverses else 0
-        p.open_stop, p.open_take = word.stop, word.take if has_take else 0.0
+        p.open_stop, p.open_take = word.stop_distance, word.take_distance if has_take else 0.0
         slots += 0 if reverses else 1
         used += max(qty_of(steps, grids[s]) * p.mark - own, 0.0)
 
@@ -224,7 +223,7 @@ def open_position(account, positions, grids, costs, risk, s, price, now, candle)
     fill = slipped(price, side, costs.slippage, g)
     stop = stop_level(fill, p.open_stop, side, g)
     take = take_level(fill, p.open_take, side, g) if p.open_take > 0.0 else 0.0
-    if stop <= 0.0 or (p.open_take > 0.0 and take <= 0.0):
+    if fill <= 0.0 or stop <= 0.0 or (p.open_take > 0.0 and take <= 0.0):
         return LEVEL
     qty = qty_of(steps, g)
     free = account.wallet / UNIT
@@ -237,7 +236,7 @@ def open_position(account, positions, grids, costs, risk, s, price, now, candle)
         return MARGIN
     fee = money(costs.fee_rate * (qty * fill))
     account.wallet -= fee
-    p.steps, p.entry, p.stop, p.take = side * steps, fill, stop, take
+    p.steps, p.entry, p.stop_level, p.take_level = side * steps, fill, stop, take
     p.fresh, p.reversal, p.first_stop = 1, p.open_reversal, stop
     p.entry_time, p.entry_candle, p.fees = now, candle, fee
     p.slippage, p.risked = qty * abs(fill - price), qty * p.open_stop
@@ -262,7 +261,7 @@ def close_position(account, positions, grids, costs, s, price, slippage, trade):
         p.entry,
         fill,
         p.first_stop,
-        p.take,
+        p.take_level,
     )
     trade.pnl, trade.fees = pnl, p.fees + fee
     trade.slippage = p.slippage + qty * abs(fill - price)
@@ -270,5 +269,5 @@ def close_position(account, positions, grids, costs, s, price, slippage, trade):
     trade.mae = side * (worst - p.entry) / p.entry
     trade.mfe = side * (best - p.entry) / p.entry
     trade.risked, trade.reversal, trade.ambiguous = p.risked, p.reversal, 0
-    p.steps, p.entry, p.stop, p.take = 0, 0.0, 0.0, 0.0
+    p.steps, p.entry, p.stop_level, p.take_level = 0, 0.0, 0.0, 0.0
     p.fresh, p.close_reason = 0, 0

@@ -1,6 +1,8 @@
 """The exchange's grids: prices are whole ticks, quantities whole steps."""
 
 from decimal import Decimal
+from fractions import Fraction
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +58,7 @@ def grid(
             value = Decimal(text).normalize()
         except ArithmeticError:
             value = Decimal(0)
-        if not value > 0:
+        if not (value.is_finite() and value > 0):
             raise WickError(f"{name} is {text!r}, expected a positive decimal", "such as 0.10")
         _, digits, exponent = value.as_tuple()
         assert isinstance(exponent, int)
@@ -64,9 +66,9 @@ def grid(
         record[name] = float(value)
         record[f"{name}_mul"] = whole * 10 ** max(exponent, 0)
         record[f"{name}_div"] = 10 ** max(-exponent, 0)
-    size = Decimal(step)
-    record["min_steps"] = max(1, int(-(-Decimal(min_qty) // size)))
-    most = int(Decimal(max_qty) // size)
+    size = Fraction(step)
+    record["min_steps"] = max(1, ceil(Fraction(min_qty) / size))
+    most = Fraction(max_qty) // size
     record["max_steps"] = most if most > 0 else 2**53
     record["min_notional"] = float(min_notional)
     return record

@@ -6,6 +6,7 @@ import numpy as np
 
 from strategy.errors import WickError
 from strategy.fills import slipped
+from strategy.grid import qty_of
 from strategy.kernel import kernel
 
 REFUSALS = (
@@ -120,6 +121,8 @@ def size(risk, slippage, g, wallet, used, close, side, stop, take, has_take):
     if below >= close:
         return 0, LEVEL
     price = slipped(close, side, slippage, g)
+    if not price > 0.0:
+        return 0, LEVEL
     steps = np.floor(risk.per_trade * wallet / (stop * g.step) + 1e-9)
     room = risk.max_leverage * wallet - used
     if risk.max_notional > 0.0:
@@ -128,6 +131,6 @@ def size(risk, slippage, g, wallet, used, close, side, stop, take, has_take):
     steps = min(steps, float(g.max_steps))
     if steps < 1.0 and room < price * g.step * g.min_steps:
         return 0, LEVERAGE
-    if steps < g.min_steps or steps * g.step * price < g.min_notional:
+    if steps < g.min_steps or qty_of(steps, g) * price < g.min_notional:
         return 0, TOO_SMALL
     return np.int64(steps), APPROVED

@@ -1,0 +1,203 @@
+"""Worlds drawn from a seed: candles with gaps and jumps, words, grids, limits and costs."""
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from backtest.engine import Result, backtest
+from strategy.candles import Candles
+from strategy.fills import Costs
+from strategy.grid import grid
+from strategy.risk import REFUSALS, Risk
+from strategy.timeframes import timeframe_ms
+from tests.backtest.script import MONDAY, NAN, Bar, candles_of, scripted
+from tests.backtest.slow_engine import Candle, Market, Rules, Said, SlowEngine
+
+_TICKS = ("0.00000001", "0.0001", "0.01", "0.1", "0.5", "0.25", "5")
+_STEPS = ("0.00000001", "0.001", "0.1", "1", "0.025")
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """All that a run is made of, in a form both engines can be given."""
+
+    bars: tuple[tuple[Bar | None, ...], ...]
+    rules: tuple[Rules, ...]
+    risk: Risk
+    costs: Costs
+    balance: float
+    timeframe: str
+    start: int
+    take: bool
+
+    @property
+    def candles(self) -> list[Candles]:
+        """The bars as Candles named AAA, BBB, CCC."""
+        return [
+            candles_of(bars, start=self.start, timeframe=self.timeframe, symbol=letter * 3)
+            for letter, bars in zip("ABC", self.bars, strict=False)
+        ]
+
+
+def draw_world(seed: int, length: int, symbols: int) -> World:
+    """Draw a world; the same arguments give the same one."""
+    rng = random.Random(seed)
+    timeframe = rng.choice(["1m", "1m", "4h", "12h", "1d"])
+    # Midnight falls inside the history in every case.
+    start = MONDAY - rng.randrange(0, length + 1) * timeframe_ms(timeframe)
+    take = rng.random() < 0.8
+    rules, bars = [], []
+    for _ in range(symbols):
+        one = Rules(
+            tick=rng.choice(_TICKS),
+            step=rng.choice(_STEPS),
+            min_qty=rng.choice(["0", "0", "0.1", "0.0015", "3"]),
+            max_qty=rng.choice(["0", "0", "50", "0.4"]),
+            min_notional=rng.choice(["0", "0", "5", "100"]),
+        )
+        rules.append(one)
+        bars.append(_bars(rng, one, length))
+    if all(bar is None for some in bars for bar in some):
+        bars[0] = (Bar(10.0, 10.0, 10.0, 10.0), *bars[0][1:])
+    return World(
+        bars=tuple(bars),
+        rules=tuple(rules),
+        risk=draw_risk(rng),
+        costs=Costs(rng.choice([0.0, 0.0005, 0.01]), rng.choice([0.0, 0.0001, 0.02])),
+        balance=rng.choice([100.0, 10_000.0, 1_234_567.89]),
+        timeframe=timeframe,
+        start=start,
+        take=take,
+    )
+
+
+def draw_risk(rng: random.Random) -> Risk:
+    """Draw sizing and limits, each switched off at times."""
+    max_leverage = rng.choice([0.1, 1.0, 3.0, 20.0, 125.0])
+    return Risk(
+        per_trade=rng.choice([0.001, 0.01, 0.1, 1.0]),
+        max_leverage=max_leverage,
+        max_notional=rng.choice([0.0, 0.0, 50.0, 20_000.0]),
+        leverage=max(max_leverage, rng.choice([1.0, 20.0, 125.0])),
+        max_positions=rng.choice([0, 0, 1, 2]),
+        daily_loss_limit=rng.choice([0.0, 0.0, 0.001, 0.01, 0.2]),
+    )
+
+
+def _bars(rng: random.Random, rules: Rules, length: int) -> tuple[Bar | None, ...]:
+    tick = Fraction(rules.tick)
+    # Prices of an older, finer grid are common in long histories.
+    grain = rng.choice([1, 1, 1, 7])
+    # From a few ticks to a price of 100,000.
+    most = max(1.0, math.log10(1e5 / tick))
+    at = int(grain * 10 ** rng.uniform(0.3, rng.choice([1.5, most, most]))) + 1
+    missing = rng.choice([0.0, 0.0, 0.2, 0.7])
+    jumpy = rng.choice([0.0, 0.3, 1.0])
+    width = rng.choice([0.0, 0.001, 0.02, 0.2])
+    often = [rng.choice([0.0, 0.03, 0.1, 0.3, 0.7]) for _ in range(4)]
+    out: list[Bar | None] = []
+    for _ in range(length):
+        if rng.random() < jumpy:
+            at = _move(rng, at, width)
+        o, c = at, _move(rng, at, width)
+        high = max(o, c, _move(rng, max(o, c), width / 2))
+        low = min(o, c, _move(rng, min(o, c), width / 2))
+        at = c
+        words = ("long", "short", "exit_long", "exit_short")
+        says = tuple(word for word, share in zip(words, often, strict=True) if rng.random() < share)
+        first, most, least, last = (float(x * tick / grain) for x in (o, high, low, c))
+        stop, take = (_distance(rng, last, float(tick), width) for _ in range(2))
+        bar = Bar(first, most, least, last, says, stop, take)
+        out.append(None if rng.random() < missing else bar)
+    return tuple(out)
+
+
+def _move(rng: random.Random, at: int, width: float) -> int:
+    return max(1, round(at * math.exp(rng.gauss(0.0, width))) + rng.randint(-1, 1))
+
+
+def _distance(rng: random.Random, price: float, tick: float, width: float) -> float:
+    odd = rng.choice([NAN, 0.0, tick / 2, -tick, price, price * 1.5, math.inf])
+    if rng.random() < 0.1:
+        return odd
+    near = max(tick, price * width * rng.random())
+    return rng.choice([tick, 2.5 * tick, near, near, near, price * max(width, 0.01) * 2])
+
+
+def run_fast(world: World) -> Result:
+    """Run the engine of the product over a world."""
+    records = [
+        grid(one.tick, one.step, one.min_qty, one.max_qty, one.min_notional) for one in world.rules
+    ]
+    return backtest(
+        scripted(world.timeframe, take=world.take),
+        world.candles,
+        risk=world.risk,
+        costs=world.costs,
+        balance=world.balance,
+        grids=np.concatenate(records).view(np.recarray),
+    )
+
+
+def run_slow(world: World) -> SlowEngine:
+    """Run the slow engine over a world."""
+    markets = []
+    for at, (bars, rules) in enumerate(zip(world.bars, world.rules, strict=True)):
+        length = timeframe_ms(world.timeframe)
+        there = [
+            Candle(
+                world.start + position * length,
+                *(bar.open, bar.high, bar.low, bar.close),
+                said_of(bar, world.take),
+            )
+            for position, bar in enumerate(bars)
+            if bar is not None
+        ]
+        markets.append(Market(at, rules, there))
+    return SlowEngine(
+        markets, world.risk, world.costs, world.balance, timeframe_ms(world.timeframe)
+    ).run()
+
+
+def said_of(bar: Bar, take: bool) -> Said:
+    """Read a bar's words."""
+    return Said(
+        long="long" in bar.says,
+        short="short" in bar.says,
+        exit_long="exit_long" in bar.says,
+        exit_short="exit_short" in bar.says,
+        stop=bar.stop,
+        take=bar.take if take else None,
+    )
+
+
+def assert_equal(fast: Result, slow: SlowEngine) -> None:
+    """Compare everything two engines gave, bit for bit."""
+    assert len(fast.trades) == len(slow.trades)
+    for ours, theirs in zip(fast.trades, slow.trades, strict=True):
+        for name in fast.trades.dtype.names or ():
+            want: Any = getattr(theirs, name)
+            if name == "exit_reason":
+                want = EXITS.index(want)
+            assert ours[name] == want, (name, ours[name], want, theirs)
+    equity = np.array([value for _, value in slow.marks])
+    assert fast.equity.tobytes() == equity.tobytes()
+    closes = [int(time) + fast.candles[0].timeframe_ms for time in fast.time]
+    assert closes == [time for time, _ in slow.marks]
+    assert refusals_of(fast) == slow.refused
+
+
+EXITS: Sequence[str] = ("", "stop", "take", "signal", "reversal", "end")
+
+
+def refusals_of(result: Result) -> dict[tuple[int, str], int]:
+    """Return the counts above zero by symbol and reason."""
+    return {
+        (int(s), REFUSALS[why]): int(result.refused[s, why])
+        for s, why in zip(*np.nonzero(result.refused), strict=True)
+    }

@@ -1,0 +1,117 @@
+"""Candles written by hand, each with what the strategy says at its close, and runs over them."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backtest.engine import Result, backtest
+from strategy.candles import Candles
+from strategy.fills import Costs
+from strategy.load import Strategy, load
+from strategy.risk import Risk
+from strategy.timeframes import timeframe_ms
+
+MONDAY = 1_672_617_600_000  # 2023-01-02 00:00 UTC
+MINUTE = 60_000
+NAN = float("nan")
+FREE = Costs(0.0, 0.0)
+# Large enough that neither leverage nor margin is in the way of what a test is about.
+WIDE = Risk(per_trade=0.01, max_leverage=100.0, leverage=125.0)
+_STRATEGIES = Path(__file__).parents[1] / "strategies"
+_ENTER = {"long": 1, "short": 2}
+_EXIT = {"exit_long": 1, "exit_short": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One candle, what its close says (long, short, exit_long, exit_short) and the distances."""
+
+    open: float
+    high: float
+    low: float
+    close: float
+    says: tuple[str, ...] = ()
+    stop: float = NAN
+    take: float = NAN
+
+
+def bar(prices: str, says: str = "", stop: float = NAN, take: float = NAN) -> Bar:
+    """Write a candle as "open high low close" and its words as "long exit_short"."""
+    o, h, l, c = (float(text) for text in prices.split())  # noqa: E741
+    return Bar(o, h, l, c, tuple(says.split()), stop, take)
+
+
+def candles_of(
+    bars: Sequence[Bar | None],
+    *,
+    start: int = MONDAY,
+    timeframe: str = "1m",
+    symbol: str = "AAA",
+) -> Candles:
+    """Turn bars into Candles, one a timeframe from start on; None is a missing candle."""
+    length = timeframe_ms(timeframe)
+    there = [(start + at * length, one) for at, one in enumerate(bars) if one is not None]
+    names = ("open", "high", "low", "close")
+    prices: dict[str, Any] = {
+        name: np.array([getattr(one, name) for _, one in there]) for name in names
+    }
+    return Candles.from_arrays(
+        symbol=symbol,
+        market="um",
+        timeframe=timeframe,
+        open_time=np.array([time for time, _ in there], np.int64),
+        volume=np.array([_code(one, _ENTER) for _, one in there], np.float64),
+        trades=np.array([_code(one, _EXIT) for _, one in there], np.float64),
+        quote_volume=np.array([one.stop for _, one in there], np.float64),
+        taker_buy=np.array([one.take for _, one in there], np.float64),
+        **prices,
+    )
+
+
+def scripted(timeframe: str = "1m", *, take: bool = True) -> Strategy:
+    """Load the strategy that says what the bars dictate."""
+    return dataclasses.replace(_loaded(take), timeframe=timeframe)
+
+
+def run(
+    *markets: Sequence[Bar | None],
+    grids: Any = None,
+    risk: Risk = WIDE,
+    costs: Costs = FREE,
+    balance: float = 10_000.0,
+    start: int = MONDAY,
+    timeframe: str = "1m",
+    take: bool = True,
+) -> Result:
+    """Backtest the bars of one or more symbols named AAA, BBB, CCC."""
+    candles = [
+        candles_of(bars, start=start, timeframe=timeframe, symbol=letter * 3)
+        for letter, bars in zip("ABC", markets, strict=False)
+    ]
+    if isinstance(grids, np.ndarray):
+        grids = [grids]
+    if grids is not None:
+        grids = np.concatenate(grids).view(np.recarray)
+    return backtest(
+        scripted(timeframe, take=take),
+        candles,
+        risk=risk,
+        costs=costs,
+        balance=balance,
+        grids=grids,
+    )
+
+
+@cache
+def _loaded(take: bool) -> Strategy:
+    return load(str(_STRATEGIES / ("scripted.py" if take else "scripted_without_take.py")))
+
+
+def _code(one: Bar, words: dict[str, int]) -> float:
+    assert set(one.says) <= {*_ENTER, *_EXIT}, one.says
+    return float(sum(words.get(word, 0) for word in one.says))

@@ -1,0 +1,402 @@
+"""A slow, obvious backtester: every instant, every symbol, plain Python numbers.
+
+It is the referee of the real one and is written from the documented order of events inside a
+candle, not from the engine's code. Prices and quantities on the grid are exact fractions until the
+one division that makes them floats.
+"""
+
+import math
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from strategy.fills import Costs
+from strategy.risk import Risk
+
+DAY = 86_400_000
+UNIT = 10**8
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the exchange prescribes for a symbol, as its decimal texts."""
+
+    tick: str
+    step: str
+    min_qty: str = "0"
+    max_qty: str = "0"
+    min_notional: str = "0"
+
+    def price(self, ticks: int) -> float:
+        return float(ticks * Fraction(self.tick))
+
+    def qty(self, steps: int) -> float:
+        return float(steps * Fraction(self.step))
+
+    def floor(self, price: float) -> float:
+        return self.price(math.floor(price / float(self.tick) + 1e-9))
+
+    def ceil(self, price: float) -> float:
+        return self.price(math.ceil(price / float(self.tick) - 1e-9))
+
+    @property
+    def min_steps(self) -> int:
+        return max(1, math.ceil(Fraction(self.min_qty) / Fraction(self.step)))
+
+    @property
+    def max_steps(self) -> int:
+        most = math.floor(Fraction(self.max_qty) / Fraction(self.step))
+        return most if most > 0 else 2**53
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the strategy says at a close."""
+
+    long: bool = False
+    short: bool = False
+    exit_long: bool = False
+    exit_short: bool = False
+    stop: float = math.nan
+    take: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candle:
+    """A candle and what the strategy says at its close."""
+
+    time: int
+    open: float
+    high: float
+    low: float
+    close: float
+    said: Said
+
+
+@dataclass(slots=True)
+class Trade:
+    """A closed trade, with the fields of the engine's record."""
+
+    symbol: int
+    side: int
+    entry_time: int
+    entry_candle: int
+    steps: int
+    qty: float
+    entry_price: float
+    stop: float
+    take: float
+    fees: int
+    slippage: float
+    risked: float
+    reversal: int
+    exit_time: int = 0
+    exit_candle: int = 0
+    exit_price: float = 0.0
+    pnl: int = 0
+    mae: float = 0.0
+    mfe: float = 0.0
+    exit_reason: str = ""
+    ambiguous: int = 0
+
+
+@dataclass(slots=True)
+class Entry:
+    """An approved entry that waits for the symbol's next open."""
+
+    side: int
+    steps: int
+    stop: float
+    take: float | None
+    reversal: bool
+
+
+@dataclass(slots=True)
+class Market:
+    """One symbol: its candles, its position and its waiting orders."""
+
+    at: int
+    rules: Rules
+    candles: list[Candle]
+    trade: Trade | None = None  # the open position
+    extremes: list[float] = field(default_factory=list)
+    exit: str | None = None
+    entry: Entry | None = None
+    mark: float = 0.0
+
+    by_time: dict[int, tuple[int, Candle]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.by_time = {one.time: (position, one) for position, one in enumerate(self.candles)}
+
+    def candle(self, time: int) -> tuple[int, Candle] | None:
+        return self.by_time.get(time)
+
+    def notional(self) -> float:
+        return self.trade.qty * self.mark if self.trade else 0.0
+
+    def unrealized(self) -> float:
+        t = self.trade
+        return t.side * t.qty * (self.mark - t.entry_price) if t else 0.0
+
+
+def money(amount: float) -> int:
+    return round(amount * 1e8)
+
+
+@dataclass(slots=True)
+class SlowEngine:
+    """One account over some markets; run() fills trades, equity and refused."""
+
+    markets: list[Market]
+    risk: Risk
+    costs: Costs
+    balance: float
+    timeframe_ms: int
+    wallet: int = 0
+    trades: list[Trade] = field(default_factory=list)
+    marks: list[tuple[int, float]] = field(default_factory=list)  # (close time, equity)
+    refused: dict[tuple[int, str], int] = field(default_factory=dict)
+    blocked_day: int = -1
+    broke: int | None = None  # close time at which nothing was left
+
+    def run(self) -> "SlowEngine":
+        self.wallet = round(self.balance * UNIT)
+        for time in sorted({candle.time for market in self.markets for candle in market.candles}):
+            self.market_orders(time)
+            for market in self.markets:
+                self.resting_orders(market, time)
+            self.mark(time)
+            self.decide(time)
+            if self.marks[-1][1] <= 0.0:
+                self.broke = time + self.timeframe_ms
+                return self
+        self.close_what_is_left()
+        return self
+
+    # At the open.
+
+    def market_orders(self, time: int) -> None:
+        for market in self.markets:
+            found = market.candle(time)
+            if found and market.exit and market.trade:
+                position, candle = found
+                self.close(market, candle.open, self.costs.slippage, market.exit, time, position)
+        for market in self.markets:
+            found = market.candle(time)
+            if found and market.entry:
+                position, candle = found
+                self.open(market, market.entry, candle.open, time, position)
+                market.entry = None
+
+    def open(self, market: Market, entry: Entry, price: float, time: int, position: int) -> None:
+        rules, slip = market.rules, self.costs.slippage
+        stop: float
+        take: float | None = None
+        if entry.side > 0:
+            fill = rules.ceil(price * (1 + slip))
+            stop = rules.floor(fill - entry.stop)
+            if entry.take is not None:
+                take = rules.ceil(fill + entry.take)
+        else:
+            fill = rules.floor(price * (1 - slip))
+            stop = rules.ceil(fill + entry.stop)
+            if entry.take is not None:
+                take = rules.floor(fill - entry.take)
+        if fill <= 0 or stop <= 0 or (take is not None and take <= 0):
+            return self.refuse(market, "stop or take level not positive")
+        qty = rules.qty(entry.steps)
+        free = self.wallet / UNIT
+        for other in self.markets:
+            if other.trade:
+                free += other.unrealized() - other.notional() / self.risk.leverage
+        if qty * fill / self.risk.leverage > free:
+            return self.refuse(market, "margin at the fill")
+        fee = money(self.costs.fee_rate * (qty * fill))
+        self.wallet -= fee
+        market.extremes = [fill]
+        market.trade = Trade(
+            symbol=market.at,
+            side=entry.side,
+            entry_time=time,
+            entry_candle=position,
+            steps=entry.steps,
+            qty=qty,
+            entry_price=fill,
+            stop=stop,
+            take=take or 0.0,
+            fees=fee,
+            slippage=qty * abs(fill - price),
+            risked=qty * entry.stop,
+            reversal=int(entry.reversal),
+        )
+        return None
+
+    def close(
+        self, market: Market, price: float, slip: float, why: str, time: int, position: int
+    ) -> Trade:
+        trade = market.trade
+        assert trade is not None
+        if trade.side > 0:
+            fill = market.rules.floor(price * (1 - slip))
+        else:
+            fill = market.rules.ceil(price * (1 + slip))
+        trade.pnl = money(trade.side * trade.qty * (fill - trade.entry_price))
+        fee = money(self.costs.fee_rate * (trade.qty * fill))
+        self.wallet += trade.pnl
+        self.wallet -= fee
+        trade.fees += fee
+        trade.slippage += trade.qty * abs(fill - price)
+        trade.exit_price, trade.exit_reason = fill, why
+        trade.exit_time, trade.exit_candle = time, position
+        moves = [
+            trade.side * (x - trade.entry_price) / trade.entry_price
+            for x in [*market.extremes, fill]
+        ]
+        trade.mae, trade.mfe = min(moves), max(moves)
+        self.trades.append(trade)
+        market.trade, market.exit = None, None
+        return trade
+
+    # Inside the candle.
+
+    def resting_orders(self, market: Market, time: int) -> None:
+        found = market.candle(time)
+        if not found:
+            return
+        position, candle = found
+        market.mark = candle.close
+        trade = market.trade
+        if trade is None:
+            return
+
+        def beyond_stop(price: float) -> bool:
+            return price <= trade.stop if trade.side > 0 else price >= trade.stop
+
+        def beyond_take(price: float) -> bool:
+            if trade.take == 0.0:
+                return False
+            return price >= trade.take if trade.side > 0 else price <= trade.take
+
+        worst, best = (candle.low, candle.high) if trade.side > 0 else (candle.high, candle.low)
+        entered_here = trade.entry_candle == position
+        slip, end = self.costs.slippage, time + self.timeframe_ms
+        if not entered_here and beyond_stop(candle.open):
+            self.close(market, candle.open, slip, "stop", time, position)
+        elif not entered_here and beyond_take(candle.open):
+            self.close(market, candle.open, slip, "take", time, position)
+        elif beyond_stop(worst):
+            both = beyond_take(best)
+            self.close(market, trade.stop, slip, "stop", end, position).ambiguous = int(both)
+        elif beyond_take(best):
+            self.close(market, trade.take, slip, "take", end, position)
+        else:
+            market.extremes += [candle.low, candle.high]
+
+    # At the close.
+
+    def mark(self, time: int) -> None:
+        equity = self.wallet / UNIT
+        for market in self.markets:
+            if market.trade:
+                equity += market.unrealized()
+        self.marks.append((time + self.timeframe_ms, equity))
+
+    def day_open(self, day: int) -> float:
+        """Return the equity at 00:00 of a day: the last mark up to then."""
+        for close_time, equity in reversed(self.marks):
+            if close_time <= day * DAY:
+                return equity
+        return round(self.balance * UNIT) / UNIT
+
+    def decide(self, time: int) -> None:
+        close_time, equity = self.marks[-1]
+        day = (close_time - 1) // DAY  # a decision at 00:00 is the last of its day
+        limit, began = self.risk.daily_loss_limit, self.day_open(day)
+        if limit > 0 and began - equity >= limit * began:
+            self.blocked_day = day
+        there = [(market, market.candle(time)) for market in self.markets]
+        heard = [(market, found[1].said) for market, found in there if found]
+        for market, said in heard:
+            self.decide_exit(market, said)
+        slots = sum(1 for m in self.markets if m.trade or m.entry)
+        reserved = 0.0
+        for market in self.markets:
+            waiting = market.rules.qty(market.entry.steps) * market.mark if market.entry else 0.0
+            reserved += max(market.notional(), waiting)
+        for market, said in heard:
+            if said.long == said.short:
+                continue
+            side = 1 if said.long else -1
+            reverses = market.exit == "reversal"
+            if market.trade and not reverses:
+                continue
+            own = market.notional()
+            if self.blocked_day == day:
+                self.refuse(market, "daily loss limit")
+                continue
+            if not reverses and self.risk.max_positions and slots >= self.risk.max_positions:
+                self.refuse(market, "position limit")
+                continue
+            answer = self.size(market, side, said, reserved - own)
+            if isinstance(answer, str):
+                self.refuse(market, answer)
+                continue
+            market.entry = Entry(side, answer, said.stop, said.take, reverses)
+            slots += not reverses
+            reserved += max(market.rules.qty(answer) * market.mark - own, 0.0)
+
+    def decide_exit(self, market: Market, said: Said) -> None:
+        if said.long and said.short:
+            self.refuse(market, "both entry rules true")
+        if market.trade is None:
+            return
+        long = market.trade.side > 0
+        if said.exit_long if long else said.exit_short:
+            market.exit = "signal"
+        if said.long != said.short and (said.short if long else said.long):
+            market.exit = "reversal"
+
+    def size(self, market: Market, side: int, said: Said, reserved: float) -> int | str:
+        rules, risk, wallet = market.rules, self.risk, self.wallet / UNIT
+        tick, step, price = float(rules.tick), float(rules.step), market.mark
+        if wallet <= 0:
+            return "no balance"
+        for distance in (said.stop, said.take):
+            if distance is not None and not (tick <= distance < math.inf):
+                return "stop or take distance under one tick"
+        if (said.stop if side > 0 else said.take or 0.0) >= price:
+            return "stop or take level not positive"
+        slip = self.costs.slippage
+        estimate = rules.ceil(price * (1 + slip)) if side > 0 else rules.floor(price * (1 - slip))
+        if estimate <= 0:
+            return "stop or take level not positive"
+        room = risk.max_leverage * wallet - reserved
+        if risk.max_notional:
+            room = min(room, risk.max_notional)
+        by_risk = _floor(risk.per_trade * wallet / (said.stop * step) + 1e-9)
+        by_room = _floor(room / (estimate * step) + 1e-9)
+        steps = min(by_risk, by_room, rules.max_steps)
+        if steps < 1 and room < estimate * step * rules.min_steps:
+            return "leverage limit"
+        if steps < rules.min_steps or rules.qty(steps) * estimate < float(rules.min_notional):
+            return "size under the symbol's minimum"
+        return steps
+
+    def refuse(self, market: Market, why: str) -> None:
+        key = (market.at, why)
+        self.refused[key] = self.refused.get(key, 0) + 1
+
+    # After the last candle.
+
+    def close_what_is_left(self) -> None:
+        for market in self.markets:
+            if market.trade:
+                position, last = len(market.candles) - 1, market.candles[-1]
+                end = last.time + self.timeframe_ms
+                self.close(market, last.close, 0.0, "end", end, position)
+        if self.marks:
+            self.marks[-1] = (self.marks[-1][0], self.wallet / UNIT)
+
+
+def _floor(x: float) -> int:
+    return 2**62 if x == math.inf else math.floor(x)
