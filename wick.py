@@ -1,5 +1,6 @@
 """The command line: one line per command here, its code in the `commands` module of its package."""
 
+import errno
 import importlib
 import os
 import sys
@@ -87,9 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         code = _explain(error)
     except SystemExit as stop:
-        # Rich and Typer end with 1 where nobody reads the output any more (| head); it is no error.
-        unread = isinstance(stop.__context__, BrokenPipeError)
-        code = 0 if unread or not isinstance(stop.code, int) else stop.code
+        code = _code_of(stop)
     if code == INTERRUPTED:
         _say("stopped; nothing was left half-written")
     sys.exit(code)
@@ -98,6 +97,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _run(arguments: list[str]) -> int:
     result = typer.main.get_command(app).main(arguments, prog_name="wick", standalone_mode=False)
     return result if isinstance(result, int) else 0
+
+
+def _code_of(stop: SystemExit) -> int:
+    # Rich and Typer end with 1 where nobody reads the output any more (| head); it is no error.
+    if stop.code is None or isinstance(stop.__context__, BrokenPipeError):
+        return 0
+    if isinstance(stop.code, int):
+        return stop.code
+    _say(str(stop.code))
+    return 1
 
 
 def _explain(error: Exception) -> int:
@@ -112,9 +121,12 @@ def _explain(error: Exception) -> int:
     if isinstance(error, typer.TyperException):
         return _explain_usage(error)
     if isinstance(error, OSError):
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         _say(
             f"{error.filename or 'the system'}: {error.strerror or error}",
-            "folders are set by WICK_STORE and WICK_RUNS, or in wick.toml",
+            "make room; nothing was left half-written"
+            if full
+            else "folders are set by WICK_STORE and WICK_RUNS, or in wick.toml",
         )
         return 1
     _say(f"unexpected {type(error).__name__}: {error}", "the same command with --debug shows where")

@@ -1,13 +1,19 @@
 """The run folder: what a backtest or a tuning was, on what data, and what came out.
 
-A run is a folder with run.json, trades.parquet, equity.parquet (and trials.parquet of a tuning). It is written under
-a temporary name and renamed, so a run is there whole or not at all.
+A run is a folder with run.json, trades.parquet, equity.parquet (and trials.parquet of a tuning).
+It is written under a temporary name and renamed, so a run is there whole or not at all; what a
+killed process leaves is hidden, and removed by the next one that writes.
 """
 
+import fcntl
 import hashlib
 import os
 import re
+import secrets
 import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,9 +26,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from strategy.account import EXIT_REASONS, TRADE, UNIT
-from strategy.errors import WickError, did_you_mean
+from strategy.errors import RunRefused, WickError, did_you_mean
 
 _TIME = pa.timestamp("ms", tz="UTC")
+_UNFINISHED = ".unfinished-"
 
 
 class StrategyRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -112,7 +119,8 @@ class Run:
     folder : Path
     record : RunRecord
     trades : Table
-        One row a trade: symbol, side, times, prices, qty, pnl, fees, net, stop, take, mae, mfe, r, reason.
+        One row a trade: symbol, side, times, prices, qty, pnl, fees, net, stop, take, mae, mfe, r,
+        reason.
     time, equity : array (n,)
         UTC ms of each candle's open, and the account value at its close.
     """
@@ -125,7 +133,7 @@ class Run:
 
 
 def result_hash(trades: Any, equity: NDArray[np.float64]) -> str:
-    """Return a SHA-256 over every bit of the trades and the equity curve: equal means the same result."""
+    """Return a SHA-256 over every bit of trades and equity: equal means the same result."""
     digest = hashlib.sha256()
     for name in TRADE.names or ():
         digest.update(np.ascontiguousarray(trades[name]).tobytes())
@@ -184,16 +192,12 @@ def save(
     OSError
         The folder cannot be written; nothing is left of it.
     """
-    runs.mkdir(parents=True, exist_ok=True)
-    scratch = runs / f".{record.id}.{os.getpid()}.tmp"
-    scratch.mkdir()
-    try:
-        pq.write_table(trades, scratch / "trades.parquet", compression="zstd")
+    with _scratch(runs) as scratch:
+        _write(trades, scratch / "trades.parquet")
         times = pa.array(time, pa.int64()).cast(_TIME)
-        curve = pa.table({"time": times, "equity": pa.array(equity)})
-        pq.write_table(curve, scratch / "equity.parquet", compression="zstd")
+        _write(pa.table({"time": times, "equity": pa.array(equity)}), scratch / "equity.parquet")
         for name, table in (extra or {}).items():
-            pq.write_table(table, scratch / f"{name}.parquet", compression="zstd")
+            _write(table, scratch / f"{name}.parquet")
         for number in range(1, 10_000):
             name = record.id if number == 1 else f"{record.id}-{number}"
             named = msgspec.structs.replace(record, id=name)
@@ -206,9 +210,51 @@ def save(
                     continue
                 raise
             return Run(runs / name, named, trades, time, equity)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     raise FileExistsError(17, "too many runs of one name", str(runs / record.id))
+
+
+def _write(table: pa.Table, path: Path) -> None:
+    pq.write_table(table, path, compression="zstd", write_page_checksum=True)
+
+
+@contextmanager
+def _scratch(runs: Path) -> Iterator[Path]:
+    runs.mkdir(parents=True, exist_ok=True)
+    path = runs / f"{_UNFINISHED}{secrets.token_hex(8)}"
+    lock = os.open(runs, os.O_RDONLY)
+    try:
+        # Every writer holds the folder together with the others, and the system lets go for one
+        # that was killed: who has it alone may clear up. Without locks nobody does.
+        with suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for left in runs.glob(f"{_UNFINISHED}*"):
+                shutil.rmtree(left, ignore_errors=True)
+        with suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_SH)
+        path.mkdir()
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        os.close(lock)
+
+
+def check_writable(runs: Path) -> None:
+    """Refuse a folder that cannot take a run, before the work and not after it.
+
+    Raises
+    ------
+    RunRefused
+        It, or the folder it would be made in, cannot be written.
+    """
+    nearest = next(path for path in (runs.absolute(), *runs.absolute().parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        raise RunRefused(
+            f"runs cannot be kept in {runs}: {nearest}: {error.strerror}",
+            "choose a folder that can be written with --runs, WICK_RUNS or wick.toml",
+        ) from error
 
 
 def run_id(created_ms: int, kind: str, strategy: str, symbols: tuple[str, ...]) -> str:
@@ -219,7 +265,7 @@ def run_id(created_ms: int, kind: str, strategy: str, symbols: tuple[str, ...]) 
     """
     moment = datetime.fromtimestamp(created_ms / 1000, UTC).strftime("%Y%m%d-%H%M%S")
     more = f"+{len(symbols) - 1}" if len(symbols) > 1 else ""
-    plain = re.sub(r"[^\w.-]", "_", strategy)
+    plain = re.sub(r"[^\w.-]", "_", strategy)[:40]  # a folder's name has at most 255 bytes
     return f"{moment}-{kind}-{plain}-{symbols[0]}{more}"
 
 
@@ -234,17 +280,27 @@ def find(runs: Path, name: str) -> Path:
     path = Path(name)
     if (path / "run.json").is_file():
         return path
-    known = sorted(p.parent.name for p in runs.glob("*/run.json")) if runs.is_dir() else []
+    known = [folder.name for folder in _folders(runs)]
     if not known:
-        raise WickError(f"there is no run in {runs}", "wick backtest rsi_macd_atr")
+        raise WickError(
+            f"there is no run in {runs}", "wick backtest rsi_macd_atr makes one; or name --runs"
+        )
     if name == "last":
         return max((runs / one for one in known), key=lambda p: (_created(p), p.name))
     matches = [one for one in known if one == name] or [one for one in known if name in one]
-    if len(matches) != 1:
-        what = "no run is" if not matches else f"{len(matches)} runs are"
-        shown = matches or known[-8:]
-        raise WickError(f"{what} called {name!r} in {runs}", did_you_mean(name, shown))
+    if not matches:
+        raise WickError(f"there is no run {name!r} in {runs}", did_you_mean(name, known[-8:]))
+    if len(matches) > 1:
+        raise WickError(
+            f"{len(matches)} runs in {runs} have {name!r} in their name",
+            f"write more of it: {', '.join(matches[-8:])}",
+        )
     return runs / matches[0]
+
+
+def _folders(runs: Path) -> list[Path]:
+    found = [path.parent for path in runs.glob("*/run.json")] if runs.is_dir() else []
+    return sorted(folder for folder in found if not folder.name.startswith("."))
 
 
 def read_record(folder: Path) -> RunRecord:
@@ -259,7 +315,10 @@ def read_record(folder: Path) -> RunRecord:
     try:
         return msgspec.json.decode(path.read_bytes(), type=RunRecord)
     except msgspec.MsgspecError as error:
-        raise WickError(f"{path} cannot be read: {error}", "run it again") from error
+        raise WickError(
+            f"{path} is damaged or of another version: {error}",
+            f"make the run again and delete {folder}; wick report NAME takes another one",
+        ) from error
 
 
 def load(runs: Path, name: str) -> Run:
@@ -272,20 +331,35 @@ def load(runs: Path, name: str) -> Run:
     """
     folder = find(runs, name)
     record = read_record(folder)
-    try:
-        trades = pq.read_table(folder / "trades.parquet")
-        curve = pq.read_table(folder / "equity.parquet")
-    except (pa.ArrowException, OSError) as error:
-        raise WickError(f"run {folder.name} is damaged: {error}", "run it again") from error
+    trades, curve = _read(folder / "trades.parquet"), _read(folder / "equity.parquet")
     time = curve["time"].cast(pa.int64()).to_numpy()
     return Run(folder, record, trades, time, curve["equity"].to_numpy())
 
 
+def _read(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path, page_checksum_verification=True)
+    except (pa.ArrowException, OSError) as error:
+        raise WickError(
+            f"{path} is damaged: {str(error).splitlines()[0]}",
+            f"make the run again and delete {path.parent}; wick report NAME takes another one",
+        ) from error
+
+
 def records(runs: Path) -> list[RunRecord]:
     """Return the records of all runs, oldest first."""
-    found = [read_record(p.parent) for p in runs.glob("*/run.json")] if runs.is_dir() else []
+    found = [read_record(folder) for folder in _folders(runs)]
     return sorted(found, key=lambda record: (record.created_ms, record.id))
 
 
+class _Created(msgspec.Struct):
+    created_ms: int
+
+
 def _created(folder: Path) -> int:
-    return read_record(folder).created_ms
+    # One damaged run, or one of another version, must not stand in the way of the last one.
+    try:
+        path = folder / "run.json"
+        return msgspec.json.decode(path.read_bytes(), type=_Created).created_ms
+    except msgspec.MsgspecError:
+        return path.stat().st_mtime_ns // 1_000_000
