@@ -25,6 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from data.table import arrow, arrow_text, numbers
 from strategy.account import EXIT_REASONS, TRADE, UNIT
 from strategy.errors import RunRefused, WickError, did_you_mean
 
@@ -143,13 +144,12 @@ def result_hash(trades: Any, equity: NDArray[np.float64]) -> str:
 
 def trade_table(trades: Any, symbols: tuple[str, ...]) -> pa.Table:
     """Turn trade records into a table with names, signs and money that a person can read."""
-    side = np.where(trades["side"] > 0, "long", "short")
     net = (trades["pnl"] - trades["fees"]) / UNIT
-    columns: dict[str, Any] = {
-        "symbol": np.asarray(symbols, object)[trades["symbol"]],
-        "side": side,
-        "entry_time": pa.array(trades["entry_time"], pa.int64()).cast(_TIME),
-        "exit_time": pa.array(trades["exit_time"], pa.int64()).cast(_TIME),
+    columns = {
+        "symbol": arrow_text(symbols, trades["symbol"]),
+        "side": arrow_text(("short", "long"), (trades["side"] > 0).astype(np.int64)),
+        "entry_time": arrow(trades["entry_time"], _TIME),
+        "exit_time": arrow(trades["exit_time"], _TIME),
         "qty": trades["qty"],
         "entry_price": trades["entry_price"],
         "exit_price": trades["exit_price"],
@@ -164,15 +164,14 @@ def trade_table(trades: Any, symbols: tuple[str, ...]) -> pa.Table:
         "risked": trades["risked"],
         "r": net / trades["risked"],
         "bars": trades["exit_candle"] - trades["entry_candle"],
-        "exit_reason": np.asarray(EXIT_REASONS, object)[trades["exit_reason"]],
+        "exit_reason": arrow_text(EXIT_REASONS, trades["exit_reason"]),
         "reversal": trades["reversal"] != 0,
         "ambiguous": trades["ambiguous"] != 0,
     }
-    text = {"symbol": pa.string(), "side": pa.string(), "exit_reason": pa.string()}
     return pa.table(
         {
-            name: column if isinstance(column, pa.Array) else pa.array(column, text.get(name))
-            for name, column in columns.items()
+            name: values if isinstance(values, pa.Array) else arrow(np.asarray(values))
+            for name, values in columns.items()
         }
     )
 
@@ -194,8 +193,8 @@ def save(
     """
     with _scratch(runs) as scratch:
         _write(trades, scratch / "trades.parquet")
-        times = pa.array(time, pa.int64()).cast(_TIME)
-        _write(pa.table({"time": times, "equity": pa.array(equity)}), scratch / "equity.parquet")
+        curve = pa.table({"time": arrow(time, _TIME), "equity": arrow(equity)})
+        _write(curve, scratch / "equity.parquet")
         for name, table in (extra or {}).items():
             _write(table, scratch / f"{name}.parquet")
         for number in range(1, 10_000):
@@ -332,8 +331,7 @@ def load(runs: Path, name: str) -> Run:
     folder = find(runs, name)
     record = read_record(folder)
     trades, curve = _read(folder / "trades.parquet"), _read(folder / "equity.parquet")
-    time = curve["time"].cast(pa.int64()).to_numpy()
-    return Run(folder, record, trades, time, curve["equity"].to_numpy())
+    return Run(folder, record, trades, numbers(curve, "time"), numbers(curve, "equity"))
 
 
 def _read(path: Path) -> pa.Table:

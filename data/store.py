@@ -201,7 +201,12 @@ def _read_files(
         for name in names:
             if table[name].null_count:
                 partial.add(name)
-            arrays[name][start : start + month.rows] = table[name].to_numpy()
+                continue
+            at = start
+            for chunk in table[name].chunks:
+                # Not to_numpy(), which imports pandas: 0.19 s and 30 MB in a fresh process.
+                arrays[name][at : at + len(chunk)] = np.from_dlpack(chunk)
+                at += len(chunk)
 
     # Measured on a year of 1m (12 files, 9 columns, 2 cores): 22 ms; tables concatenated, 37 ms.
     with ThreadPoolExecutor(min(len(files), os.cpu_count() or 1)) as pool:
