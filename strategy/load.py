@@ -18,7 +18,7 @@ from strategy.column import Column
 from strategy.errors import WickError, did_you_mean
 from strategy.risk import Risk
 from strategy.rules import DISTANCES, RULE_NAMES, CompiledRules, compile_rules
-from strategy.timeframes import timeframe_ms
+from strategy.timeframes import timeframe_ms, timeframe_offset_ms
 
 _HERE = Path(__file__).parent
 _TEMPLATE = "strategy/rsi_macd_atr.py"
@@ -70,7 +70,16 @@ class Strategy:
             `indicators` returned something else than columns of the base timeframe, or fails.
         """
         with tape.inside_indicators():
-            row = self.indicators(candles, params)
+            try:
+                row = self.indicators(candles, params)
+            except WickError as error:
+                said = f"{_place(error, self.path)}: {error.message}"
+                raise type(error)(said, error.hint) from error
+            except Exception as error:
+                raise WickError(
+                    _said(error, self.path),
+                    f"compare with {_TEMPLATE}; --debug shows where it came from",
+                ) from error
         if not isinstance(row, self.row):
             raise self._wrong(f"indicators() returned {type(row).__name__}", "return Row(...)")
         length = len(candles.arrays["open_time"])
@@ -163,19 +172,19 @@ def load(name_or_path: str) -> Strategy:
     if not isinstance(risk, Risk):
         raise WickError(f"{path}: RISK is {type(risk).__name__}", "RISK = Risk(per_trade=0.01)")
     tune = getattr(module, "TUNE", {})
+    if not isinstance(tune, Mapping):
+        raise WickError(f"{path}: TUNE is {type(tune).__name__}", 'TUNE = {"rsi": (5, 40)}')
     for name in tune:
         if name not in params._fields:
             raise WickError(
                 f"{path}: TUNE names {name!r}, which is not in Params",
                 did_you_mean(name, params._fields),
             )
-    timeframe = _attribute(module, path, "TIMEFRAME", 'TIMEFRAME = "1m"')
-    timeframe_ms(timeframe)
     return Strategy(
         name=path.stem,
         path=path,
         source_hash=hashlib.sha256(source).hexdigest(),
-        timeframe=timeframe,
+        timeframe=_timeframe(module, path),
         params=params,
         row=row,
         indicators=_attribute(module, path, "indicators", "def indicators(c: Candles, p: Params)"),
@@ -217,20 +226,32 @@ def _import(path: Path, source: bytes) -> types.ModuleType:
     except WickError:
         raise
     except Exception as error:
-        line = _line_of(error, path)
-        raise WickError(
-            f"{path}, line {line}: {type(error).__name__}: {error}", f"compare with {_TEMPLATE}"
-        ) from error
+        raise WickError(_said(error, path), f"compare with {_TEMPLATE}") from error
     return module
 
 
-def _line_of(error: BaseException, path: Path) -> int:
-    line, trace = 0, error.__traceback__
+def _place(error: BaseException, path: Path) -> str:
+    # The deepest line of the user's own file; what lies below it is ours or a library's.
+    place, trace = str(path), error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == str(path):
-            line = trace.tb_lineno
+            place = f"{path}, line {trace.tb_lineno}"
         trace = trace.tb_next
-    return line
+    return place
+
+
+def _said(error: Exception, path: Path) -> str:
+    first, *_ = [*str(error).splitlines(), ""]
+    return f"{_place(error, path)}: {type(error).__name__}: {first}".removesuffix(": ")
+
+
+def _timeframe(module: types.ModuleType, path: Path) -> str:
+    timeframe: str = _attribute(module, path, "TIMEFRAME", 'TIMEFRAME = "1m"')
+    try:
+        timeframe_ms(timeframe)
+    except WickError as error:
+        raise WickError(f"{path}: TIMEFRAME: {error.message}", error.hint) from None
+    return timeframe
 
 
 def _attribute(module: types.ModuleType, path: Path, name: str, example: str) -> Any:
@@ -245,13 +266,15 @@ def _named_tuple(module: types.ModuleType, path: Path, name: str) -> Any:
     kind = _attribute(module, path, name, f"class {name}(NamedTuple): …")
     if not (isinstance(kind, type) and issubclass(kind, tuple) and hasattr(kind, "_fields")):
         raise WickError(f"{path}: {name} is not a NamedTuple", f"class {name}(NamedTuple): …")
+    if name == "Row" and not kind._fields:
+        raise WickError(f"{path}: Row has no field", "class Row(NamedTuple): rsi: float")
     return kind
 
 
 def _check_params(params: Any, path: Path) -> None:
     for name in params._fields:
         default = params._field_defaults.get(name)
-        if type(default) not in (int, float):
+        if type(default) not in (int, float) or not np.isfinite(default):
             raise WickError(
                 f"{path}: Params.{name} has the default {default!r}, expected a number",
                 f"{name}: int = 14",
@@ -264,11 +287,18 @@ def _rules(module: types.ModuleType, path: Path) -> dict[str, Callable[..., Any]
         for name, value in vars(module).items()
         if isinstance(value, types.FunctionType) and value.__module__ == module.__name__
     }
-    marked = {name: value for name, value in own.items() if getattr(value, "is_rule", False)}
+    marked: dict[str, Callable[..., Any]] = {
+        name: value for name, value in own.items() if getattr(value, "is_rule", False)
+    }
     for name in marked:
         if name not in RULE_NAMES:
             raise WickError(f"{path}: unknown rule {name!r}", did_you_mean(name, RULE_NAMES))
     for name in RULE_NAMES:
+        if hasattr(module, name) and name not in own:
+            raise WickError(
+                f"{path}: {name} is not a function of this file",
+                f"write it here: def {name}(x: Row, p: Params)",
+            )
         if name in own and name not in marked:
             raise WickError(
                 f"{path}: {name} is not marked as a rule", f"put @rule above def {name}"
@@ -315,14 +345,14 @@ def first_warm(columns: Sequence[NDArray[np.float64]]) -> int:
 
 
 def _waves(timeframe: str, count: int) -> Candles:
-    length = timeframe_ms(timeframe)
+    length, offset = timeframe_ms(timeframe), timeframe_offset_ms(timeframe)
     wave = 100.0 + np.sin(np.arange(count) / 7.0)
     monday = 1_672_617_600_000  # 2023-01-02
     return Candles.from_arrays(
         symbol="WARMUP",
         market="um",
         timeframe=timeframe,
-        open_time=monday // length * length + np.arange(count) * length,
+        open_time=monday - (monday - offset) % length + np.arange(count) * length,
         open=wave,
         high=wave + 0.5,
         low=wave - 0.5,

@@ -24,7 +24,7 @@ def timeframe_ms(timeframe: str) -> int:
     >>> timeframe_ms("15m")
     900000
     """
-    match = re.fullmatch(r"([1-9]\d*)(ms|s|m|h|d|w)", timeframe)
+    match = re.fullmatch(r"([1-9]\d*)(ms|s|m|h|d|w)", str(timeframe))
     if match is None:
         raise WickError(
             f"unknown timeframe {timeframe!r}, expected a number and a unit such as 1m, 15m or 4h",
