@@ -1,7 +1,9 @@
 """The command line: one line per command here, its code in the `commands` module of its package."""
 
 import errno
+import contextlib
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -91,7 +93,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = _code_of(stop)
     if code == INTERRUPTED:
         _say("stopped; nothing was left half-written")
+    if arguments is None:
+        _leave(code)
     sys.exit(code)
+
+
+def _leave(code: int) -> None:
+    # A process that ran compiled kernels takes 0.35 s to take itself apart, a third of a backtest's
+    # whole time. Files are closed and locks are the kernel's to release, so there is nothing to lose.
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def _run(arguments: list[str]) -> int:
