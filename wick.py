@@ -1,7 +1,7 @@
 """The command line: one line per command here, its code in the `commands` module of its package."""
 
-import errno
 import contextlib
+import errno
 import importlib
 import logging
 import os
@@ -100,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _leave(code: int) -> None:
     # A process that ran compiled kernels takes 0.35 s to take itself apart, a third of a backtest's
-    # whole time. Files are closed and locks are the kernel's to release, so there is nothing to lose.
+    # whole time. Files are closed and the kernel releases locks, so there is nothing to lose.
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
