@@ -135,7 +135,8 @@ class Run:
 
 def result_hash(trades: Any, equity: NDArray[np.float64]) -> str:
     """Return a SHA-256 over every bit of trades and equity: equal means the same result."""
-    digest = hashlib.sha256()
+    # With their number, or a trade could pass for the first values of a longer equity curve.
+    digest = hashlib.sha256(len(trades).to_bytes(8, "little"))
     for name in TRADE.names or ():
         digest.update(np.ascontiguousarray(trades[name]).tobytes())
     digest.update(equity.tobytes())
@@ -269,7 +270,7 @@ def run_id(created_ms: int, kind: str, strategy: str, symbols: tuple[str, ...]) 
 
 
 def find(runs: Path, name: str) -> Path:
-    """Return a run's folder from its id, the beginning of one, its path, or `last`.
+    """Return a run's folder from its id, any part of one, its path, or `last`.
 
     Raises
     ------
