@@ -342,4 +342,4 @@ def test_a_whole_strategy_gives_the_same_bits_in_any_chunks_and_shared(blueprint
     for at, values in enumerate(whole):
         assert same_bits(np.concatenate([part[at] for part in parts]), values)
         assert same_bits(shared[0][at], values)
-        assert shared[0][at] is shared[1][at]
+        assert np.shares_memory(shared[0][at], shared[1][at])
