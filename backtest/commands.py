@@ -1,5 +1,7 @@
 """wick backtest and wick report."""
 
+import contextlib
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -153,8 +155,13 @@ def asked_for(
     """Read the flags that all runs share."""
     from backtest.inputs import Asked
     from data.dates import parse_time
+    from strategy.errors import WickError
 
-    names = tuple(s.strip().upper() for s in symbols.split(",") if s.strip()) if symbols else None
+    names = None
+    if symbols is not None:
+        names = tuple(name.strip().upper() for name in symbols.split(","))
+        if "" in names:
+            raise WickError(f"--symbols {symbols!r} has an empty name", "--symbols BTCUSDT,ETHUSDT")
     return Asked(
         strategy,
         names,
@@ -180,13 +187,15 @@ def run_backtest(
     notes: tuple[str, ...] = (),
 ) -> "tuple[Run, RunRecord | None]":
     """Gather the inputs, run, and keep the result; also returns the run its params came from."""
-    with compiling():
+    check_name(name)
+    with compiling(), contextlib.redirect_stdout(sys.stderr):  # what a strategy prints is no result
         from backtest.engine import backtest as run_engine
-        from backtest.inputs import gather
+        from backtest.inputs import gather, refuse_cold
         from backtest.record import record_of
         from data.dates import now_ms
-        from data.runs import save, trade_table
+        from data.runs import check_writable, save, trade_table
 
+        check_writable(runs)
         inputs = gather(asked, store, runs)
         result = run_engine(
             inputs.strategy,
@@ -197,6 +206,8 @@ def run_backtest(
             balance=inputs.balance,
             grids=inputs.grids,
         )
+        if not len(result.trades) and not result.refused.any():
+            refuse_cold(inputs.strategy, inputs.params, inputs.candles)
         record = record_of(
             result,
             kind="backtest",
@@ -204,26 +215,30 @@ def run_backtest(
             command=command,
             rules=inputs.rules,
             notes=(*notes, *inputs.notes),
+            name=name,
         )
-    if name is not None:
-        record = named(record, name)
     table = trade_table(result.trades, result.symbols)
     return save(runs, record, table, result.time, result.equity), inputs.source
 
 
-def named(record: "RunRecord", name: str) -> "RunRecord":
-    """Return the record under a name of the user's choice."""
-    import re
+def check_name(name: str | None) -> None:
+    """Refuse a name that cannot be a run's folder, before the work and not after it.
 
-    import msgspec
-
+    Raises
+    ------
+    WickError
+        It has other characters, is too long, or means something else.
+    """
     from strategy.errors import WickError
 
-    if not re.fullmatch(r"\w[\w.-]{0,80}", name):
+    if name is None:
+        return
+    # `last` is the newest run, and --params takes what ends in .toml for a file.
+    if not re.fullmatch(r"\w[\w.-]{0,49}", name) or name == "last" or name.endswith(".toml"):
         raise WickError(
-            f"--name {name!r} cannot be a folder", "use letters, digits, - _ and . such as my-first"
+            f"--name {name!r} cannot name a run",
+            "up to 50 letters, digits, - _ and ., such as my-first; not last",
         )
-    return msgspec.structs.replace(record, id=name)
 
 
 class compiling:  # noqa: N801  used as a function

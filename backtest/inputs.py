@@ -1,8 +1,7 @@
-"""What a run is made of: strategy, params, risk, costs and candles, from flags, a TOML file or an earlier run."""
+"""What a run is made of: strategy, params, risk, costs and candles, as asked for."""
 
 import dataclasses
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,14 +9,17 @@ from typing import Any
 import numpy as np
 
 from backtest.engine import Grids
+from backtest.overrides import from_flags, from_toml
 from data import runs, store
+from data.dates import show_time
+from data.manifest import known_market
 from data.quality import holes
 from data.symbols import SymbolRules, rules_for
 from strategy.candles import Candles
 from strategy.errors import RunRefused, WickError
 from strategy.fills import Costs
 from strategy.grid import grid
-from strategy.load import Strategy, load
+from strategy.load import Strategy, first_warm, load, warm_up
 from strategy.risk import Risk
 from strategy.timeframes import timeframe_ms
 
@@ -75,16 +77,19 @@ def gather(asked: Asked, store_folder: Path, runs_folder: Path) -> Inputs:
     if asked.timeframe is not None:
         timeframe_ms(asked.timeframe)
         strategy = dataclasses.replace(strategy, timeframe=asked.timeframe)
+    given_params: dict[str, Any] = {}
+    given_risk: dict[str, Any] = {}
     if source is not None:
         given_params, given_risk = dict(source.params), dict(source.risk)
-    else:
-        given_params, given_risk = _from_toml(asked.params)
-    more_params, more_risk = _changes(asked.changes)
+    elif asked.params is not None:
+        given_params, given_risk = from_toml(asked.params)
+    more_params, more_risk = from_flags(asked.changes)
     params = strategy.with_params(given_params | more_params)
     risk = strategy.with_risk(given_risk | more_risk)
     candles = _candles(asked, strategy, store_folder)
     rules = tuple(rules_for(one.market, one.symbol) for one in candles)
-    notes = [*_notes(strategy, source), *_data_notes(candles, rules, asked.strict)]
+    notes = _source_notes(asked, strategy, candles, source)
+    notes += _data_notes(candles, rules, asked.strict)
     return Inputs(
         strategy=strategy,
         params=params,
@@ -96,6 +101,38 @@ def gather(asked: Asked, store_folder: Path, runs_folder: Path) -> Inputs:
         grids=grids_of(rules),
         notes=tuple(notes),
         source=source,
+    )
+
+
+def refuse_cold(strategy: Strategy, params: Any, candles: Sequence[Candles]) -> None:
+    """Refuse candles on which no rule can hold, since an indicator has no value on any of them.
+
+    Raises
+    ------
+    WickError
+        It is so for every symbol: there are fewer candles than the indicators need.
+    """
+    for one in candles:
+        columns = strategy.columns(one, params)
+        if first_warm(columns) < len(one.arrays["open_time"]):
+            return
+    longest = max(candles, key=lambda one: len(one.arrays["open_time"]))
+    count, needed = len(longest.arrays["open_time"]), warm_up(strategy, params)
+    if count < needed:
+        raise WickError(
+            f"{count:,} {longest.timeframe} candles of {longest.symbol} are too few:"
+            f" the indicators of {strategy.name} need {needed:,} before the first decision",
+            "take a longer span with --from and --to, or shorter lengths with --set",
+        )
+    never = [
+        name
+        for name, values in zip(strategy.rules.fields, columns, strict=True)
+        if np.isnan(values).all()
+    ]
+    raise WickError(
+        f"Row.{never[0] if never else strategy.rules.fields[0]} of {strategy.name} has no value on"
+        f" any of {count:,} {longest.timeframe} candles, so no rule can hold",
+        f"look at how {strategy.path} computes it",
     )
 
 
@@ -113,57 +150,25 @@ def grids_of(rules: Sequence[SymbolRules | None]) -> Grids:
 def _source_run(params: str | None, runs_folder: Path) -> runs.RunRecord | None:
     if params is None or params.endswith(".toml"):
         return None
+    if Path(params).is_file():
+        raise WickError(
+            f"--params {params} is neither a .toml file nor a run",
+            f"call it {Path(params).stem}.toml, with the tables [params] and [risk]",
+        )
     return runs.read_record(runs.find(runs_folder, params))
 
 
 def _with_defaults_of(asked: Asked, source: runs.RunRecord) -> Asked:
-    first = source.data[0]
+    series, (first_ms, end_ms) = source.data[0], _span(source)
     return dataclasses.replace(
         asked,
         symbols=asked.symbols or tuple(one.symbol for one in source.data),
-        market=asked.market or first.market,
-        timeframe=asked.timeframe or first.timeframe,
-        start_ms=min(one.first_ms for one in source.data)
-        if asked.start_ms is None
-        else asked.start_ms,
-        end_ms=max(one.end_ms for one in source.data) if asked.end_ms is None else asked.end_ms,
+        market=asked.market or series.market,
+        timeframe=asked.timeframe or series.timeframe,
+        start_ms=first_ms if asked.start_ms is None else asked.start_ms,
+        end_ms=end_ms if asked.end_ms is None else asked.end_ms,
         balance=source.balance if asked.balance is None else asked.balance,
     )
-
-
-def _from_toml(params: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
-    if params is None:
-        return {}, {}
-    path = Path(params)
-    if not path.is_file():
-        raise WickError(f"there is no params file {params}", "wick backtest … --params my.toml")
-    try:
-        content = tomllib.loads(path.read_text())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise WickError(f"{params} is not TOML: {error}", "a line reads: rsi = 14") from error
-    unknown = content.keys() - {"params", "risk"}
-    if unknown or not all(isinstance(table, dict) for table in content.values()):
-        raise WickError(
-            f"{params} has {', '.join(sorted(unknown)) or 'values outside a table'}",
-            "it may hold the tables [params] and [risk]",
-        )
-    return content.get("params", {}), content.get("risk", {})
-
-
-def _changes(changes: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
-    params, risk = {}, {}
-    for change in changes:
-        name, equals, value = change.partition("=")
-        if not equals or not name or not value:
-            raise WickError(
-                f"--set {change} is not name=value", "--set rsi=21 or --set risk.per_trade=0.02"
-            )
-        owner, dot, field = name.partition(".")
-        if dot and owner == "risk":
-            risk[field] = value
-        else:
-            params[name] = value
-    return params, risk
 
 
 def _costs(asked: Asked, source: runs.RunRecord | None) -> Costs:
@@ -179,21 +184,29 @@ def _share(flag: str, bps: float | None, otherwise: float) -> float:
     if bps is None:
         return otherwise
     if not 0.0 <= bps < 1_000.0:
-        raise WickError(f"{flag} is {bps}, expected 0 to 1000", f"{flag} 5")
+        raise WickError(
+            f"{flag} is {bps:g}, expected basis points from 0 to below 1000 (10 %)",
+            f"{flag} 5 means 0.05 %",
+        )
     return bps / 1e4
 
 
 def _candles(asked: Asked, strategy: Strategy, folder: Path) -> tuple[Candles, ...]:
     if asked.start_ms is not None and asked.end_ms is not None and asked.start_ms >= asked.end_ms:
         raise WickError(
-            "--from is not before --to", "--from is the first day, --to the first not wanted"
+            f"--from {show_time(asked.start_ms)} is not before --to {show_time(asked.end_ms)}",
+            "--from is the first day wanted, --to the first one not wanted any more",
         )
-    market = asked.market or "um"
+    if asked.market is not None:
+        known_market(asked.market)
     symbols = asked.symbols or (_only_symbol(folder, asked.market, strategy.timeframe),)
-    if asked.market is None:
-        market = _market_of(folder, symbols[0], strategy.timeframe)
-    if len(set(symbols)) != len(symbols):
-        raise WickError(f"a symbol is named twice in {','.join(symbols)}", "name each once")
+    market = asked.market or _market_of(folder, symbols[0], strategy.timeframe)
+    for symbol in symbols:
+        if symbols.count(symbol) > 1:
+            raise WickError(
+                f"--symbols names {symbol} twice",
+                f"--symbols {','.join(dict.fromkeys(symbols))}",
+            )
     return tuple(
         store.load(folder, market, symbol, strategy.timeframe, asked.start_ms, asked.end_ms)
         for symbol in symbols
@@ -201,27 +214,25 @@ def _candles(asked: Asked, strategy: Strategy, folder: Path) -> tuple[Candles, .
 
 
 def _only_symbol(folder: Path, market: str | None, timeframe: str) -> str:
-    stored = [
-        s.series
-        for s in store.series(folder)
-        if s.series.timeframe == timeframe and market in (None, s.series.market)
-    ]
-    names = sorted({series.symbol for series in stored})
+    stored = [one.series for one in store.select(folder, None, market, None)]
+    names = sorted({series.symbol for series in stored if series.timeframe == timeframe})
     if not names:
+        known = ", ".join(sorted({series.timeframe for series in stored}, key=timeframe_ms))
         raise WickError(
-            f"no {timeframe} candles are stored in {folder}",
-            "wick data fetch BTCUSDT --from 2023-01-01, or wick data import PATH",
+            f"no {timeframe} candles are stored in {folder}; stored are {known}",
+            f"take a stored --timeframe, or wick data fetch {stored[0].symbol}"
+            f" --timeframe {timeframe} --from 2023-01-01",
         )
     if len(names) > 1:
         raise WickError(
-            f"{len(names)} symbols are stored, which one is meant?",
+            f"{len(names)} symbols are stored with {timeframe} candles, which are meant?",
             f"--symbols {names[0]} or --symbols {','.join(names[:3])}",
         )
     return names[0]
 
 
 def _market_of(folder: Path, symbol: str, timeframe: str) -> str:
-    # Futures are what this is for; where only spot is stored of a symbol, there is nothing to confuse.
+    # Futures are what this is for; where only spot is stored, there is nothing to confuse.
     markets = {
         s.series.market
         for s in store.series(folder)
@@ -230,10 +241,32 @@ def _market_of(folder: Path, symbol: str, timeframe: str) -> str:
     return "spot" if markets == {"spot"} else "um"
 
 
-def _notes(strategy: Strategy, source: runs.RunRecord | None) -> list[str]:
-    if source is not None and source.strategy.source_hash != strategy.source_hash:
-        return [f"{strategy.name} has changed since run {source.id}"]
-    return []
+def _source_notes(
+    asked: Asked,
+    strategy: Strategy,
+    candles: Sequence[Candles],
+    source: runs.RunRecord | None,
+) -> list[str]:
+    if source is None:
+        return []
+    notes = []
+    if source.strategy.name != strategy.name:
+        notes.append(f"the params are of {source.strategy.name}, run {source.id}")
+    elif source.strategy.source_hash != strategy.source_hash:
+        notes.append(f"{strategy.name} has changed since run {source.id}")
+    first, end = _span(source)
+    if (asked.start_ms, asked.end_ms, strategy.timeframe) == (first, end, source.data[0].timeframe):
+        known = {(its.market, its.symbol): its.fingerprint for its in source.data}
+        notes += [
+            f"{one.symbol}: the stored candles have changed since run {source.id}"
+            for one in candles
+            if known.get((one.market, one.symbol), one.fingerprint) != one.fingerprint
+        ]
+    return notes
+
+
+def _span(source: runs.RunRecord) -> tuple[int, int]:
+    return min(one.first_ms for one in source.data), max(one.end_ms for one in source.data)
 
 
 def _data_notes(
@@ -244,12 +277,12 @@ def _data_notes(
         missing = sum(gap.count for gap in holes(one.arrays["open_time"], one.timeframe_ms))
         if missing and strict:
             raise RunRefused(
-                f"{one.symbol} {one.timeframe} has {missing} missing candles and --strict was asked for",
-                f"wick data check {one.symbol}",
+                f"{one.symbol} {one.timeframe} lacks {missing:,} candles, and --strict is given",
+                f"wick data check {one.symbol} shows where; without --strict they are a note",
             )
         if missing:
             notes.append(
-                f"{one.symbol}: {missing} candles are missing (wick data check {one.symbol})"
+                f"{one.symbol}: {missing:,} candles are missing (wick data check {one.symbol})"
             )
         if its is None:
             notes.append(f"{one.symbol}: no exchange rules known, a fine grid is used")

@@ -43,11 +43,12 @@ def record_of(
     rules: Sequence[SymbolRules | None],
     notes: Sequence[str] = (),
     seed: int | None = None,
+    name: str | None = None,
 ) -> RunRecord:
-    """Describe a result completely: what ran, on which data, with which rules, and what came out."""
+    """Describe a result completely: what ran, on which data and rules, and what came out."""
     strategy = result.strategy
     return RunRecord(
-        id=run_id(created_ms, kind, strategy.name, result.symbols),
+        id=name or run_id(created_ms, kind, strategy.name, result.symbols),
         kind=kind,
         created_ms=created_ms,
         version=_version(),
@@ -96,7 +97,7 @@ def _plain(value: float) -> float:
 
 
 def _shown(path: Path) -> str:
-    # A shipped strategy, or a file below the working folder, must not carry the machine's folders along.
+    # A shipped strategy, or a file below here, must not carry the machine's folders along.
     try:
         return str(path.relative_to(Path.cwd()))
     except ValueError:

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from data.dates import show_time
 from data.runs import FigureRecord, RunRecord
+from strategy.risk import CONFLICT, DISTANCE, LEVEL, LEVERAGE, MARGIN, REFUSALS, TOO_SMALL
 
 _LEFT = (
     "total_return", "hold_return", "cagr", "max_drawdown", "drawdown_days", "volatility",
@@ -18,11 +20,23 @@ _RIGHT = (
 )  # fmt: skip
 
 
+# What to do when this reason refused every entry.
+_MENDS = {
+    REFUSALS[CONFLICT]: ": let enter_long and enter_short exclude each other",
+    REFUSALS[DISTANCE]: ": look at the rules stop_distance and take_distance and their params",
+    REFUSALS[LEVEL]: ": the distances are larger than the price; make them smaller",
+    REFUSALS[LEVERAGE]: ": raise --balance or risk.max_leverage, or risk less a trade",
+    REFUSALS[TOO_SMALL]: ": raise --balance or risk.per_trade",
+    REFUSALS[MARGIN]: ": raise risk.leverage or lower risk.max_leverage",
+}
+
+
 def print_run(record: RunRecord, folder: Path, source: RunRecord | None = None) -> None:
     """Print a run: what it was, its figures, what was refused, and where it lies."""
     console = Console()
-    console.print(f"[bold]{record.strategy.name}[/]  {_span(record)}", highlight=False)
-    console.print(_params(record), style="dim", highlight=False)
+    title = f"[bold]{escape(record.strategy.name)}[/]  {_span(record)}"
+    console.print(title, highlight=False, soft_wrap=True)
+    console.print(_params(record), style="dim", highlight=False, soft_wrap=True)
     console.print(figures_table(record))
     print_notes(console, record)
     if source is not None:
@@ -37,12 +51,20 @@ def print_notes(console: Console, record: RunRecord) -> None:
     """Print what a reader must know before believing the figures."""
     if record.refused:
         counts = ", ".join(f"{reason} {n:,}" for reason, n in record.refused.items())
-        console.print(f"refused entries: {counts}", highlight=False)
-    for note in record.notes:
-        console.print(f"note: {note}", style="yellow", highlight=False)
-    if record.figure("trades").value == 0:
-        why = "every entry was refused" if record.refused else "no entry rule ever held"
-        console.print(f"note: no trade, {why}", style="yellow", highlight=False)
+        console.print(f"refused entries: {counts}", highlight=False, soft_wrap=True)
+    for note in [*record.notes, *_no_trade(record)]:
+        console.print(
+            f"note: {note}", style="yellow", highlight=False, soft_wrap=True, markup=False
+        )
+
+
+def _no_trade(record: RunRecord) -> list[str]:
+    if record.figure("trades").value:
+        return []
+    if not record.refused:
+        return ["no trade: no entry rule ever held; loosen its conditions, or take a longer span"]
+    most = max(record.refused, key=lambda reason: record.refused[reason])
+    return [f"no trade: every entry was refused, most for {most}{_MENDS.get(most, '')}"]
 
 
 def figures_table(record: RunRecord) -> Table:

@@ -1,8 +1,8 @@
 """wick tune and wick demo."""
 
+import contextlib
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -60,11 +60,14 @@ def tune(
         strategy, symbols, market, timeframe, start, end, changes, params, balance, fee_bps,
         slippage_bps, strict,
     )  # fmt: skip
-    with flags.compiling():
-        from backtest.inputs import gather
-
-        inputs = gather(asked, settings.store, settings.runs)
     split_ms = None if split is None else parse_time(split, "--split")
+    flags.check_name(name)
+    with flags.compiling(), contextlib.redirect_stdout(sys.stderr):
+        from backtest.inputs import gather
+        from data.runs import check_writable
+
+        check_writable(settings.runs)
+        inputs = gather(asked, settings.store, settings.runs)
     run = run_tune(
         inputs, settings.runs, split_ms, trials, objective, sampler, seed, name, sys.argv[1:]
     )
@@ -111,9 +114,10 @@ def run_tune(
     first = min(int(one.arrays["open_time"][0]) for one in inputs.candles)
     last = max(int(one.arrays["open_time"][-1]) for one in inputs.candles)
     if split_ms is None:
-        day = 86_400_000
-        split_ms = (first + int((last - first) * (1.0 - TEST_SHARE))) // day * day
-    with _progress(f"{trials} trials of {inputs.strategy.name}", trials) as tick:
+        split_ms = default_split_ms(first, last)
+    words = f"{trials} trials of {inputs.strategy.name}"
+    # What a strategy prints is no result.
+    with contextlib.redirect_stdout(sys.stderr), _progress(words, trials) as tick:
         tuned = search(
             inputs,
             split_ms,
@@ -124,12 +128,17 @@ def run_tune(
             tick=tick,
         )
     record = tune_record(
-        inputs, tuned, split_ms, first, last, objective, sampler, seed, command, notes
+        inputs, tuned, split_ms, first, last, objective, sampler, seed, command, notes, name
     )
-    if name is not None:
-        record = flags.named(record, name)
     table = trade_table(tuned.train.trades, tuned.train.symbols)
     return save(runs, record, table, tuned.train.time, tuned.train.equity, {"trials": tuned.trials})
+
+
+def default_split_ms(first_ms: int, last_ms: int) -> int:
+    """Return where the last 30 % begin, at midnight UTC where the span is long enough for that."""
+    split_ms = first_ms + round((last_ms - first_ms) * (1.0 - TEST_SHARE))
+    midnight_ms = split_ms // 86_400_000 * 86_400_000
+    return midnight_ms if midnight_ms > first_ms else split_ms // 60_000 * 60_000
 
 
 def tune_record(
@@ -143,8 +152,9 @@ def tune_record(
     seed: int,
     command: list[str],
     notes: tuple[str, ...],
+    name: str | None,
 ) -> Any:
-    """Describe a tuning: the winner's run on the training span, and its figures on the test span."""
+    """Describe a tuning: the winner's run in sample, and its figures out of sample."""
     import msgspec
 
     from backtest.record import figures_of, record_of
@@ -159,6 +169,7 @@ def tune_record(
         rules=inputs.rules,
         notes=(*notes, *inputs.notes),
         seed=seed,
+        name=name,
     )
     return msgspec.structs.replace(
         record,
@@ -176,7 +187,7 @@ def tune_record(
     )
 
 
-@contextmanager
+@contextlib.contextmanager
 def _progress(words: str, total: int) -> Iterator[Any]:
     from rich.console import Console
     from rich.progress import (
@@ -187,12 +198,15 @@ def _progress(words: str, total: int) -> Iterator[Any]:
         TimeRemainingColumn,
     )
 
+    console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
         task = progress.add_task(words, total=total)
         yield lambda: progress.advance(task)

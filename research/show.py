@@ -24,6 +24,7 @@ def print_tune(run: Run) -> None:
         f"[bold]{record.strategy.name}[/]  best of {tune.trials} trials by {tune.objective}"
         f" ({tune.sampler}, seed {record.seed})\n{found}",
         highlight=False,
+        soft_wrap=True,
     )
     table = Table(box=None, padding=(0, 2))
     table.add_column("")
@@ -35,7 +36,8 @@ def print_tune(run: Run) -> None:
         table.add_row(record.figure(key).label, shown(record.figure(key)), shown(test[key]))
     console.print(table)
     console.print(
-        f"The first column is the best of {tune.trials} tries and flatters; the second is what to expect.",
+        f"The first column is the best of {tune.trials} tries and flatters;"
+        " the second is what to expect.",
         style="dim",
     )
     print_notes(console, record)

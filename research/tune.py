@@ -1,6 +1,7 @@
-"""Search params on one span of candles with Optuna, then judge the winner on candles the search never saw."""
+"""Search params on one span of candles with Optuna, then judge the winner on unseen ones."""
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +10,9 @@ import optuna
 import pyarrow as pa
 
 from backtest.engine import Result, backtest
-from backtest.inputs import Inputs
+from backtest.inputs import Inputs, refuse_cold
 from backtest.record import figures_of
+from data.dates import show_time
 from data.runs import FigureRecord
 from strategy.candles import Candles
 from strategy.errors import RunRefused, WickError, did_you_mean
@@ -82,9 +84,12 @@ def tune(
     RunRefused
         No trial gave a value.
     """
-    _check(inputs.strategy, trials, objective, sampler)
-    train = dataclasses.replace(inputs, candles=_part(inputs.candles, None, split_ms))
-    test = dataclasses.replace(inputs, candles=_part(inputs.candles, split_ms, None))
+    check(inputs.strategy, trials, objective, sampler, seed)
+    before, after = zip(*(_cut(one, split_ms) for one in inputs.candles), strict=True)
+    train = dataclasses.replace(inputs, candles=before)
+    test = dataclasses.replace(inputs, candles=after)
+    for span in (train, test):
+        refuse_cold(span.strategy, span.params, span.candles)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     samplers: dict[str, Callable[..., Any]] = {
         "tpe": optuna.samplers.TPESampler,
@@ -103,13 +108,18 @@ def tune(
             raise optuna.TrialPruned
         return value
 
-    study.optimize(attempt, n_trials=trials, callbacks=[lambda *_: tick()])
+    with warnings.catch_warnings():
+        # Such as a step that does not reach the end of its range: Optuna stops short of it.
+        warnings.simplefilter("ignore", UserWarning)
+        study.optimize(attempt, n_trials=trials, callbacks=[lambda *_: tick()])
     table = _table(study, list(inputs.strategy.tune))
     complete = [t for t in study.trials if t.state == optuna.trial.TrialState.COMPLETE]
     if not complete:
         raise RunRefused(
-            f"none of {trials} trials gave a {objective}; the last one: {study.trials[-1].user_attrs['note']}",
-            "widen TUNE, train on a longer span, or take --objective total_return",
+            f"none of {trials} trials gave a {objective};"
+            f" the last one: {study.trials[-1].user_attrs['note']}",
+            "look at TUNE, take a longer span before --split"
+            + ("" if objective == "total_return" else ", or --objective total_return"),
         )
     best = study.best_trial
     params = inputs.params._replace(**best.params)
@@ -130,17 +140,18 @@ def run(inputs: Inputs, params: Any) -> Result:
 
 
 def suggest(trial: optuna.Trial, inputs: Inputs, name: str) -> float:
-    """Ask a trial for one parameter: a tuple is a range (with a step or "log" as its third part), a list a choice."""
+    """Ask a trial for one parameter: a tuple is a range, with a step or "log", a list a choice."""
     space, whole = inputs.strategy.tune[name], isinstance(getattr(inputs.params, name), int)
     if isinstance(space, list):
         choice: float = trial.suggest_categorical(name, space)
         return choice
     low, high, *rest = space
     log = rest == ["log"]
-    step = rest[0] if rest and not log else None
-    if whole:
-        return trial.suggest_int(name, low, high, step=1 if step is None else step, log=log)
-    return trial.suggest_float(name, low, high, step=step, log=log)
+    step: float | None = 1 if whole else None
+    if rest and not log:
+        step = rest[0]
+    suggested: Callable[..., float] = trial.suggest_int if whole else trial.suggest_float
+    return suggested(name, low, high, step=step, log=log)
 
 
 def _judge(test: Inputs, params: Any) -> Result:
@@ -159,49 +170,67 @@ def _figure(figures: Sequence[FigureRecord], key: str) -> FigureRecord:
     return next(figure for figure in figures if figure.key == key)
 
 
-def _part(
-    candles: Sequence[Candles], start_ms: int | None, end_ms: int | None
-) -> tuple[Candles, ...]:
-    parts = []
-    for one in candles:
-        times = one.arrays["open_time"]
-        first = 0 if start_ms is None else int(times.searchsorted(start_ms))
-        stop = len(times) if end_ms is None else int(times.searchsorted(end_ms))
-        if first >= stop:
-            which = "training" if start_ms is None else "test"
-            raise WickError(
-                f"the {which} span has no {one.symbol} candles", "choose another --split or --from"
-            )
-        parts.append(one.slice(first, stop))
-    return tuple(parts)
+def _cut(one: Candles, split_ms: int) -> tuple[Candles, Candles]:
+    times = one.arrays["open_time"]
+    at = int(times.searchsorted(split_ms))
+    if not 0 < at < len(times):
+        which = "test" if at else "training"
+        first, last = show_time(int(times[0])), show_time(int(times[-1]))
+        raise WickError(
+            f"split at {show_time(split_ms)}, the {which} span has no {one.symbol} candles;"
+            f" they are {first} to {last} (UTC)",
+            "choose a --split between them, or another --from and --to",
+        )
+    return one.slice(0, at), one.slice(at, len(times))
 
 
-def _check(strategy: Strategy, trials: int, objective: str, sampler: str) -> None:
+def check(strategy: Strategy, trials: int, objective: str, sampler: str, seed: int) -> None:
+    """Refuse settings that no search can be made with.
+
+    Raises
+    ------
+    WickError
+        One of them is unknown or out of range, or the strategy's TUNE is empty or wrong.
+    """
     if not 1 <= trials <= 1_000_000:
         raise WickError(f"--trials is {trials}, expected 1 to 1000000", "--trials 200")
     if objective not in OBJECTIVES:
-        raise WickError(f"unknown objective {objective!r}", did_you_mean(objective, OBJECTIVES))
+        raise WickError(f"unknown --objective {objective!r}", did_you_mean(objective, OBJECTIVES))
     if sampler not in SAMPLERS:
-        raise WickError(f"unknown sampler {sampler!r}", did_you_mean(sampler, SAMPLERS))
+        raise WickError(f"unknown --sampler {sampler!r}", did_you_mean(sampler, SAMPLERS))
+    if not 0 <= seed < 2**32:
+        raise WickError(f"--seed is {seed}, expected 0 to {2**32 - 1}", "--seed 1")
     if not strategy.tune:
-        raise WickError(f"{strategy.path}: TUNE is missing or empty", 'TUNE = {"rsi": (5, 40)}')
+        raise WickError(
+            f"{strategy.path}: TUNE is missing or empty, so there is nothing to search",
+            'TUNE = {"rsi": (5, 40)}, with names of Params',
+        )
+    defaults = strategy.params()
     for name, space in strategy.tune.items():
-        if not _is_space(space):
+        whole = isinstance(getattr(defaults, name), int)
+        if not _is_space(space, int if whole else (int, float)):
+            numbers = ", of whole numbers" if whole else ""
             raise WickError(
-                f"{strategy.path}: TUNE[{name!r}] is {space!r}",
-                '(low, high), (low, high, step), (low, high, "log") or a list of choices',
+                f"{strategy.path}: TUNE[{name!r}] is {space!r},"
+                f" expected a range or a list of choices{numbers}",
+                '(low, high), (low, high, step), (low, high, "log") or [first, second, …]',
             )
 
 
-def _is_space(space: Any) -> bool:
+def _is_space(space: Any, kinds: Any) -> bool:
+    def is_number(value: Any) -> bool:
+        return (
+            isinstance(value, kinds) and not isinstance(value, bool) and abs(value) < float("inf")
+        )
+
     if isinstance(space, list):
-        return bool(space) and all(isinstance(value, int | float) for value in space)
+        return bool(space) and all(map(is_number, space))
     if not isinstance(space, tuple) or len(space) not in (2, 3):
         return False
     low, high, *rest = space
-    numbers = all(isinstance(value, int | float) for value in (low, high))
-    mark = not rest or rest[0] == "log" or (isinstance(rest[0], int | float) and rest[0] > 0)
-    return numbers and low <= high and mark and not (rest == ["log"] and low <= 0)
+    if not (is_number(low) and is_number(high) and low <= high):
+        return False
+    return not rest or (low > 0 if rest == ["log"] else is_number(rest[0]) and rest[0] > 0)
 
 
 def _table(study: optuna.Study, names: list[str]) -> pa.Table:
