@@ -22,17 +22,22 @@ Symbols = Annotated[
     str | None,
     typer.Option("--symbols", help="Such as BTCUSDT,ETHUSDT; default: the only one stored."),
 ]
-Market = Annotated[str | None, typer.Option("--market", help="um (USDⓈ-M futures) or spot.")]
+Market = Annotated[
+    str | None,
+    typer.Option("--market", help="um (USDⓈ-M futures) or spot; default: um if stored."),
+]
 Timeframe = Annotated[
     str | None, typer.Option("--timeframe", help="Instead of the strategy's own TIMEFRAME.")
 ]
-From = Annotated[str | None, typer.Option("--from", help="First day, UTC, such as 2023-01-01.")]
+From = Annotated[
+    str | None, typer.Option("--from", help="First day, UTC, such as 2023-01-01; default: all.")
+]
 To = Annotated[str | None, typer.Option("--to", help="First day not wanted any more, UTC.")]
 Changes = Annotated[
     list[str] | None, typer.Option("--set", help="rsi=21 or risk.per_trade=0.02; may be repeated.")
 ]
 Params = Annotated[
-    str | None, typer.Option("--params", help="A .toml file with [params] and [risk], or a run.")
+    str | None, typer.Option("--params", help="A .toml file with tables params and risk, or a run.")
 ]
 Balance = Annotated[float | None, typer.Option("--balance", help="Start balance; default 10000.")]
 FeeBps = Annotated[float | None, typer.Option("--fee-bps", help="Taker fee; default 5 (0.05 %).")]
@@ -135,6 +140,12 @@ def write_report_of(run: "Run", store: Path, output: Path | None = None) -> Path
         one.fingerprint == its.fingerprint
         for one, its in zip(candles, run.record.data, strict=True)
     )
+    if not same:
+        typer.echo(
+            f"note: {store} has not the candles of run {run.record.id} any more (damaged, changed"
+            " or deleted since): the report is written without them",
+            err=True,
+        )
     return write_report(run, candles if same else None, output or run.folder / "report.html")
 
 

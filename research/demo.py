@@ -14,14 +14,16 @@ from data import commands as data_commands
 from data.dates import parse_time, show_time
 from data.download import archive_reachable
 from data.manifest import Series
-from data.runs import RunRecord, load
+from data.runs import RunRecord, check_writable, load
 from data.settings import Settings
 from data.store import StoredSeries, series
 from data.synthetic import synthetic_market
 from data.writer import save
 from research.commands import run_tune
 from research.show import print_tune
+from research.tune import check as check_search
 from strategy.errors import WickError
+from strategy.load import load as load_strategy
 from strategy.timeframes import DAY_MS
 
 STRATEGY = "rsi_macd_atr"
@@ -37,17 +39,22 @@ def run_demo(data: Path | None, trials: int, settings: Settings) -> None:
     Parameters
     ----------
     data : Path or None
-        Folder of candle files; None takes the public archive or, if it does not answer within 3 s, a seeded market.
+        Folder of candle files; None takes the public archive or, if it does not answer within 3 s,
+        a seeded market.
     trials : int
         Of the tuning.
 
     Raises
     ------
     WickError
-        The folder has no 1m candles of BTCUSDT.
+        The folder has no 1m candles of BTCUSDT, or `trials` is out of range.
+    RunRefused
+        Runs cannot be written, or the archive breaks off.
     """
     console = Console()
     began = time.monotonic()
+    check_search(load_strategy(STRATEGY), trials, "sharpe", "tpe", 0)
+    check_writable(settings.runs)
     wanted = _get_candles(console, data, settings)
     stored = next(s for s in series(settings.store) if s.series == wanted)
     market, symbol = wanted.market, wanted.symbol
@@ -103,8 +110,9 @@ def _get_candles(console: Console, data: Path | None, settings: Settings) -> Ser
         data_commands.fetch([SYMBOL], ARCHIVE_FROM, ARCHIVE_TO, store=settings.store)
         return Series("um", SYMBOL, "1m")
     words = (
-        f"{settings.archive_url} gave no answer within 3 s.\nWhat follows runs on a SYNTHETIC market drawn from"
-        f" seed {SEED}:\nthe prices are made up, and no result says anything about a real one."
+        f"{settings.archive_url} gave no answer within 3 s.\n"
+        f"What follows runs on a SYNTHETIC market drawn from seed {SEED}:\n"
+        "the prices are made up, and no result says anything about a real one."
     )
     console.print(Panel(words, title="no real data", style="bold yellow"))
     made = synthetic_market(SEED, _YEAR_MINUTES, parse_time(ARCHIVE_FROM, "--from"))
@@ -114,6 +122,10 @@ def _get_candles(console: Console, data: Path | None, settings: Settings) -> Ser
 
 
 def _files(data: Path) -> list[Path]:
+    if not data.is_dir():
+        raise WickError(
+            f"--data {data} is no folder", "wick demo without --data takes the public archive"
+        )
     found = [
         path
         for path in sorted(data.rglob(f"{SYMBOL}*1m*"))
@@ -154,11 +166,17 @@ def _head(console: Console, command: str) -> None:
     console.print(f"\n[bold cyan]$ {command}[/]", highlight=False, soft_wrap=True)
 
 
+def _template() -> Path:
+    path = load_strategy(STRATEGY).path
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
 def _next(symbol: str, market: str, tuned: str) -> list[str]:
+    candles = f"--symbols {symbol} --market {market}"
     return [
-        f"wick backtest {STRATEGY} --symbols {symbol} --market {market} --set stop=20 --set risk.per_trade=0.005",
-        f"wick tune {STRATEGY} --symbols {symbol} --market {market} --objective calmar",
-        f"cp strategy/{STRATEGY}.py my_idea.py  (edit it)  wick backtest my_idea.py --params {tuned}",
+        f"wick backtest {STRATEGY} {candles} --set stop=20 --set risk.per_trade=0.005",
+        f"wick tune {STRATEGY} {candles} --objective calmar",
+        f"cp {_template()} my_idea.py  (edit it)  wick backtest my_idea.py --params {tuned}",
         "wick data fetch ETHUSDT --from 2024-01-01",
         "wick --help",
     ]

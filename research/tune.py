@@ -143,13 +143,11 @@ def suggest(trial: optuna.Trial, inputs: Inputs, name: str) -> float:
     """Ask a trial for one parameter: a tuple is a range, with a step or "log", a list a choice."""
     space, whole = inputs.strategy.tune[name], isinstance(getattr(inputs.params, name), int)
     if isinstance(space, list):
-        choice: float = trial.suggest_categorical(name, space)
-        return choice
+        choice: Any = trial.suggest_categorical(name, space)
+        return float(choice) if not whole else int(choice)
     low, high, *rest = space
     log = rest == ["log"]
-    step: float | None = 1 if whole else None
-    if rest and not log:
-        step = rest[0]
+    step = rest[0] if rest and not log else 1 if whole else None
     suggested: Callable[..., float] = trial.suggest_int if whole else trial.suggest_float
     return suggested(name, low, high, step=step, log=log)
 
