@@ -1,0 +1,141 @@
+"""The figures as a table on the screen, as JSON in var/ and as docs/performance.md."""
+
+import importlib.metadata
+import json
+import os
+import platform
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.benchmarks.measure import ROOT
+
+if TYPE_CHECKING:
+    from tests.benchmarks.indicators import Timed
+    from tests.benchmarks.run import Cold, Warm
+
+TEXT = """# Speed
+
+Written by `make bench`, which measures on your machine and replaces this page.
+
+{machine}
+
+The workload W: one year of 1m candles; RSI and ATR over 14 candles, MACD 12/26/9 on 5m, an average
+over 50 candles of 15m; long below RSI 30 in a rising market, short above 70 in a falling one; stop
+at 2 ATR, take at 3 ATR, 1 % of the wallet at risk, fee 0.05 %, slippage 0.01 %. Beside it the same
+written for vectorbt's Rust engine, the fastest of the libraries we know, with its own indicators:
+`tests/benchmarks/vectorbt_w.py`. Both sides run in turn; figures are medians, and a ratio is the
+median over runs next to each other. Absolute times move with the machine and its load by a third;
+ratios much less.
+
+{tables}
+
+- *warm* is candles in memory to trades and figures, in one process, everything compiled.
+- *own process* is `wick backtest` on a filled store, to the saved run, against a script that reads
+  the same files; the first run ever compiles the kernels.
+- *candle by candle* is one new candle through the tape to all signals of W, as in live trading.
+- vectorbt has no leverage, begins to look at stops one candle after the entry and does not reverse
+  sizes in percent, so its trades are not the same ones; `tests/backtest/test_vectorbt_referee.py`
+  makes the rules equal and compares trade by trade.
+
+What bounds W: RSI and ATR each wait for a multiplication and an addition a candle, one after the
+other (about 2 ns); the rest is reading and writing columns, and first touches of memory.
+"""
+
+
+def write(
+    console: Console, warm: "list[Warm]", cold: "Cold", stream: float, indicators: "list[Timed]"
+) -> None:
+    """Print the tables and write both files."""
+    tables = [_workload(warm, cold, stream), _indicators(indicators)]
+    for table in tables:
+        console.print(_rich(*table))
+    machine = _machine()
+    console.print(machine)
+    figures = {
+        "machine": machine,
+        "warm": [asdict(one) for one in warm],
+        "cold": asdict(cold),
+        "stream_seconds": stream,
+        "indicators": [asdict(one) for one in indicators],
+    }
+    written = ROOT / "var" / "bench.json"
+    written.parent.mkdir(exist_ok=True)
+    written.write_text(json.dumps(figures, indent=2) + "\n")
+    page = TEXT.format(machine=machine, tables="\n\n".join(_markdown(*table) for table in tables))
+    (ROOT / "docs" / "performance.md").write_text(page)
+    console.print("written: docs/performance.md, var/bench.json")
+
+
+Rows = list[tuple[str, ...]]
+
+
+def _workload(warm: "list[Warm]", cold: "Cold", stream: float) -> tuple[tuple[str, ...], Rows]:
+    head = ("W", "Candlewick", "vectorbt Rust", "ratio")
+    rows: Rows = [
+        (
+            f"warm, {one.market}",
+            f"{one.whole.ours * 1e3:.2f} ms, {one.trades} trades",
+            f"{one.whole.theirs * 1e3:.0f} ms, {one.their_trades} trades",
+            f"{one.whole.ratio:.1f}×",
+        )
+        for one in warm
+    ]
+    rows += [
+        (
+            f"own process, {cold.market}",
+            f"{cold.seconds.ours:.2f} s",
+            f"{cold.seconds.theirs:.2f} s",
+            f"{cold.seconds.ratio:.1f}×",
+        ),
+        (
+            "peak memory of that process",
+            f"{cold.peak_mib.ours:.0f} MiB",
+            f"{cold.peak_mib.theirs:.0f} MiB",
+            f"{1 / cold.peak_mib.ratio:.2f} of it",
+        ),
+        ("first run ever", f"{cold.first_seconds:.1f} s", "", ""),
+        ("candle by candle", f"{stream * 1e6:.0f} µs a candle", "", ""),
+    ]
+    return head, rows
+
+
+def _indicators(indicators: "list[Timed]") -> tuple[tuple[str, ...], Rows]:
+    head = ("indicator, ns a row", "Candlewick", "TA-Lib", "share of its time")
+    rows: Rows = [
+        (
+            one.name,
+            f"{one.pair.ours / one.rows * 1e9:.1f}",
+            f"{one.pair.theirs / one.rows * 1e9:.1f}",
+            f"{1 / one.pair.ratio:.2f}",
+        )
+        for one in indicators
+    ]
+    return head, rows
+
+
+def _rich(head: tuple[str, ...], rows: Rows) -> Table:
+    table = Table(*head)
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _markdown(head: tuple[str, ...], rows: Rows) -> str:
+    lines: Rows = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _machine() -> str:
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        model = names[0].partition(":")[2].strip() if names else model
+    names = ("numba", "numpy", "vectorbt", "vectorbt-rust")
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
+    python = platform.python_version()
+    return f"Measured on {os.cpu_count()} cores of {model}, Python {python}, {versions}."
