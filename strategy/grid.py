@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from strategy.errors import WickError
 from strategy.kernel import kernel
 
-# A tick or step is mul / div with div a power of ten, so that ticks * mul / div is one correctly rounded division:
-# the double nearest to the decimal price, equal to the same price parsed from text.
+# A tick or step is mul / div with whole numbers, so that ticks * mul / div is one correctly rounded
+# division: the double nearest to the decimal price, equal to the same price parsed from text.
 GRID = np.dtype(
     [
         ("tick", np.float64),
@@ -55,21 +55,19 @@ def grid(
     record = np.zeros(1, GRID)
     for name, text in (("tick", tick), ("step", step)):
         try:
-            value = Decimal(text).normalize()
+            value = Decimal(text)
         except ArithmeticError:
-            value = Decimal(0)
+            value = Decimal("NaN")
         if not (value.is_finite() and value > 0):
             raise WickError(f"{name} is {text!r}, expected a positive decimal", "such as 0.10")
-        _, digits, exponent = value.as_tuple()
-        assert isinstance(exponent, int)
-        whole = int("".join(map(str, digits)))
+        exact = Fraction(value)
         record[name] = float(value)
-        record[f"{name}_mul"] = whole * 10 ** max(exponent, 0)
-        record[f"{name}_div"] = 10 ** max(-exponent, 0)
+        record[f"{name}_mul"], record[f"{name}_div"] = exact.numerator, exact.denominator
     size = Fraction(step)
     record["min_steps"] = max(1, ceil(Fraction(min_qty) / size))
-    most = Fraction(max_qty) // size
-    record["max_steps"] = most if most > 0 else 2**53
+    # Beyond 2**53 a product of whole numbers is no longer exact in a float.
+    exact_to = 2**53 // size.numerator
+    record["max_steps"] = min(Fraction(max_qty) // size or exact_to, exact_to)
     record["min_notional"] = float(min_notional)
     return record
 

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -86,17 +87,22 @@ def run(
     balance: float = 10_000.0,
     start: int = MONDAY,
     timeframe: str = "1m",
-    take: bool = True,
+    take: bool | None = None,
 ) -> Result:
-    """Backtest the bars of one or more symbols named AAA, BBB, CCC."""
+    """Backtest the bars of one or more symbols named AAA, BBB, CCC.
+
+    `grids` is one record for all symbols or one for each. Without `take`, the strategy has that
+    rule if a bar gives a distance for it.
+    """
     candles = [
         candles_of(bars, start=start, timeframe=timeframe, symbol=letter * 3)
         for letter, bars in zip("ABC", markets, strict=False)
     ]
-    if isinstance(grids, np.ndarray):
-        grids = [grids]
     if grids is not None:
-        grids = np.concatenate(grids).view(np.recarray)
+        each = [grids] * len(markets) if isinstance(grids, np.ndarray) else grids
+        grids = np.concatenate(each).view(np.recarray)
+    if take is None:
+        take = any(bar is not None and bar.take == bar.take for bars in markets for bar in bars)
     return backtest(
         scripted(timeframe, take=take),
         candles,
@@ -105,6 +111,11 @@ def run(
         balance=balance,
         grids=grids,
     )
+
+
+def units(amount: str) -> int:
+    """Read an amount of quote currency in units of 1e-8."""
+    return int(Decimal(amount) * 10**8)
 
 
 @cache

@@ -45,7 +45,8 @@ class Rules:
     @property
     def max_steps(self) -> int:
         most = math.floor(Fraction(self.max_qty) / Fraction(self.step))
-        return most if most > 0 else 2**53
+        exact = 2**53 // Fraction(self.step).numerator  # larger counts are not whole in a float
+        return min(most, exact) if most > 0 else exact
 
 
 @dataclass(frozen=True, slots=True)
