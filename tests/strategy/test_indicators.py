@@ -206,3 +206,9 @@ def test_a_length_that_is_no_whole_number_in_range_is_refused(length: object) ->
 def test_macd_refuses_a_fast_length_that_is_not_shorter() -> None:
     with pytest.raises(WickError, match=r"macd: fast is 26, expected less than slow \(26\)"):
         indicators.macd(market(1, 5).close, 26, 26, 9)
+
+
+def test_the_rounding_of_large_values_leaves_the_simple_average() -> None:
+    x = np.concatenate([np.full(25, 1e15), np.full(40, 0.1)])
+    values = indicators.sma(bars(x, x, x).close, 10).values
+    np.testing.assert_allclose(values[-20:], 0.1, rtol=1e-15)

@@ -18,7 +18,7 @@ def run(*arguments: str, folder: Path = ROOT, **environment: str) -> str:
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(folder)} | environment,
+        env=os.environ | {"PYTHONPATH": str(folder), "NUMBA_DISABLE_JIT": "0"} | environment,
         capture_output=True,
         text=True,
         check=False,

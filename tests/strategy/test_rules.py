@@ -211,12 +211,9 @@ def test_any_sentence_of_the_grammar_keeps_its_meaning(
         patch.setattr(kernels, "CACHE_DIR", None)
         patch.setattr(grammar, "CACHE_DIR", None)
         compiled = compile_rules(rules, ROW, PARAMS)
-    kernel_of: Any = compiled
-    plain = CompiledRules(
-        np.errstate(all="ignore")(kernel_of.signals.py_func),
-        np.errstate(all="ignore")(kernel_of.distances.py_func),
-        compiled.fields,
-    )
+    texts = [getattr(one, "py_func", one) for one in (compiled.signals, compiled.distances)]
+    signals, distances = (np.errstate(all="ignore")(text) for text in texts)
+    plain = CompiledRules(signals, distances, compiled.fields)
     try:
         agree(plain, rules, columns, Params())
     except ZeroDivisionError:  # two literals, such as 2 / (0.5 - 0.5): Python's own division
