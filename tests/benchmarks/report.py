@@ -125,8 +125,8 @@ def _rich(head: tuple[str, ...], rows: Rows) -> Table:
 
 
 def _markdown(head: tuple[str, ...], rows: Rows) -> str:
-    lines: Rows = [head, ("---",) * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    rule = tuple("---" for _ in head)
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, rule, *rows))
 
 
 def _machine() -> str:
