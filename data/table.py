@@ -57,7 +57,7 @@ def arrow_text(names: Sequence[str], at: NDArray[np.integer[Any]]) -> pa.Array:
 
 def numbers(table: pa.Table, name: str) -> NDArray[Any]:
     """Return a column without missing values as an array; times as int64."""
-    chunks = [
+    chunks: list[NDArray[Any]] = [
         np.frombuffer(chunk.buffers()[1], _dtype(chunk.type), len(chunk), 8 * chunk.offset)
         for chunk in table[name].chunks
     ]

@@ -1,1 +1,2 @@
-"""The bottom of Candlewick: candles, indicators, rules, account and fills. Pure, no input or output."""
+"""The bottom of Candlewick: candles, indicators, rules, account and fills. Pure, no input or
+output."""

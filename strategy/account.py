@@ -1,4 +1,5 @@
-"""Wallet and positions, and what to do at a candle's close. The same functions run backtests and live trading.
+"""Wallet and positions, and what to do at a candle's close. The same functions run backtests and
+live trading.
 
 Money is kept as int64 in units of 1e-8 of the quote currency, so sums are exact in any order.
 """
@@ -95,13 +96,15 @@ SAID = np.dtype(
 
 @kernel
 def money(x):
-    """Round an amount of quote currency half-even to 1e-8 and return it as units; the only such function."""
+    """Round an amount of quote currency half-even to 1e-8 and return it as units; the only such
+    function."""
     return np.int64(np.rint(x * UNIT))
 
 
 @kernel
 def mark(account, positions, grids):
-    """Value the account at the last closes: wallet plus each position's unrealized profit, in configured order."""
+    """Value the account at the last closes: wallet plus each position's unrealized profit, in
+    configured order."""
     equity = account.wallet / UNIT
     for s in range(len(positions)):
         p = positions[s]
@@ -119,11 +122,12 @@ def notional(p, g):
 
 @kernel
 def step(account, positions, grids, said, risk, slippage, has_take, now, refused):
-    """Decide at a close, for all symbols together: daily limit, then exits, then entries in configured order.
+    """Decide at a close, for all symbols together: daily limit, then exits, then entries in
+    configured order.
 
     Orders are left in `positions` (close_reason, open_*) for the next open; refusals are counted in
-    ``refused[symbol, reason]``. `account.equity` must hold the mark of the instant before, `positions.mark` the
-    closes of this one.
+    ``refused[symbol, reason]``. `account.equity` must hold the mark of the instant before,
+    `positions.mark` the closes of this one.
     """
     _begin_day(account, (now - 1) // DAY_MS)
     equity = mark(account, positions, grids)
@@ -140,8 +144,8 @@ def step(account, positions, grids, said, risk, slippage, has_take, now, refused
 
 @kernel
 def _begin_day(account, day):
-    # The decision at 00:00 still belongs to the day that ends; the mark before the new day's first decision is
-    # that day's opening equity, also when candles around midnight are missing.
+    # The decision at 00:00 still belongs to the day that ends; the mark before the new day's first
+    # decision is that day's opening equity, also when candles around midnight are missing.
     if day != account.day:
         account.day = day
         account.day_open = account.equity
@@ -213,9 +217,11 @@ def _entries(account, positions, grids, said, risk, slippage, has_take, refused)
 
 @kernel
 def open_position(account, positions, grids, costs, risk, s, price, now, candle):
-    """Book the fill of an approved entry at a price before slippage; False if margin or a level forbids it.
+    """Book the fill of an approved entry at a price before slippage; False if margin or a level
+    forbids it.
 
-    The margin of all other positions is counted at their marks, as the exchange does at that instant.
+    The margin of all other positions is counted at their marks, as the exchange does at that
+    instant.
     """
     p, g = positions[s], grids[s]
     side, steps = p.open_side, p.open_steps
@@ -246,7 +252,8 @@ def open_position(account, positions, grids, costs, risk, s, price, now, candle)
 
 @kernel
 def close_position(account, positions, grids, costs, s, price, slippage, trade):
-    """Book the closing fill of a whole position at a price before slippage, and fill in its trade record."""
+    """Book the closing fill of a whole position at a price before slippage, and fill in its trade
+    record."""
     p, g = positions[s], grids[s]
     side = 1 if p.steps > 0 else -1
     fill = slipped(price, -side, slippage, g)

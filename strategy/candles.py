@@ -1,7 +1,6 @@
 """Candles, their columns, and higher timeframes built from closed candles only."""
 
 import hashlib
-
 from functools import cached_property
 from typing import Any
 
@@ -30,7 +29,8 @@ class Candles:
     symbol, market, timeframe : str
         Such as BTCUSDT, um (USDⓈ-M futures) or spot, 1m.
     open_time : int64 array (n,)
-        UTC milliseconds, strictly increasing, on the grid of the timeframe. A missing candle is simply not there.
+        UTC milliseconds, strictly increasing, on the grid of the timeframe. A missing candle is
+        simply not there.
     open, high, low, close, volume : Column
         Prices in quote currency, volume in base currency.
     quote_volume, trades, taker_buy : Column
@@ -55,7 +55,7 @@ class Candles:
         market: str,
         timeframe: str,
         open_time: NDArray[np.int64],
-        open: NDArray[np.float64],  # noqa: A002  the field's name
+        open: NDArray[np.float64],
         high: NDArray[np.float64],
         low: NDArray[np.float64],
         close: NDArray[np.float64],
@@ -69,11 +69,12 @@ class Candles:
         Raises
         ------
         WickError
-            Lengths differ, times are not strictly increasing or off the timeframe's grid, or a price is NaN,
-            infinite, not positive or outside high and low; the first such candle is named.
+            Lengths differ, times are not strictly increasing or off the timeframe's grid, or a
+            price is NaN, infinite, not positive or outside high and low; the first such candle is
+            named.
         """
         given = [open, high, low, close, volume, quote_volume, trades, taker_buy]
-        arrays = {
+        arrays: dict[str, NDArray[Any]] = {
             name: np.ascontiguousarray(array, np.float64)
             for name, array in zip(FIELDS + OPTIONAL_FIELDS, given, strict=True)
             if array is not None
@@ -99,7 +100,7 @@ class Candles:
         digest = hashlib.sha256(f"{self.market}/{self.symbol}/{self.timeframe}".encode())
         for name, array in self.arrays.items():
             digest.update(name.encode())
-            digest.update(array)
+            digest.update(memoryview(array))  # type: ignore[arg-type]
         return digest.hexdigest()
 
     def slice(self, start: int, stop: int) -> "Candles":
@@ -132,8 +133,9 @@ class Candles:
     def resample(self, timeframe: str) -> "HigherCandles":
         """Build closed candles of a higher timeframe, anchored to UTC time.
 
-        A higher candle is known from the close of its last base candle or, if that one is missing, from the first
-        base candle after its window. Candles before the first whole window are left out.
+        A higher candle is known from the close of its last base candle or, if that one is missing,
+        from the first base candle after its window. Candles before the first whole window are left
+        out.
 
         Raises
         ------
@@ -187,7 +189,8 @@ class Candles:
 
 
 class HigherCandles:
-    """Closed candles of a higher timeframe inside a strategy; the fields are columns of that timeframe."""
+    """Closed candles of a higher timeframe inside a strategy; the fields are columns of that
+    timeframe."""
 
     def __init__(
         self, base: Candles, timeframe: str, windows: tape.Arrays, key: tape.Key | None
@@ -278,11 +281,12 @@ def _first_fault(open_time, step, offset, o, h, l, c, v):  # noqa: E741
         t = open_time[i]
         if t <= last:
             return i, 1
-        # The usual case first: the next grid time. The division costs more than all other checks together.
+        # The usual case first: the next grid time. The division costs more than all other checks
+        # together.
         if t - last != step and (t - offset) % step != 0:
             return i, 2
         total = o[i] + h[i] + l[i] + c[i] + v[i]
-        if not (total - total == 0.0):
+        if total - total != 0.0:  # NaN or infinite
             return i, 3
         if not (l[i] > 0.0 and v[i] >= 0.0):
             return i, 4

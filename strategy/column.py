@@ -24,9 +24,10 @@ _UFUNCS = {
 class Column:
     """Values of one timeframe, one a candle.
 
-    Columns can be added, subtracted, multiplied, divided, negated and compared, and passed to `abs`, `sqrt`,
-    `minimum`, `maximum`, `where` and indicators. Inside a strategy's `indicators` nothing else is possible: looking
-    at a position, a length or a truth value is where look-ahead and differences between backtest and live begin.
+    Columns can be added, subtracted, multiplied, divided, negated and compared, and passed to
+    `abs`, `sqrt`, `minimum`, `maximum`, `where` and indicators. Inside a strategy's `indicators`
+    nothing else is possible: looking at a position, a length or a truth value is where look-ahead
+    and differences between backtest and live begin.
 
     Attributes
     ----------
@@ -114,7 +115,7 @@ class Column:
             return elementwise(_UFUNCS[ufunc], ufunc, *numbers)
         raise WickError(
             f"numpy.{ufunc.__name__} cannot be applied to a column",
-            "use + - * / and comparisons, abs(), sqrt(), minimum(), maximum(), where() or an indicator",
+            "use + - * / < > &, abs(), sqrt(), minimum(), maximum(), where() or an indicator",
         )
 
     def __array_function__(self, function: Any, *_: Any) -> NoReturn:
@@ -141,10 +142,10 @@ class Column:
     def __float__(self) -> NoReturn:
         raise WickError("a column is not a single number", "use it as a whole column")
 
-    def __eq__(self, other: object) -> NoReturn:  # type: ignore[override]
+    def __eq__(self, other: object) -> NoReturn:
         raise WickError("columns cannot be compared with ==", "use <= and >=")
 
-    def __ne__(self, other: object) -> NoReturn:  # type: ignore[override]
+    def __ne__(self, other: object) -> NoReturn:
         raise WickError("columns cannot be compared with !=", "use < and >")
 
     def __getattr__(self, name: str) -> NoReturn:
@@ -152,7 +153,7 @@ class Column:
             raise AttributeError(name)
         raise WickError(
             f"a column has no {name!r}",
-            "inside indicators() use arithmetic, comparisons and the functions of strategy.indicators",
+            "use arithmetic, comparisons and the functions of strategy.indicators",
         )
 
     def __repr__(self) -> str:
@@ -173,8 +174,8 @@ def elementwise(name: str, function: Callable[..., Any], *operands: Any) -> Colu
     Raises
     ------
     WickError
-        The columns have different timeframes, an operand is neither a column nor a number, or a condition stands
-        where a number is expected or the other way round.
+        The columns have different timeframes, an operand is neither a column nor a number, or a
+        condition stands where a number is expected or the other way round.
     """
     columns = [x for x in operands if isinstance(x, Column)]
     timeframe = same_timeframe(name, columns)

@@ -1,4 +1,5 @@
-"""How an order fills on a candle: slippage, tick, gap, touch and fee. Used by the backtester and the simulator."""
+"""How an order fills on a candle: slippage, tick, gap, touch and fee. Used by the backtester and
+the simulator."""
 
 from typing import NamedTuple
 
@@ -27,7 +28,8 @@ class Costs(NamedTuple):
 
 @kernel
 def slipped(price, side, slippage, g):
-    """Return the fill price of a market order, side 1 buys and -1 sells: worse by slippage, then by the tick."""
+    """Return the fill price of a market order, side 1 buys and -1 sells: worse by slippage, then by
+    the tick."""
     if side > 0:
         return price_at(ticks_up(price * (1.0 + slippage), g), g)
     return price_at(ticks_down(price * (1.0 - slippage), g), g)
@@ -35,7 +37,8 @@ def slipped(price, side, slippage, g):
 
 @kernel
 def stop_level(fill, distance, side, g):
-    """Return the stop's price for a position of this side: a distance against it, rounded away from the market."""
+    """Return the stop's price for a position of this side: a distance against it, rounded away from
+    the market."""
     if side > 0:
         return price_at(ticks_down(fill - distance, g), g)
     return price_at(ticks_up(fill + distance, g), g)
@@ -43,7 +46,8 @@ def stop_level(fill, distance, side, g):
 
 @kernel
 def take_level(fill, distance, side, g):
-    """Return the take's price for a position of this side: a distance in its favour, rounded away from the market."""
+    """Return the take's price for a position of this side: a distance in its favour, rounded away
+    from the market."""
     if side > 0:
         return price_at(ticks_up(fill + distance, g), g)
     return price_at(ticks_down(fill - distance, g), g)
@@ -53,8 +57,9 @@ def take_level(fill, distance, side, g):
 def resting_fill(side, stop, take, fresh, o, h, l):  # noqa: E741
     """Match a resting stop and take (0 for none) of a position against one candle.
 
-    The open decides first, unless the position was opened at it: beyond a level, the fill is at the open. Then a
-    touch fills at the level. Both touched in one candle: the stop, since the candle does not say which came first.
+    The open decides first, unless the position was opened at it: beyond a level, the fill is at the
+    open. Then a touch fills at the level. Both touched in one candle: the stop, since the candle
+    does not say which came first.
 
     Returns
     -------

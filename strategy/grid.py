@@ -36,7 +36,8 @@ def grid(
     max_qty: str = "0",
     min_notional: str = "0",
 ) -> NDArray[np.void]:
-    """Return one GRID record from the exchange's decimal texts; the defaults are fine enough not to matter.
+    """Return one GRID record from the exchange's decimal texts; the defaults are fine enough not to
+    matter.
 
     Parameters
     ----------
@@ -86,7 +87,8 @@ def qty_of(steps, g):
 
 @kernel
 def ticks_down(price, g):
-    """Return the last tick at or below a price; 1e-9 of a tick forgives the rounding of a division."""
+    """Return the last tick at or below a price; 1e-9 of a tick forgives the rounding of a
+    division."""
     return np.int64(np.floor(price / g.tick + 1e-9))
 
 

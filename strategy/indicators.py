@@ -1,9 +1,9 @@
 """Indicators: each one loop over candles that can stop and go on.
 
-Every function takes columns and returns columns. The same compiled loop runs over a whole history and over one live
-candle; what it must remember lies in a small array of numbers kept by the tape. Leading NaN of an input are skipped;
-a NaN further on starts an average anew, while `previous`, `roc` and `stochastic` have no value as long as they look at
-it. Values that are not warm are NaN.
+Every function takes columns and returns columns. The same compiled loop runs over a whole history
+and over one live candle; what it must remember lies in a small array of numbers kept by the tape.
+Leading NaN of an input are skipped; a NaN further on starts an average anew, while `previous`,
+`roc` and `stochastic` have no value as long as they look at it. Values that are not warm are NaN.
 """
 
 from typing import Any, NamedTuple
@@ -34,17 +34,18 @@ class Stochastic(NamedTuple):
 def sma(x: Column, length: int) -> Column:
     """Simple moving average: the mean of the last `length` values.
 
-    First valid at index length - 1. The running sum is taken anew every `length` values, so rounding does not pile
-    up. Equals TA-Lib's SMA.
+    First valid at index length - 1. The running sum is taken anew every `length` values, so
+    rounding does not pile up. Equals TA-Lib's SMA.
     """
     return _one("sma", _sma, [x], length, state_size=3 + length)
 
 
 def ema(x: Column, length: int) -> Column:
-    """Exponential moving average with factor 2 / (length + 1), started from the mean of the first `length` values.
+    """Exponential moving average with factor 2 / (length + 1), started from the mean of the first
+    `length` values.
 
-    First valid at index length - 1. Equals TA-Lib's EMA; pandas' ewm(adjust=False) starts from the first value and
-    meets it only after some lengths.
+    First valid at index length - 1. Equals TA-Lib's EMA; pandas' ewm(adjust=False) starts from the
+    first value and meets it only after some lengths.
     """
     return _one("ema", _ema, [x], length, state_size=2)
 
@@ -52,10 +53,10 @@ def ema(x: Column, length: int) -> Column:
 def rsi(x: Column, length: int = 14) -> Column:
     """Relative strength index, 0 to 100, with Wilder's smoothing.
 
-    ``100 * gain / (gain + loss)``; gain and loss start from the plain mean of the first `length` changes and go on
-    as ``(before * (length - 1) + now) / length``. First valid at index `length`.
-    Source: J. W. Wilder, New Concepts in Technical Trading Systems, 1978. Equals TA-Lib's RSI, except that a market
-    without any change gives 50 here (no strength either way) and 0 there.
+    ``100 * gain / (gain + loss)``; gain and loss start from the plain mean of the first `length`
+    changes and go on as ``(before * (length - 1) + now) / length``. First valid at index `length`.
+    Source: J. W. Wilder, New Concepts in Technical Trading Systems, 1978. Equals TA-Lib's RSI,
+    except that a market without any change gives 50 here (no strength either way) and 0 there.
     """
     return _one("rsi", _rsi, [x], length, state_size=4)
 
@@ -63,8 +64,8 @@ def rsi(x: Column, length: int = 14) -> Column:
 def atr(high: Column, low: Column, close: Column, length: int = 14) -> Column:
     """Average true range, in price, with Wilder's smoothing.
 
-    True range is ``max(high, previous close) - min(low, previous close)``, from the second candle on; its average
-    starts from the plain mean of the first `length`. First valid at index `length`.
+    True range is ``max(high, previous close) - min(low, previous close)``, from the second candle
+    on; its average starts from the plain mean of the first `length`. First valid at index `length`.
     Source: J. W. Wilder, New Concepts in Technical Trading Systems, 1978. Equals TA-Lib's ATR.
     """
     return _one("atr", _atr, [high, low, close], length, state_size=3)
@@ -73,7 +74,8 @@ def atr(high: Column, low: Column, close: Column, length: int = 14) -> Column:
 def roc(x: Column, length: int = 10) -> Column:
     """Rate of change in percent over `length` candles: ``100 * (x / x before - 1)``.
 
-    First valid at index `length`. Equals TA-Lib's ROC; a zero in the past gives inf or NaN here and 0 there.
+    First valid at index `length`. Equals TA-Lib's ROC; a zero in the past gives inf or NaN here and
+    0 there.
     """
     return _one("roc", _roc, [x], length, state_size=1 + length)
 
@@ -81,10 +83,10 @@ def roc(x: Column, length: int = 10) -> Column:
 def macd(x: Column, fast: int = 12, slow: int = 26, signal: int = 9) -> Macd:
     """Moving average convergence and divergence: line, signal line, and their difference.
 
-    ``line = ema(x, fast) - ema(x, slow)``, ``signal = ema(line, signal)``, ``histogram = line - signal``. Every
-    average starts from the mean of its own first values. The line is first valid at index slow - 1, signal and
-    histogram at slow + signal - 2. TA-Lib seeds the fast average later; the two agree to 1e-9 of the price after
-    about 110 candles at the default lengths.
+    ``line = ema(x, fast) - ema(x, slow)``, ``signal = ema(line, signal)``, ``histogram = line -
+    signal``. Every average starts from the mean of its own first values. The line is first valid at
+    index slow - 1, signal and histogram at slow + signal - 2. TA-Lib seeds the fast average later;
+    the two agree to 1e-9 of the price after about 110 candles at the default lengths.
 
     Raises
     ------
@@ -106,10 +108,10 @@ def stochastic(
 ) -> Stochastic:
     """Stochastic oscillator: where the close stands between the lowest low and the highest high.
 
-    Raw K is ``100 * (close - lowest) / (highest - lowest)`` over `length` candles; k is its mean over `smooth`, d
-    the mean of k over `signal`. First valid at length + smooth - 2 (k) and that + signal - 1 (d).
-    Source: G. Lane. Equals TA-Lib's STOCH with simple averages, except that a market without range gives 50 here
-    (neither high nor low) and 0 there.
+    Raw K is ``100 * (close - lowest) / (highest - lowest)`` over `length` candles; k is its mean
+    over `smooth`, d the mean of k over `signal`. First valid at length + smooth - 2 (k) and that +
+    signal - 1 (d). Source: G. Lane. Equals TA-Lib's STOCH with simple averages, except that a
+    market without range gives 50 here (neither high nor low) and 0 there.
     """
     lengths = _lengths("stochastic", length=length, smooth=smooth, signal=signal)
     columns = [high, low, close]
@@ -316,7 +318,8 @@ def _macd(x, fast, slow, signal, state):
 
 @kernel
 def _sma(x, length, state):
-    # state: values since the start, running sum, sum of the current block, then the last `length` values as a ring
+    # state: values since the start, running sum, sum of the current block, then the last `length`
+    # values as a ring
     n = len(x)
     out = np.empty(n)
     seen, total, block = int(state[0]), state[1], state[2]
@@ -343,7 +346,8 @@ def _sma(x, length, state):
 
 @kernel
 def _with_past(x, state):
-    # Put the remembered values before the new ones. state[0] counts how many of state[1:] are filled.
+    # Put the remembered values before the new ones. state[0] counts how many of state[1:] are
+    # filled.
     room = len(state) - 1
     filled = int(state[0])
     joined = np.empty(filled + len(x))
@@ -410,7 +414,8 @@ def _raw_stochastic(high, low, close, length, state):
 
 @kernel
 def _extreme(x, first, last, before, sign):
-    # Where the window's extreme stands, a NaN counting as the most extreme; rescans only when it has left the window.
+    # Where the window's extreme stands, a NaN counting as the most extreme; rescans only when it
+    # has left the window.
     if before >= first:
         if x[before] != x[before] or sign * x[last] < sign * x[before]:
             return before

@@ -1,8 +1,8 @@
 """The one decorator for compiled code, and where its compiled form is kept.
 
-Numba does not notice an edited callee that stands in another file: it would hand out the old machine code. So the
-compile cache lies in a folder named by a hash over every file of this package that can hold a kernel; editing one
-of them opens a new folder, and the old ones are removed.
+Numba does not notice an edited callee that stands in another file: it would hand out the old
+machine code. So the compile cache lies in a folder named by a hash over every file of this package
+that can hold a kernel; editing one of them opens a new folder, and the old ones are removed.
 """
 
 import hashlib
@@ -23,7 +23,8 @@ def _source_hash() -> str:
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         text = path.read_bytes()
-        # A strategy module holds no kernel; users edit it all day and must not wait for a compilation each time.
+        # A strategy module holds no kernel; users edit it all day and must not wait for a
+        # compilation each time.
         if b"(NamedTuple):" in text and b"\nTIMEFRAME" in text:
             continue
         digest.update(path.name.encode() + b"\0" + text)
@@ -33,8 +34,8 @@ def _source_hash() -> str:
 def _cache_root() -> Path:
     if chosen := os.environ.get("NUMBA_CACHE_DIR"):
         return Path(chosen) / "candlewick"
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return Path(home) / "candlewick"
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "candlewick"
 
 
 def _open_cache(key: str) -> Path | None:
@@ -66,10 +67,11 @@ CACHE_DIR = _open_cache(SOURCE_HASH)
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a function with the only options used in this project, cached where edits are noticed.
+    """Compile a function with the only options used in this project, cached where edits are
+    noticed.
 
-    No fastmath: results must not depend on how the compiler groups a sum. Division by zero gives inf or NaN, as
-    NumPy does. The interpreter lock is released.
+    No fastmath: results must not depend on how the compiler groups a sum. Division by zero gives
+    inf or NaN, as NumPy does. The interpreter lock is released.
     """
     if _config.DISABLE_JIT:
         # The same text in Python, where NumPy would warn of every division by zero.

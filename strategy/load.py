@@ -1,4 +1,5 @@
-"""From a name or a path to a checked strategy module. The only file of this package that touches the disk."""
+"""From a name or a path to a checked strategy module. The only file of this package that touches
+the disk."""
 
 import hashlib
 import importlib.util
@@ -158,8 +159,8 @@ def load(name_or_path: str) -> Strategy:
     Raises
     ------
     WickError
-        There is no such file, it does not import, or it breaks the rules for a strategy module; the line and the
-        mend are named.
+        There is no such file, it does not import, or it breaks the rules for a strategy module; the
+        line and the mend are named.
     """
     path = _find(name_or_path)
     source = path.read_bytes()
@@ -314,7 +315,8 @@ def _rules(module: types.ModuleType, path: Path) -> dict[str, Callable[..., Any]
 
 
 def warm_up(strategy: Strategy, params: Any, most: int = 1 << 17) -> int:
-    """Measure how many candles the indicators need until every one has a value, on a made-up quiet market.
+    """Measure how many candles the indicators need until every one has a value, on a made-up quiet
+    market.
 
     Returns
     -------

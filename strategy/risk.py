@@ -51,7 +51,8 @@ class Risk(NamedTuple):
     max_positions : int
         Positions open at the same time, over all symbols; 0 for no limit.
     daily_loss_limit : float
-        Share of the UTC day's opening equity; once lost, no entries until the day changes. 0 for none.
+        Share of the UTC day's opening equity; once lost, no entries until the day changes. 0 for
+        none.
     """
 
     per_trade: float = 0.01
@@ -75,7 +76,8 @@ def checked(risk: Risk) -> Risk:
     Raises
     ------
     WickError
-        A value is out of range, not a number, or the exchange's leverage is below the position limit's.
+        A value is out of range, not a number, or the exchange's leverage is below the position
+        limit's.
     """
     for name, value in risk._asdict().items():
         number = isinstance(value, int | float | np.number) and not isinstance(value, bool)

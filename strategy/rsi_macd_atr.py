@@ -1,7 +1,8 @@
 """Buy weakness in a rising market, sell strength in a falling one; risk by ATR.
 
-RSI on 1m candles finds the moment, MACD on 5m says that momentum has turned, the close against an average on 15m
-gives the direction. Stop and take are multiples of ATR. Copy this file to begin your own.
+RSI on 1m candles finds the moment, MACD on 5m says that momentum has turned, the close against an
+average on 15m gives the direction. Stop and take are multiples of ATR. Copy this file to begin your
+own.
 """
 
 from typing import NamedTuple

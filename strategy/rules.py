@@ -1,4 +1,5 @@
-"""The grammar of rules: checked before anything runs, then compiled into one small cached kernel per strategy.
+"""The grammar of rules: checked before anything runs, then compiled into one small cached kernel
+per strategy.
 
 A rule is one expression over a row of indicator values and the params::
 
@@ -50,10 +51,11 @@ class CompiledRules:
     Attributes
     ----------
     signals : callable
-        ``signals(*columns, params) -> uint8 (n,)``: bits ENTER_LONG, ENTER_SHORT, EXIT_LONG, EXIT_SHORT.
+        ``signals(*columns, params) -> uint8 (n,)``: bits ENTER_LONG, ENTER_SHORT, EXIT_LONG,
+        EXIT_SHORT.
     distances : callable
-        ``distances(at, *columns, params) -> (stop, take)``: float64 at the candles `at`; take is empty where the
-        strategy has no such rule.
+        ``distances(at, *columns, params) -> (stop, take)``: float64 at the candles `at`; take is
+        empty where the strategy has no such rule.
     fields : tuple of str
         The columns they take, in this order: those fields of Row that a rule reads.
     """
@@ -92,7 +94,8 @@ class _Expression(ast.NodeVisitor):
         raise self._refuse(node)
 
     def _constant(self, node: ast.Constant) -> str:
-        # A name for infinity would be needed in the generated text, and no price is ever that large.
+        # A name for infinity would be needed in the generated text, and no price is ever that
+        # large.
         if abs(node.value) > sys.float_info.max:  # type: ignore[arg-type]
             raise self.error(node, "a number too large for a float", "use one below 1.8e308")
         return repr(float(node.value))  # type: ignore[arg-type]

@@ -1,6 +1,7 @@
 """The memory of indicators: fresh, carried from candle to candle, or shared between parameter sets.
 
-A strategy's `indicators` function calls kernels that need state. It does not see where that state lives:
+A strategy's `indicators` function calls kernels that need state. It does not see where that state
+lives:
 
 no tape            every call starts fresh and gets whole columns (backtest, notebook, plot)
 with Tape(...)     the n-th call finds the state that the n-th call left behind (live, catch-up)
@@ -155,8 +156,8 @@ class Tape:
         Raises
         ------
         TapeError
-            The bytes are damaged, were written by other kernels, or belong to another strategy, params, symbol or
-            first candle.
+            The bytes are damaged, were written by other kernels, or belong to another strategy,
+            params, symbol or first candle.
         """
         packed, (crc,) = snapshot[:-4], struct.unpack("<I", snapshot[-4:].rjust(4, b"\0"))
         if len(packed) < 4 or zlib.crc32(packed) != crc:
@@ -243,7 +244,8 @@ _INSIDE: ContextVar[bool] = ContextVar("inside_indicators", default=False)
 
 @contextmanager
 def inside_indicators() -> Iterator[None]:
-    """Mark that a strategy's `indicators` runs, where columns refuse to be looked at by position."""
+    """Mark that a strategy's `indicators` runs, where columns refuse to be looked at by
+    position."""
     token = _INSIDE.set(True)
     try:
         yield
@@ -257,7 +259,8 @@ def is_inside_indicators() -> bool:
 
 
 def memo() -> MemoTape | None:
-    """Return the active memo tape, if there is one: only it needs to know how a column came about."""
+    """Return the active memo tape, if there is one: only it needs to know how a column came
+    about."""
     active = _ACTIVE.get()
     return active if isinstance(active, MemoTape) else None
 
@@ -273,8 +276,8 @@ def call(
 ) -> tuple[Arrays, Key | None]:
     """Run a kernel with the state that belongs to this place in the sequence of calls.
 
-    The kernel is called as ``kernel(*arrays, *scalars, state)``; it reads and writes ``state`` (float64, zeros at
-    first) and returns one array or a tuple of arrays.
+    The kernel is called as ``kernel(*arrays, *scalars, state)``; it reads and writes ``state``
+    (float64, zeros at first) and returns one array or a tuple of arrays.
     """
     active = _ACTIVE.get()
     if active is None:

@@ -36,7 +36,8 @@ def windows_kernel(open_time, base_ms, length_ms, offset_ms, state):
     gapless = n > 0 and open_time[n - 1] - open_time[0] == (n - 1) * base_ms
     while i < n:
         t = open_time[0] + i * base_ms if gapless else open_time[i]
-        # 64-bit divisions would cost more than all the rest; the next window usually begins right here
+        # 64-bit divisions would cost more than all the rest; the next window usually begins right
+        # here
         whole = t == window + length_ms
         its = t if whole else t - (t - offset_ms) % length_ms
         if status == _NONE or its != window:
@@ -109,7 +110,8 @@ def _fold(x, begin, stop, how, carried, value):
 
 @kernel
 def align_kernel(x, known, base_time, state):
-    """Repeat each value from the base candle at which it is known until the next; NaN before the first."""
+    """Repeat each value from the base candle at which it is known until the next; NaN before the
+    first."""
     n = len(base_time)
     out = np.empty(n)
     value = state[1] if state[0] > 0.0 else np.nan
