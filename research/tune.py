@@ -13,10 +13,11 @@ from backtest.engine import Result, backtest
 from backtest.inputs import Inputs, refuse_cold
 from backtest.record import figures_of
 from data.dates import show_time
-from data.runs import FigureRecord
 from strategy.candles import Candles
 from strategy.errors import RunRefused, WickError, did_you_mean
 from strategy.load import Strategy
+from strategy.metrics import MIN_TRADES, NEEDS_DAYS
+from strategy.tape import MemoTape
 
 # Larger is better for these; the others describe a run but are no aim of a search.
 OBJECTIVES = (
@@ -24,6 +25,7 @@ OBJECTIVES = (
     "expectancy_r", "max_drawdown",
 )  # fmt: skip
 SAMPLERS = ("tpe", "random")
+_MEMO_COLUMNS, _MEMO_BYTES_MAX = 32, 1 << 30  # 134 MB for a year of minutes; more is no faster
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,8 @@ class Tuned:
     train, test : Result
         The winner's backtests on both spans.
     trials : Table
-        Every trial: its number, params, value (missing where there was none) and why.
+        Every trial: its number, params_ and their names, its value, and why it has none. A run of
+        fewer than 10 trades has none: it would win by hardly trading.
     """
 
     params: Any
@@ -90,40 +93,17 @@ def tune(
     test = dataclasses.replace(inputs, candles=after)
     for span in (train, test):
         refuse_cold(span.strategy, span.params, span.candles)
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    samplers: dict[str, Callable[..., Any]] = {
-        "tpe": optuna.samplers.TPESampler,
-        "random": optuna.samplers.RandomSampler,
-    }
-    study = optuna.create_study(direction="maximize", sampler=samplers[sampler](seed=seed))
-
-    def attempt(trial: optuna.Trial) -> float:
-        found = {name: suggest(trial, inputs, name) for name in inputs.strategy.tune}
-        try:
-            value, note = _value(run(train, inputs.params._replace(**found)), objective)
-        except WickError as error:  # broke, or params that do not go together
-            value, note = None, error.message
-        trial.set_user_attr("note", note)
-        if value is None:
-            raise optuna.TrialPruned
-        return value
-
-    with warnings.catch_warnings():
-        # Such as a step that does not reach the end of its range: Optuna stops short of it.
-        warnings.simplefilter("ignore", UserWarning)
-        study.optimize(attempt, n_trials=trials, callbacks=[lambda *_: tick()])
-    table = _table(study, list(inputs.strategy.tune))
-    complete = [t for t in study.trials if t.state == optuna.trial.TrialState.COMPLETE]
-    if not complete:
+    study, tried = _search(train, trials, objective, sampler, seed, tick)
+    if not any(trial.state == optuna.trial.TrialState.COMPLETE for trial in study.trials):
         raise RunRefused(
             f"none of {trials} trials gave a {objective};"
             f" the last one: {study.trials[-1].user_attrs['note']}",
             "look at TUNE, take a longer span before --split"
-            + ("" if objective == "total_return" else ", or --objective total_return"),
+            + (", or --objective total_return" if objective in NEEDS_DAYS else ""),
         )
-    best = study.best_trial
-    params = inputs.params._replace(**best.params)
-    return Tuned(params, float(best.values[0]), run(train, params), _judge(test, params), table)
+    params = tried[study.best_trial.number]
+    table = _table(study, tried, list(inputs.strategy.tune))
+    return Tuned(params, study.best_value, run(train, params), _judge(test, params), table)
 
 
 def run(inputs: Inputs, params: Any) -> Result:
@@ -152,6 +132,38 @@ def suggest(trial: optuna.Trial, inputs: Inputs, name: str) -> float:
     return suggested(name, low, high, step=step, log=log)
 
 
+def _search(
+    train: Inputs, trials: int, objective: str, sampler: str, seed: int, tick: Callable[[], None]
+) -> tuple[optuna.Study, list[Any]]:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    samplers: dict[str, Callable[..., Any]] = {
+        "tpe": optuna.samplers.TPESampler,
+        "random": optuna.samplers.RandomSampler,
+    }
+    study = optuna.create_study(direction="maximize", sampler=samplers[sampler](seed=seed))
+    tried = []
+
+    def attempt(trial: optuna.Trial) -> float:
+        found = {name: suggest(trial, train, name) for name in train.strategy.tune}
+        tried.append(train.params._replace(**found))
+        try:
+            value, note = _value(run(train, tried[-1]), objective)
+        except WickError as error:  # broke, or params that do not go together
+            value, note = None, error.message
+        trial.set_user_attr("note", note)
+        if value is None:
+            raise optuna.TrialPruned
+        return value
+
+    # Trials share the columns that their params have in common: half the time of their backtests.
+    columns_bytes = _MEMO_COLUMNS * 8 * sum(len(one) for one in train.candles)
+    with MemoTape(min(columns_bytes, _MEMO_BYTES_MAX)), warnings.catch_warnings():
+        # Such as a step that does not reach the end of its range: Optuna stops short of it.
+        warnings.simplefilter("ignore", UserWarning)
+        study.optimize(attempt, n_trials=trials, callbacks=[lambda *_: tick()])
+    return study, tried
+
+
 def _judge(test: Inputs, params: Any) -> Result:
     try:
         return run(test, params)
@@ -160,12 +172,10 @@ def _judge(test: Inputs, params: Any) -> Result:
 
 
 def _value(result: Result, objective: str) -> tuple[float | None, str]:
-    figure = _figure(figures_of(result), objective)
+    figure = next(figure for figure in figures_of(result) if figure.key == objective)
+    if len(result.trades) < MIN_TRADES:
+        return None, f"needs {MIN_TRADES} trades, has {len(result.trades)}"
     return figure.value, figure.note
-
-
-def _figure(figures: Sequence[FigureRecord], key: str) -> FigureRecord:
-    return next(figure for figure in figures if figure.key == key)
 
 
 def _cut(one: Candles, split_ms: int) -> tuple[Candles, Candles]:
@@ -231,10 +241,10 @@ def _is_space(space: Any, kinds: Any) -> bool:
     return not rest or (low > 0 if rest == ["log"] else is_number(rest[0]) and rest[0] > 0)
 
 
-def _table(study: optuna.Study, names: list[str]) -> pa.Table:
+def _table(study: optuna.Study, tried: Sequence[Any], names: Sequence[str]) -> pa.Table:
     done = study.trials
-    columns: dict[str, list[Any]] = {"trial": [t.number for t in done]}
-    columns |= {name: [t.params.get(name) for t in done] for name in names}
-    columns["value"] = [t.values[0] if t.values else None for t in done]
-    columns["note"] = [t.user_attrs.get("note", "") for t in done]
+    columns = {"trial": pa.array([t.number for t in done], pa.int64())}
+    columns |= {f"params_{name}": pa.array([getattr(p, name) for p in tried]) for name in names}
+    columns["value"] = pa.array([t.values[0] if t.values else None for t in done], pa.float64())
+    columns["note"] = pa.array([t.user_attrs["note"] for t in done], pa.string())
     return pa.table(columns)
