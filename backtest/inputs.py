@@ -24,6 +24,7 @@ from strategy.risk import Risk
 from strategy.timeframes import timeframe_ms
 
 BALANCE = 10_000.0
+MOST_WARM_UP = 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,22 +118,19 @@ def refuse_cold(strategy: Strategy, params: Any, candles: Sequence[Candles]) -> 
         if first_warm(columns) < len(one.arrays["open_time"]):
             return
     longest = max(candles, key=lambda one: len(one.arrays["open_time"]))
-    count, needed = len(longest.arrays["open_time"]), warm_up(strategy, params)
-    if count < needed:
+    count, needed = len(longest.arrays["open_time"]), warm_up(strategy, params, MOST_WARM_UP)
+    if count < needed < MOST_WARM_UP:
         raise WickError(
             f"{count:,} {longest.timeframe} candles of {longest.symbol} are too few:"
             f" the indicators of {strategy.name} need {needed:,} before the first decision",
             "take a longer span with --from and --to, or shorter lengths with --set",
         )
-    never = [
-        name
-        for name, values in zip(strategy.rules.fields, columns, strict=True)
-        if np.isnan(values).all()
-    ]
+    pairs = zip(strategy.rules.fields, columns, strict=True)
+    never = next((name for name, values in pairs if np.isnan(values).all()), "")
     raise WickError(
-        f"Row.{never[0] if never else strategy.rules.fields[0]} of {strategy.name} has no value on"
-        f" any of {count:,} {longest.timeframe} candles, so no rule can hold",
-        f"look at how {strategy.path} computes it",
+        f"Row.{never} of {strategy.name} has no value on any of {count:,} {longest.timeframe}"
+        " candles, so no rule can hold",
+        f"shorten its length, or look at how {strategy.path} computes it",
     )
 
 

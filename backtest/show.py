@@ -42,7 +42,8 @@ def print_run(record: RunRecord, folder: Path, source: RunRecord | None = None) 
     if source is not None:
         same = source.result_hash == record.result_hash
         words = "the same trades and equity as" if same else "another result than"
-        console.print(f"{words} run {source.id}{', to the last bit' if same else ''}")
+        end = ", to the last bit" if same else ""
+        console.print(f"{words} run {source.id}{end}", highlight=False, soft_wrap=True)
     console.print(f"run {folder}", highlight=False, soft_wrap=True)
     console.print(f"next: wick report {folder.name}", style="dim", highlight=False, soft_wrap=True)
 
