@@ -1,0 +1,117 @@
+"""One HTML file from a run: tables, packed series, styles and scripts, and nothing from outside."""
+
+import base64
+import hashlib
+import secrets
+from collections.abc import Sequence
+from functools import cache
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+import msgspec
+
+from backtest.report import tables
+from backtest.report.series import series_of
+from data.runs import Run, RunRecord
+from strategy.candles import Candles
+from strategy.errors import RunRefused
+
+SCRIPTS = ("unpack.js", "charts.js", "trades.js", "page.js")
+
+
+def write_report(run: Run, candles: Sequence[Candles] | None, path: Path) -> Path:
+    """Write a run as one HTML file that opens without a network.
+
+    Parameters
+    ----------
+    run : Run
+    candles : sequence of Candles or None
+        One per symbol of the run, in its order; None where they are gone or have changed since,
+        which the report then says in place of the chart.
+    path : Path
+        The file to write; it is there whole or not at all.
+
+    Returns
+    -------
+    Path
+        The same path.
+
+    Raises
+    ------
+    RunRefused
+        The file cannot be written.
+    """
+    text = page(run, candles)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise RunRefused(
+            f"the report cannot be written to {path}: {error.strerror}",
+            "name a file in a folder that exists and can be written with --output",
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def page(run: Run, candles: Sequence[Candles] | None) -> str:
+    """Return the HTML of a run's report."""
+    record = run.record
+    plotly, script = _plotly(), "\n".join(_part(name) for name in SCRIPTS)
+    return Template(_part("page.html")).substitute(
+        policy=_policy(plotly, script),
+        title=escape(f"{record.strategy.name}: {', '.join(d.symbol for d in record.data)}"),
+        style=_part("page.css"),
+        strategy=escape(record.strategy.name),
+        kind=escape(record.kind),
+        summary=tables.summary(record),
+        tiles=tables.tiles(record),
+        notes=tables.notes(record),
+        candles="" if candles is not None else _no_candles(record),
+        without="" if candles is not None else "hidden",
+        months=tables.months(run),
+        figures=tables.figures(record),
+        costs=tables.costs(run),
+        breakdowns=tables.breakdowns(run),
+        doubts=tables.doubts(run),
+        what_ran=tables.what_ran(record),
+        data=_inline(msgspec.json.encode(series_of(run, candles)).decode()),
+        plotly=plotly,
+        script=script,
+    )
+
+
+def _no_candles(record: RunRecord) -> str:
+    names = " ".join(data.symbol for data in record.data)
+    prints = ", ".join(data.fingerprint[:12] for data in record.data)
+    return (
+        '<p class="gone">No chart: the candles of this run are no longer in the store, or have'
+        f" changed since (fingerprint {escape(prints)}). Fetch or import them again and write the"
+        f" report once more; <code>wick data check {escape(names)}</code> shows what is there.</p>"
+    )
+
+
+def _inline(json: str) -> str:
+    # Inside a script element nothing is an entity, and only a < could end it.
+    return json.replace("<", "\\u003c")
+
+
+def _policy(*scripts: str) -> str:
+    # Even if a name slipped through unescaped, only these two scripts run, and nothing is fetched.
+    hashes = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts)
+    allowed = " ".join(f"'sha256-{each}'" for each in hashes)
+    return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:"
+
+
+@cache
+def _part(name: str) -> str:
+    return (files("backtest.report") / name).read_text(encoding="utf-8")
+
+
+@cache
+def _plotly() -> str:
+    return (files("plotly") / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
