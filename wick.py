@@ -89,6 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if debug:
             raise
         code = _explain(error)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
     except SystemExit as stop:
         code = _code_of(stop)
     if code == INTERRUPTED:
