@@ -77,8 +77,8 @@ def test_ids_sort_by_time_and_say_what_ran() -> None:
 
 
 def test_records_come_oldest_first(tmp_path: Path) -> None:
-    for moment in (NOON + 5000, NOON, NOON + 9000):
-        saved(tmp_path, record(moment))
+    for moment, name in ((NOON + 5000, "a"), (NOON, "b"), (NOON + 9000, "0")):
+        saved(tmp_path, record(moment, id=name))
     assert [one.created_ms for one in records(tmp_path)] == [NOON, NOON + 5000, NOON + 9000]
     assert records(tmp_path / "nowhere") == []
 

@@ -202,6 +202,11 @@ def test_every_kind_of_space_is_drawn_from_as_it_says() -> None:
         assert type(getattr(tuned.params, name)) is type(getattr(defaults, name))
 
 
+def test_a_whole_choice_for_a_parameter_with_decimals_gets_decimals() -> None:
+    tuned = search(inputs(space={"take": [6], "rsi": [14]}), 1)
+    assert repr((tuned.params.take, tuned.params.rsi)) == "(6.0, 14)"
+
+
 def test_a_step_that_misses_the_end_of_its_range_stops_before_it_in_silence(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
