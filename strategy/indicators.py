@@ -37,7 +37,7 @@ def sma(x: Column, length: int) -> Column:
     First valid at index length - 1. The running sum is taken anew every `length` values, so
     rounding does not pile up. Equals TA-Lib's SMA.
     """
-    return _one("sma", _sma, [x], length, state_size=3 + length)
+    return _one("sma", _sma, [x], length, state_size=4 + length)
 
 
 def ema(x: Column, length: int) -> Column:
@@ -116,7 +116,7 @@ def stochastic(
     lengths = _lengths("stochastic", length=length, smooth=smooth, signal=signal)
     columns = [high, low, close]
     timeframe = same_timeframe("stochastic", columns)
-    raw = stateful("stochastic", timeframe, _raw_stochastic, columns, lengths[:1], 1 + 2 * length)[
+    raw = stateful("stochastic", timeframe, _raw_stochastic, columns, lengths[:1], 2 + 2 * length)[
         0
     ]
     k = sma(raw, smooth)
@@ -166,6 +166,38 @@ def _lengths(name: str, **lengths: Any) -> tuple[tape.Scalar, ...]:
 
 
 @kernel
+def _smooth(x, begin, a, b, value, out):
+    # out[i] = out[i - 1] * a + x[i] * b from `begin` up to a NaN; returns the position behind and
+    # the last value. Each value waits six cycles for the one before, so four pieces run side by
+    # side; the later ones begin early, from a guess, which is soon forgotten to the last bit. Where
+    # it is not, the plain loop does it again: the result is always the plain loop's.
+    n = len(out)
+    piece, early = (n - begin) // 4, int(64.0 / b)
+    if piece > 2 * early:
+        x0, o0 = x[begin:], out[begin:]
+        x1, o1 = x0[piece:], o0[piece:]
+        x2, o2 = x1[piece:], o1[piece:]
+        x3, o3 = x2[piece:], o2[piece:]
+        v0, v1, v2, v3 = value, value, value, value
+        for i in range(piece - early, piece):
+            v1, v2, v3 = v1 * a + x0[i] * b, v2 * a + x1[i] * b, v3 * a + x2[i] * b
+        guess1, guess2, guess3 = v1, v2, v3
+        for i in range(piece):
+            v0, v1 = v0 * a + x0[i] * b, v1 * a + x1[i] * b
+            v2, v3 = v2 * a + x2[i] * b, v3 * a + x3[i] * b
+            o0[i], o1[i], o2[i], o3[i] = v0, v1, v2, v3
+        if v0 == guess1 and v1 == guess2 and v2 == guess3 and v3 == v3:
+            begin += 4 * piece
+            value = v3
+    for i in range(begin, n):
+        value = value * a + x[i] * b
+        out[i] = value
+        if value != value:
+            return i + 1, value
+    return n, value
+
+
+@kernel
 def _ema(x, length, state):
     n, i = len(x), 0
     out = np.empty(n)
@@ -184,13 +216,9 @@ def _ema(x, length, state):
                 value /= length
                 out[i] = value
             i += 1
-        while i < n:
-            value = value * a + x[i] * b
-            out[i] = value
-            i += 1
-            if value != value:  # a NaN came in: start anew behind it
-                seen, value = 0.0, 0.0
-                break
+        i, value = _smooth(x, i, a, b, value, out)
+        if value != value:  # a NaN came in: start anew behind it
+            seen, value = 0.0, 0.0
     state[0], state[1] = seen, value
     return out
 
@@ -237,10 +265,22 @@ def _rsi(x, length, state):
 
 
 @kernel
+def _true_range(high, low, close, last):
+    out = np.empty(len(close))
+    for i in range(len(close)):
+        before = close[i - 1] if i > 0 else last
+        # max and min may drop a NaN, so the inputs are looked at themselves
+        total = high[i] + low[i] + close[i]
+        out[i] = max(high[i], before) - min(low[i], before) if total == total else np.nan
+    return out
+
+
+@kernel
 def _atr(high, low, close, length, state):
     n, i = len(close), 0
     out = np.empty(n)
-    seen, last, value = state[0], state[1], state[2]
+    seen, value = state[0], state[2]
+    spread = _true_range(high, low, close, state[1])
     b = 1.0 / length
     a = (length - 1.0) * b
     while i < n:
@@ -250,26 +290,18 @@ def _atr(high, low, close, length, state):
                 seen, value = 0.0, 0.0
             else:
                 if seen > 0.0:
-                    value += max(high[i], last) - min(low[i], last)
-                last = close[i]
+                    value += spread[i]
                 seen += 1.0
                 if seen > length:
                     value /= length
                     out[i] = value
             i += 1
-        while i < n:
-            spread = max(high[i], last) - min(low[i], last)
-            last = close[i]
-            value = value * a + spread * b
-            # max and min may drop a NaN, so the inputs are looked at themselves
-            if high[i] + low[i] + last + value != high[i] + low[i] + last + value:
-                out[i] = np.nan
-                seen, value = 0.0, 0.0
-                i += 1
-                break
-            out[i] = value
-            i += 1
-    state[0], state[1], state[2] = seen, last, value
+        i, value = _smooth(spread, i, a, b, value, out)
+        if value != value:  # a NaN came in: start anew behind it
+            seen, value = 0.0, 0.0
+    state[0], state[2] = seen, value
+    if n > 0:
+        state[1] = close[n - 1]
     return out
 
 
@@ -317,34 +349,6 @@ def _macd(x, fast, slow, signal, state):
 
 
 @kernel
-def _sma(x, length, state):
-    # state: values since the start, running sum, sum of the current block, then the last `length`
-    # values as a ring
-    n = len(x)
-    out = np.empty(n)
-    seen, total, block = int(state[0]), state[1], state[2]
-    for i in range(n):
-        if x[i] != x[i]:
-            seen, total, block = 0, 0.0, 0.0
-            out[i] = np.nan
-            continue
-        at = 3 + seen % length
-        if seen >= length:
-            total -= state[at]
-        total += x[i]
-        block += x[i]
-        state[at] = x[i]
-        seen += 1
-        if (
-            seen % length == 0
-        ):  # the block now holds exactly the window: drop the rounding gathered so far
-            total, block = block, 0.0
-        out[i] = total / length if seen >= length else np.nan
-    state[0], state[1], state[2] = float(seen), total, block
-    return out
-
-
-@kernel
 def _with_past(x, state):
     # Put the remembered values before the new ones. state[0] counts how many of state[1:] are
     # filled.
@@ -360,6 +364,31 @@ def _with_past(x, state):
         state[1 + i] = joined[len(joined) - keep + i]
     state[0] = float(keep)
     return joined, filled
+
+
+@kernel
+def _sma(x, length, state):
+    # state: values since the start, running sum, sum of the current block, past values
+    joined, filled = _with_past(x, state[3:])
+    out = np.empty(len(x))
+    seen, total, block = int(state[0]), state[1], state[2]
+    left = length - seen % length
+    for i in range(len(x)):
+        if x[i] != x[i]:
+            seen, left, total, block = 0, length, 0.0, 0.0
+            out[i] = np.nan
+            continue
+        if seen >= length:
+            total -= joined[filled + i - length]
+        total += x[i]
+        block += x[i]
+        seen += 1
+        left -= 1
+        if left == 0:  # the block is the whole window: drop the rounding gathered so far
+            total, block, left = block, 0.0, length
+        out[i] = total / length if seen >= length else np.nan
+    state[0], state[1], state[2] = float(seen), total, block
+    return out
 
 
 @kernel
@@ -385,45 +414,33 @@ def _previous(x, length, state):
 @kernel
 def _raw_stochastic(high, low, close, length, state):
     past = len(state) // 2
-    lows = np.empty(1 + past)
-    highs = np.empty(1 + past)
-    lows[0], highs[0] = state[0], state[0]
-    lows[1:], highs[1:] = state[1 : 1 + past], state[1 + past :]
-    joined_low, filled = _with_past(low, lows)
-    joined_high, _ = _with_past(high, highs)
-    state[0] = lows[0]
-    state[1 : 1 + past], state[1 + past :] = lows[1:], highs[1:]
+    joined_low, filled = _with_past(low, state[:past])
+    joined_high, _ = _with_past(high, state[past:])
+    lowest, highest = _lowest(joined_low, length), -_lowest(-joined_high, length)
     out = np.empty(len(close))
-    lowest_at, highest_at = -1, -1
     for i in range(len(close)):
         j = filled + i
-        first = j - length + 1
-        if first < 0:
+        if j < length - 1:
             out[i] = np.nan
             continue
-        lowest_at = _extreme(joined_low, first, j, lowest_at, -1.0)
-        highest_at = _extreme(joined_high, first, j, highest_at, 1.0)
-        bottom, top = joined_low[lowest_at], joined_high[highest_at]
-        spread = top - bottom
+        spread = highest[j] - lowest[j]
         if spread > 0.0:
-            out[i] = 100.0 * (close[i] - bottom) / spread
+            out[i] = 100.0 * (close[i] - lowest[j]) / spread
         else:
             out[i] = 50.0 + 0.0 * (spread + close[i])  # NaN stays NaN
     return out
 
 
 @kernel
-def _extreme(x, first, last, before, sign):
-    # Where the window's extreme stands, a NaN counting as the most extreme; rescans only when it
-    # has left the window.
-    if before >= first:
-        if x[before] != x[before] or sign * x[last] < sign * x[before]:
-            return before
-        return last
-    best = first
-    for k in range(first + 1, last + 1):
-        if x[best] != x[best]:
-            break
-        if not (sign * x[k] < sign * x[best]):
-            best = k
-    return best
+def _lowest(x, length):
+    # Lowest of the last `length` values, NaN if one is NaN; right from index length - 1 on. A span
+    # of two is the lower of two spans of one, and so on: a few passes, backwards so that they need
+    # no second array, and with | instead of `or` so that they need no branch.
+    out, span = x.copy(), 1
+    while span < length:
+        more = min(span, length - span)
+        for i in range(len(x) - 1, more - 1, -1):
+            now, before = out[i], out[i - more]
+            out[i] = now if (now < before) | (now != now) else before
+        span += more
+    return out
