@@ -3,6 +3,8 @@
 const PIXELS_A_BAR = 1.7;
 // Beyond this many trades in sight, levels and exits would only hide each other.
 const DETAILED_TRADES = 250;
+// And beyond this many, entries would hide the candles.
+const MARKED_TRADES = 1500;
 const EXITS = {
   stop: ["x-thin-open", "loss"], take: ["circle-open", "gain"], signal: ["diamond-open", "ink"],
   reversal: ["square-open", "ink"],
@@ -88,7 +90,8 @@ function drawCandles(div, data, view) {
   const detailed = seen.length <= DETAILED_TRADES;
   const traces = [candleTrace(c, bars, format(chart.levels[0].decimals))];
   if (detailed) traces.push(...levelTraces(c, trades, seen), ...pathTraces(c, trades, seen));
-  traces.push(...entryTraces(c, trades, seen, detailed));
+  const marked = seen.length <= MARKED_TRADES;
+  if (marked) traces.push(...entryTraces(c, trades, seen, detailed));
   if (detailed) traces.push(...exitTraces(c, data, seen));
   const layout = layoutOf(c, {
     margin: { l: 62, r: 16, t: 8, b: 42 }, hovermode: "closest", hoverdistance: 12,
@@ -99,7 +102,7 @@ function drawCandles(div, data, view) {
     shapes: view.trade === null ? [] : boxes(c, trades, view.trade),
   });
   Plotly.react(div, traces, layout, CONFIG);
-  return { bars: bars.time.length, timeframe: bars.step.name, trades: seen.length };
+  return { bars: bars.time.length, timeframe: bars.step.name, trades: seen.length, marked };
 }
 
 function candleTrace(c, bars, price) {
@@ -183,6 +186,7 @@ function priceRange(bars, t, seen) {
   bars.low.forEach(widen);
   bars.high.forEach(widen);
   for (const i of seen) [t.stop[i], t.take[i], t.entry_price[i], t.exit_price[i]].forEach(widen);
+  if (low > high) return undefined; // nothing there: a gap in the data
   const room = (high - low) * 0.04 || high * 0.001;
   return [low - room, high + room];
 }

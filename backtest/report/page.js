@@ -15,7 +15,8 @@ async function start() {
     if (!data.charts.length) return;
     const shown = drawCandles(candles, data, view);
     const count = new Intl.NumberFormat("en-US").format;
-    $("shown").textContent = `${count(shown.bars)} ${shown.timeframe} bars, ${count(shown.trades)} ${shown.trades === 1 ? "trade" : "trades"}`;
+    $("shown").textContent = `${count(shown.bars)} ${shown.timeframe} bars, ${count(shown.trades)} ` +
+      (shown.trades === 1 ? "trade" : shown.marked ? "trades" : "trades: zoom in to see them");
     for (const id of ["entry", "exit"]) $(id).hidden = view.trade === null;
     Object.assign(candles.dataset, { timeframe: shown.timeframe, bars: shown.bars, from: view.from, to: view.to });
   }

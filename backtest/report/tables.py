@@ -53,11 +53,11 @@ def summary(record: RunRecord) -> str:
 def tiles(record: RunRecord) -> str:
     """Write the few figures that a reader wants first; of a tuning, those out of sample too."""
     other = _by_key(record.tune.out_of_sample) if record.tune else {}
-    cells = []
+    cells, where = [], ", in sample" if record.tune else ""
     for figure in (f for key in TILES for f in record.figures if f.key == key):
         below = f"out of sample {shown(other[figure.key])}" if figure.key in other else figure.note
         cells.append(
-            f'<div class="tile"><span>{escape(figure.label)}</span>'
+            f'<div class="tile"><span>{escape(figure.label)}{where}</span>'
             f'<b class="{_sign(figure)}">{_shown(figure)}</b><small>{escape(below)}</small></div>'
         )
     return "".join(cells)
@@ -92,11 +92,12 @@ def figures(record: RunRecord) -> str:
         heads = ["in sample", "n", "out of sample", "n"] if other else ["value", "n"]
         if rows:
             out.append(_table(title, ["", *heads], rows))
-    return "".join(out)
+    return f'<div class="grid figures {"pairs" if other else ""}">{"".join(out)}</div>'
 
 
 def _figure_row(figure: FigureRecord, other: FigureRecord | None) -> str:
-    tip = f'<span class="tip" tabindex="0">{escape(figure.label)}<i>{escape(figure.formula)}</i></span>'
+    words = f"{escape(figure.label)}<i>{escape(figure.formula)}</i>"
+    tip = f'<span class="tip" tabindex="0">{words}</span>'
     cells = [_figure_cells(figure, "in")] + ([_figure_cells(other, "out")] if other else [])
     return f"<tr><th scope=row>{tip}</th>{''.join(cells)}</tr>"
 
@@ -222,7 +223,7 @@ def what_ran(record: RunRecord) -> str:
         ("fee", f"{record.fee_rate * 1e4:g} bps a fill"),
         ("slippage", f"{record.slippage * 1e4:g} bps a market order"),
     ]
-    risk = [(name, f"{value:g}") for name, value in record.risk.items()]
+    risk = [(name, f"{value:g}" if value else "off") for name, value in record.risk.items()]
     params = [(name, f"{value:g}") for name, value in record.params.items()]
     tables = [("Parameters", params), ("Risk", risk), ("Money", money), ("Run", made)]
     tables += [(data.symbol, _data(data)) for data in record.data]

@@ -132,9 +132,9 @@ function makeList(box, data, pick) {
   });
   box.addEventListener("keydown", (event) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (!step || picked === null) return;
+    if (!step) return;
     event.preventDefault();
-    const at = order.indexOf(picked) + step;
+    const at = picked === null ? 0 : order.indexOf(picked) + step;
     if (at >= 0 && at < n) pick(order[at], false);
   });
   if (n === 0) {

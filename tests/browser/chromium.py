@@ -1,4 +1,4 @@
-"""A real Chromium for browser tests: found on the PATH, else installed, else a skip that says so."""
+"""A real Chromium for browser tests: found, else installed, else a skip that says so."""
 
 import fcntl
 import os
