@@ -57,6 +57,11 @@ def windows_kernel(open_time, base_ms, length_ms, offset_ms, state):
                 opens[k], start[k], end[k], known[k] = window, begin, i + 1, i
                 k += 1
             status = _CLOSED
+            while gapless and i + 1 + bars < n:  # the whole windows that follow
+                window += length_ms
+                opens[k], start[k], end[k], known[k] = window, i + 1, i + 2 + bars, i + 1 + bars
+                k += 1
+                i += 1 + bars
             begin = i + 1
         i += 1
     state[0], state[1] = window, status
