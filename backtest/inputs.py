@@ -19,9 +19,10 @@ from strategy.candles import Candles
 from strategy.errors import RunRefused, WickError
 from strategy.fills import Costs
 from strategy.grid import grid
-from strategy.load import Strategy, first_warm, load, warm_up
+from strategy.load import Strategy, load
 from strategy.risk import Risk
 from strategy.timeframes import timeframe_ms
+from strategy.warmup import first_warm, warm_up
 
 BALANCE = 10_000.0
 MOST_WARM_UP = 1 << 17

@@ -5,7 +5,7 @@ import hashlib
 import importlib.util
 import sys
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from strategy.column import Column
 from strategy.errors import WickError, did_you_mean
 from strategy.risk import Risk
 from strategy.rules import DISTANCES, RULE_NAMES, CompiledRules, compile_rules
-from strategy.timeframes import timeframe_ms, timeframe_offset_ms
+from strategy.timeframes import timeframe_ms
 
 _HERE = Path(__file__).parent
 _TEMPLATE = "strategy/rsi_macd_atr.py"
@@ -312,55 +312,3 @@ def _rules(module: types.ModuleType, path: Path) -> dict[str, Callable[..., Any]
     if not {"enter_long", "enter_short"} & marked.keys():
         raise WickError(f"{path}: there is no entry rule", "add @rule def enter_long(x, p) -> bool")
     return marked
-
-
-def warm_up(strategy: Strategy, params: Any, most: int = 1 << 17) -> int:
-    """Measure how many candles the indicators need until every one has a value, on a made-up quiet
-    market.
-
-    Returns
-    -------
-    int
-        The count from a history that begins at 00:00 UTC on a Monday; `most` if it is more.
-    """
-    count = 1 << 10
-    while count <= most:
-        columns = strategy.columns(_waves(strategy.timeframe, count), params)
-        ready = first_warm(columns)
-        if ready < count:
-            return ready + 1
-        count *= 4
-    return most
-
-
-def first_warm(columns: Sequence[NDArray[np.float64]]) -> int:
-    """Return the first candle at which no column is NaN, or their length where there is none."""
-    if not columns:
-        return 0
-    first = 0
-    for values in columns:
-        warm = ~np.isnan(values)
-        if not warm.any():
-            return len(values)
-        first = max(first, int(warm.argmax()))
-    return first
-
-
-def _waves(timeframe: str, count: int) -> Candles:
-    length, offset = timeframe_ms(timeframe), timeframe_offset_ms(timeframe)
-    wave = 100.0 + np.sin(np.arange(count) / 7.0)
-    monday = 1_672_617_600_000  # 2023-01-02
-    return Candles.from_arrays(
-        symbol="WARMUP",
-        market="um",
-        timeframe=timeframe,
-        open_time=monday - (monday - offset) % length + np.arange(count) * length,
-        open=wave,
-        high=wave + 0.5,
-        low=wave - 0.5,
-        close=wave + 0.1,
-        volume=np.full(count, 10.0),
-        quote_volume=np.full(count, 1000.0),
-        trades=np.full(count, 10.0),
-        taker_buy=np.full(count, 5.0),
-    )

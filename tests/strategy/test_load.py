@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from strategy.errors import WickError
-from strategy.load import Strategy, available, first_warm, load, warm_up
+from strategy.load import Strategy, available, load
 from strategy.tape import MemoTape, Tape, TapeError
+from strategy.warmup import first_warm, warm_up
 from tests.strategy.market import IDENTITY, market, same_bits
 
 BLUEPRINT = Path(__file__).resolve().parents[2] / "strategy" / "rsi_macd_atr.py"
