@@ -103,7 +103,11 @@ def _get_candles(console: Console, data: Path | None, settings: Settings) -> Ser
     if data is not None:
         files = _files(data)
         _head(console, f"wick data import {files[0]}" + (" …" if len(files) > 1 else ""))
-        data_commands.import_(files, store=settings.store)
+        try:
+            data_commands.import_(files, store=settings.store)
+        except WickError as error:  # its hint is a flag that only import has
+            hint = f"wick data import {data}: {error.hint}; then wick backtest {STRATEGY}"
+            raise type(error)(error.message, hint) from error
         return _minutes_of(series(settings.store))
     if archive_reachable(settings.archive_url):
         _head(console, f"wick data fetch {SYMBOL} --from {ARCHIVE_FROM} --to {ARCHIVE_TO}")

@@ -1,10 +1,11 @@
 """A folder as a user has it: a store with a small made-up market, strategies, runs."""
 
+import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -146,6 +147,40 @@ def process(*arguments: str, cwd: Path, **options: object) -> subprocess.Popen[s
         stderr=subprocess.PIPE,
         **options,
     )
+
+
+# Runs the command line and sends this process a signal at the nth call of a function.
+HARNESS = """
+import importlib, os, sys
+import wick
+number, module, owner, name, at = sys.argv[1:6]
+holder = importlib.import_module(module)
+holder = getattr(holder, owner) if owner else holder
+real, calls = getattr(holder, name), []
+def reached(*args, **kwargs):
+    calls.append(None)
+    if len(calls) == int(at):
+        os.kill(os.getpid(), int(number))
+    return real(*args, **kwargs)
+setattr(holder, name, reached)
+wick.main(sys.argv[6:])
+"""
+
+
+def signalled(
+    number: int, moment: Sequence[str], arguments: Sequence[str], cwd: Path, **env: str
+) -> Said:
+    """Run the command line in a process that gets a signal at a call of a function."""
+    done = subprocess.run(
+        [sys.executable, "-c", HARNESS, str(int(number)), *moment, *arguments],
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | env,
+        text=True,
+        capture_output=True,
+        check=False,
+        timeout=120,
+    )
+    return Said(done.returncode, done.stdout, done.stderr)
 
 
 def finished(*arguments: str, cwd: Path) -> Said:

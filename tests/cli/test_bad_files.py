@@ -74,8 +74,8 @@ def test_a_store_that_is_no_folder_holds_nothing(
     )
 
 
-def test_a_full_disk_leaves_nothing_half_written(stored: Path) -> None:
-    (stored / "var" / "runs").mkdir()
+def test_a_full_disk_leaves_nothing_half_written(stored: Path, command: Command) -> None:
+    command("backtest", BLUEPRINT)  # so that the kernels are compiled
     before = tree(stored)
     # No file of this process may grow beyond 2 kB: what a full disk does, without one.
     done = subprocess.run(
@@ -111,6 +111,12 @@ def test_a_stored_file_cut_short_is_refused(stored: Path, refused: Refused, shar
     said = refused("backtest", BLUEPRINT)
     assert "2023-01.parquet is damaged" in said.err
     assert "hint: wick data check SYNTHUSDT" in said.err
+
+
+@pytest.mark.xfail(strict=True, reason="the store does not check a file's content as it reads")
+def test_a_flipped_bit_in_a_stored_file_is_refused(stored: Path, refused: Refused) -> None:
+    damage(candle_file(stored), 0.4)
+    assert "2023-01.parquet is damaged" in refused("backtest", BLUEPRINT).err
 
 
 def test_a_missing_stored_file_is_refused(stored: Path, refused: Refused) -> None:

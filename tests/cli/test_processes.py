@@ -6,14 +6,13 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from data.runs import RunRecord, _scratch, load, records
-from tests.cli.conftest import OFTEN, ROOT, Command, Said, finished, process, strategy, tree
+from tests.cli.conftest import OFTEN, Command, Said, finished, process, signalled, strategy, tree
 
 BACKTEST = ("backtest", "rsi_macd_atr", *OFTEN)
 TUNE = ("tune", "rsi_macd_atr", "--objective", "total_return")
@@ -55,22 +54,6 @@ def test_a_reader_that_stops_after_one_line_is_no_error(stored: Path) -> None:
     assert len(whole_runs(stored / "var" / "runs")) == 1
 
 
-# Runs the command line and sends this process a signal at the nth call of a function.
-HARNESS = """
-import importlib, os, sys
-import wick
-number, module, owner, name, at = sys.argv[1:6]
-holder = importlib.import_module(module)
-holder = getattr(holder, owner) if owner else holder
-real, calls = getattr(holder, name), []
-def reached(*args, **kwargs):
-    calls.append(None)
-    if len(calls) == int(at):
-        os.kill(os.getpid(), int(number))
-    return real(*args, **kwargs)
-setattr(holder, name, reached)
-wick.main(sys.argv[6:])
-"""
 # A moment of a command: module, class in it or nothing, function, its how manieth call.
 COMPUTING = ("backtest.engine", "", "signals_of", "1")
 FIRST_FILE = ("data.runs", "", "_write", "1")
@@ -89,20 +72,6 @@ MOMENTS = {
 }
 
 
-def signalled(number: int, moment: str, folder: Path) -> Said:
-    where, arguments = MOMENTS[moment]
-    done = subprocess.run(
-        [sys.executable, "-c", HARNESS, str(number), *where, *arguments],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        text=True,
-        capture_output=True,
-        check=False,
-        timeout=120,
-    )
-    return Said(done.returncode, done.stdout, done.stderr)
-
-
 @pytest.fixture
 def with_a_run(stored: Path, command: Command) -> Path:
     """Give a working folder with a run called old, and its report."""
@@ -114,7 +83,7 @@ def with_a_run(stored: Path, command: Command) -> Path:
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_an_interrupt_leaves_nothing_and_says_so(with_a_run: Path, moment: str) -> None:
     before = tree(with_a_run)
-    said = signalled(signal.SIGINT, moment, with_a_run)
+    said = signalled(signal.SIGINT, *MOMENTS[moment], cwd=with_a_run)
     assert said == Said(130, "", "wick: stopped; nothing was left half-written\n")
     assert tree(with_a_run) == before
 
@@ -124,7 +93,7 @@ def test_a_kill_leaves_no_half_run_and_the_next_command_clears_up(
 ) -> None:
     runs = with_a_run / "var" / "runs"
     for moment in MOMENTS:
-        said = signalled(signal.SIGKILL, moment, with_a_run)
+        said = signalled(signal.SIGKILL, *MOMENTS[moment], cwd=with_a_run)
         assert said.code == -signal.SIGKILL, (moment, said)
         assert [record.id for record in whole_runs(runs)] == ["old"], moment
     assert any(path.name.startswith(".") for path in runs.iterdir())
