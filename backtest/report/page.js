@@ -101,7 +101,7 @@ function describe(data, i) {
     ["entry", `${showTime(t.entry_time[i])}, ${price(t.entry_price[i])}`],
     ["exit", `${showTime(t.exit_time[i])}, ${price(t.exit_price[i])}`],
     ["reason", data.reasons[t.reason[i]] + (t.ambiguous[i] ? " (take touched in the same candle)" : "")],
-    ["stop", price(t.stop[i])], ["take", price(t.take[i])], ["quantity", String(t.qty[i])],
+    ["stop", price(t.stop[i])], ["take", price(t.take[i])], ["quantity", showQuantity(t.qty[i])],
     ["held", showSpan(t.exit_time[i] - t.entry_time[i])], ["fees", money(t.fees[i])],
     ["net", money(t.net[i])], ["R", format(2)(t.r[i])],
     ["worst, best excursion", `${share(t.mae[i])}, ${share(t.mfe[i])}`],

@@ -21,7 +21,7 @@ function columnsOf(data) {
     column("reason", t.reason, (at) => data.reasons[at], { text: true, style: () => "text" }),
     column("entry price", t.entry_price, price),
     column("exit price", t.exit_price, price),
-    column("qty", t.qty, (x) => String(x)),
+    column("qty", t.qty, showQuantity),
     column("fees", t.fees, money),
     column("net", t.net, money, { style: sign }),
     column("R", t.r, r, { style: sign }),
@@ -33,6 +33,8 @@ function columnsOf(data) {
   }
   return columns;
 }
+
+const showQuantity = (x) => String(Number(x.toPrecision(10)));
 
 function showSpan(ms) {
   if (ms < 60000) return `${format(1)(ms / 1000)} s`;
