@@ -160,7 +160,7 @@ def _lengths(name: str, **lengths: Any) -> tuple[tape.Scalar, ...]:
         if not whole or not 1 <= value <= 100_000:
             raise WickError(
                 f"{name}: {word} is {value!r}, expected a whole number from 1 to 100000",
-                "use an int in Params for lengths",
+                "--set another one, or mend Params: a length is an int such as 14",
             )
     return tuple(int(value) for value in lengths.values())
 

@@ -127,7 +127,7 @@ class Strategy:
         for name, value in changes.items():
             if name not in values:
                 raise WickError(f"risk has no setting {name!r}", did_you_mean(name, values))
-            values[name] = _like(f"risk.{name}", value, 1.0)
+            values[name] = _like(f"risk.{name}", value, float(values[name]))
         return Risk(**values)
 
     def _wrong(self, what: str, hint: str) -> WickError:
@@ -139,11 +139,12 @@ def _like(what: str, value: Any, default: float) -> float:
         number = float(value)
     except (TypeError, ValueError):
         number = float("nan")
+    hint = f"--set {what.removeprefix('parameter ')}={default}"
     if not np.isfinite(number):
-        raise WickError(f"{what} is {value!r}, expected a number", f"such as {default}")
+        raise WickError(f"{what} is {value!r}, expected a number", hint)
     if isinstance(default, int):
-        if number != int(number):
-            raise WickError(f"{what} is {value!r}, expected a whole number", f"such as {default}")
+        if number != int(number) or abs(number) >= 2**53:  # beyond, floats skip whole numbers
+            raise WickError(f"{what} is {value!r}, expected a whole number", hint)
         return int(number)
     return number
 

@@ -83,7 +83,10 @@ def checked(risk: Risk) -> Risk:
         number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
         low, high, wanted = _RANGES.get(name, (-1e-300, 1e15, "0 or more"))
         if not number or not low < value <= high:
-            raise WickError(f"risk.{name} is {value!r}, expected {wanted}", f"--set risk.{name}=…")
+            raise WickError(
+                f"risk.{name} is {value!r}, expected {wanted}",
+                f"--set risk.{name}={Risk._field_defaults[name]:g}",
+            )
     if risk.daily_loss_limit >= 1.0:
         raise WickError(
             f"risk.daily_loss_limit is {risk.daily_loss_limit}, expected a share below 1",

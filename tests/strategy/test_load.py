@@ -269,11 +269,11 @@ def test_params_can_be_changed_and_keep_their_kind(blueprint: Strategy) -> None:
     ("changes", "said", "hint"),
     [
         ({"rsl": 5}, "rsi_macd_atr has no parameter 'rsl'", "did you mean rsi?"),
-        ({"rsi": 5.5}, "parameter rsi is 5.5, expected a whole number", "such as "),
-        ({"rsi": "many"}, "parameter rsi is 'many', expected a number", "such as "),
-        ({"stop": "nan"}, "parameter stop is 'nan', expected a number", "such as "),
-        ({"stop": None}, "parameter stop is None, expected a number", "such as "),
-        ({"rsi": float("inf")}, "parameter rsi is inf, expected a number", "such as "),
+        ({"rsi": 5.5}, "parameter rsi is 5.5, expected a whole number", "--set "),
+        ({"rsi": "many"}, "parameter rsi is 'many', expected a number", "--set "),
+        ({"stop": "nan"}, "parameter stop is 'nan', expected a number", "--set "),
+        ({"stop": None}, "parameter stop is None, expected a number", "--set "),
+        ({"rsi": float("inf")}, "parameter rsi is inf, expected a number", "--set "),
     ],
 )
 def test_a_wrong_parameter_is_refused(

@@ -107,7 +107,7 @@ def test_a_share_per_trade_out_of_range_is_refused(value: Any) -> None:
     assert error.value.message == (
         f"risk.per_trade is {value!r}, expected a share above 0, at most 1"
     )
-    assert error.value.hint == "--set risk.per_trade=…"
+    assert error.value.hint == "--set risk.per_trade=0.01"
 
 
 @pytest.mark.parametrize(
