@@ -53,7 +53,7 @@ class Result:
     balance: float
     candles: tuple[Candles, ...]
     grids: Grids
-    trades: np.recarray[Any, Any]
+    trades: Any
     time: NDArray[np.int64]
     equity: NDArray[np.float64]
     refused: NDArray[np.int64]
@@ -65,7 +65,7 @@ class Result:
 
 
 class Signals(NamedTuple):
-    """What the rules say of one symbol: a byte of flags a candle, and the entry candles with their distances."""
+    """What the rules say of one symbol: flags by candle, and the entry candles' distances."""
 
     flags: NDArray[np.uint8]
     at: NDArray[np.int64]
@@ -127,12 +127,12 @@ def backtest(
 def signals_of(strategy: Strategy, candles: Candles, params: Any) -> Signals:
     """Compute the indicators and evaluate the rules of one symbol.
 
-    Without a memo tape the history goes through a tape in chunks that stay in the processor's cache; a tape gives
-    the same bits for any cutting.
+    Without a memo tape the history goes through a tape in chunks that stay in the processor's
+    cache; a tape gives the same bits for any cutting.
     """
     if candles.timeframe != strategy.timeframe:
         raise WickError(
-            f"{strategy.name} decides on {strategy.timeframe} candles, these are {candles.timeframe}",
+            f"{strategy.name} decides on {strategy.timeframe} candles, given {candles.timeframe}",
             f"--timeframe {strategy.timeframe}",
         )
     numbers = np.array([float(value) for value in params])
@@ -183,7 +183,8 @@ def _run(
     account[0].equity, account[0].day = account[0].wallet / UNIT, -1
     positions = np.zeros(symbols, POSITION).view(np.recarray)
     said = np.zeros(symbols, SAID).view(np.recarray)
-    # Every trade needs an entry signal of its own, so there cannot be more; untouched pages cost nothing.
+    # Every trade needs an entry signal of its own, so there cannot be more; untouched pages cost
+    # nothing.
     trades = np.empty(len(at) + 1, TRADE).view(np.recarray)
     equity = np.empty(len(timeline))
     refused = np.zeros((symbols, len(REFUSALS)), np.int64)
@@ -211,7 +212,8 @@ def _run(
     if broke >= 0:
         moment = show_time(int(timeline[broke]) + every[0].timeframe_ms)
         raise RunRefused(
-            f"the balance was used up at {moment} UTC after {count} trades (equity {equity[broke]:.2f})",
+            f"the balance was used up at {moment} UTC after {count} trades"
+            f" (equity {equity[broke]:.2f})",
             "lower risk.per_trade or risk.max_leverage, or change the strategy",
         )
     return Result(

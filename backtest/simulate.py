@@ -46,13 +46,22 @@ def simulate(
     equity,
     refused,
 ):
-    """Run all symbols through the timeline; return how many trades were closed and where the money ran out (or -1)."""
+    """Run all symbols through the timeline.
+
+    Returns
+    -------
+    count : int
+        Closed trades.
+    broke : int
+        The instant at which the equity was used up, -1 if it was not.
+    """
     symbols, n = len(positions), len(timeline)
     book = account[0]
     cursor = first[:-1].copy()
     signal = first_signal[:-1].copy()
     count, k = 0, -1
-    # Calls that take many arrays cost more than a candle's work, so they are made only where something happens.
+    # Calls that take many arrays cost more than a candle's work, so they are made only where
+    # something happens.
     while True:
         before = k
         ordered, busy = False, False
@@ -195,7 +204,9 @@ def _hold(
                 return k
             p = positions[s]
             if p.steps != 0:
-                which, _, _, _ = resting_fill(p.steps, p.stop_level, p.take_level, False, o[i], h[i], l[i])
+                which, _, _, _ = resting_fill(
+                    p.steps, p.stop_level, p.take_level, False, o[i], h[i], l[i]
+                )
                 if which != NOT_FILLED:
                     return k
                 value += qty_of(p.steps, grids[s]) * (c[i] - p.entry)
@@ -253,7 +264,8 @@ def _next_signal(timeline, k, first, open_time, first_signal, signal, signal_at,
 
 @kernel
 def _search(x, low, stop, value, guess):
-    # First position from low on with x >= value. Without gaps it is low + guess; then one look is enough.
+    # First position from low on with x >= value. Without gaps it is low + guess; then one look is
+    # enough.
     if low + guess < stop and x[low + guess] == value:
         return low + guess
     high = stop
