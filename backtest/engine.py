@@ -116,8 +116,8 @@ def backtest(
     every = (candles,) if isinstance(candles, Candles) else tuple(candles)
     params = strategy.params() if params is None else params
     risk = checked(strategy.risk if risk is None else risk)
-    if not 0.0 < balance < 1e10:
-        raise WickError(f"balance is {balance}, expected above 0 and below 1e10", "--balance 10000")
+    if not 1.0 <= balance < 1e10:
+        raise WickError(f"balance is {balance}, expected from 1 to below 1e10", "--balance 10000")
     if grids is None:
         grids = np.concatenate([grid()] * len(every)).view(np.recarray)
     signals = [signals_of(strategy, one, params) for one in every]

@@ -33,6 +33,8 @@ def parse_time(text: str, option: str) -> int:
     """
     try:
         moment = datetime.fromisoformat(text)
+        if not 1970 <= moment.year < 9999:
+            raise ValueError("year out of range")
     except ValueError as error:
         raise WickError(
             f"{option} {text} is not a date ({error}), expected YYYY-MM-DD or YYYY-MM-DDTHH:MM",

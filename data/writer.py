@@ -37,6 +37,7 @@ _PARQUET: dict[str, Any] = {
     "compression_level": 1,
     "use_dictionary": False,
     "write_statistics": False,
+    "write_page_checksum": True,  # compared at every read; hashing the whole file would cost more
     "column_encoding": {
         "open_time": "DELTA_BINARY_PACKED",
         "trades": "DELTA_BINARY_PACKED",

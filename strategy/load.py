@@ -1,6 +1,7 @@
 """From a name or a path to a checked strategy module. The only file of this package that touches
 the disk."""
 
+import errno
 import hashlib
 import importlib.util
 import sys
@@ -23,6 +24,7 @@ from strategy.timeframes import timeframe_ms
 
 _HERE = Path(__file__).parent
 _TEMPLATE = "strategy/rsi_macd_atr.py"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,8 @@ class Strategy:
                 said = f"{_place(error, self.path)}: {error.message}"
                 raise type(error)(said, error.hint) from error
             except Exception as error:
+                if isinstance(error, OSError) and error.errno in _NO_ROOM:
+                    raise  # from writing the compile cache, not from the user's file
                 raise WickError(
                     _said(error, self.path),
                     f"compare with {_TEMPLATE}; --debug shows where it came from",
@@ -223,7 +227,7 @@ def _import(path: Path, source: bytes) -> types.ModuleType:
         exec(compile(source, str(path), "exec"), module.__dict__)
     except SyntaxError as error:
         raise WickError(
-            f"{path}, line {error.lineno}: {error.msg}", f"compare with {_TEMPLATE}"
+            f"{path}, line {error.lineno or 1}: {error.msg}", f"compare with {_TEMPLATE}"
         ) from error
     except WickError:
         raise

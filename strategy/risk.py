@@ -87,6 +87,11 @@ def checked(risk: Risk) -> Risk:
                 f"risk.{name} is {value!r}, expected {wanted}",
                 f"--set risk.{name}={Risk._field_defaults[name]:g}",
             )
+    if risk.max_positions != int(risk.max_positions):
+        raise WickError(
+            f"risk.max_positions is {risk.max_positions}, expected a whole number",
+            "--set risk.max_positions=2",
+        )
     if risk.daily_loss_limit >= 1.0:
         raise WickError(
             f"risk.daily_loss_limit is {risk.daily_loss_limit}, expected a share below 1",

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from html import escape
 from importlib.resources import files
@@ -54,7 +55,8 @@ def write_report(run: Run, candles: Sequence[Candles] | None, path: Path) -> Pat
             "name a file in a folder that exists and can be written with --output",
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # the sentence above says more than what the clean-up met
+            temporary.unlink()
     return path
 
 

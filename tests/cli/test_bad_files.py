@@ -113,7 +113,6 @@ def test_a_stored_file_cut_short_is_refused(stored: Path, refused: Refused, shar
     assert "hint: wick data check SYNTHUSDT" in said.err
 
 
-@pytest.mark.xfail(strict=True, reason="the store does not check a file's content as it reads")
 def test_a_flipped_bit_in_a_stored_file_is_refused(stored: Path, refused: Refused) -> None:
     damage(candle_file(stored), 0.4)
     assert "2023-01.parquet is damaged" in refused("backtest", BLUEPRINT).err
