@@ -144,6 +144,11 @@ def money(amount: float) -> int:
     return round(amount * 1e8)
 
 
+def quote(units: int) -> float:
+    # Beyond 90 million the units are first rounded to a float, as the engine's are.
+    return float(units) / 1e8
+
+
 @dataclass(slots=True)
 class SlowEngine:
     """One account over some markets; run() fills trades, equity and refused."""
@@ -206,7 +211,7 @@ class SlowEngine:
         if fill <= 0 or stop <= 0 or (take is not None and take <= 0):
             return self.refuse(market, "stop or take level not positive")
         qty = rules.qty(entry.steps)
-        free = self.wallet / UNIT
+        free = quote(self.wallet)
         for other in self.markets:
             if other.trade:
                 free += other.unrealized() - other.notional() / self.risk.leverage
@@ -296,7 +301,7 @@ class SlowEngine:
     # At the close.
 
     def mark(self, time: int) -> None:
-        equity = self.wallet / UNIT
+        equity = quote(self.wallet)
         for market in self.markets:
             if market.trade:
                 equity += market.unrealized()
@@ -307,7 +312,7 @@ class SlowEngine:
         for close_time, equity in reversed(self.marks):
             if close_time <= day * DAY:
                 return equity
-        return round(self.balance * UNIT) / UNIT
+        return quote(round(self.balance * UNIT))
 
     def decide(self, time: int) -> None:
         close_time, equity = self.marks[-1]
@@ -358,7 +363,7 @@ class SlowEngine:
             market.exit = "reversal"
 
     def size(self, market: Market, side: int, said: Said, reserved: float) -> int | str:
-        rules, risk, wallet = market.rules, self.risk, self.wallet / UNIT
+        rules, risk, wallet = market.rules, self.risk, quote(self.wallet)
         tick, step, price = float(rules.tick), float(rules.step), market.mark
         if wallet <= 0:
             return "no balance"
@@ -396,7 +401,7 @@ class SlowEngine:
                 end = last.time + self.timeframe_ms
                 self.close(market, last.close, 0.0, "end", end, position)
         if self.marks:
-            self.marks[-1] = (self.marks[-1][0], self.wallet / UNIT)
+            self.marks[-1] = (self.marks[-1][0], quote(self.wallet))
 
 
 def _floor(x: float) -> int:

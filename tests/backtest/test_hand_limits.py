@@ -197,6 +197,13 @@ def test_a_reversal_keeps_its_own_slot() -> None:
     assert refusals_of(result) == {}
 
 
+def test_a_reversal_takes_no_slot_from_the_next_symbol() -> None:
+    first = [bar(CALM, "long", 2.0), REST, bar(CALM, "short", 2.0), REST]
+    second = [REST, REST, bar(CALM, "long", 2.0), REST]
+    result = run(first, second, grids=GRID, risk=WIDE._replace(max_positions=2))
+    assert result.trades["symbol"].tolist() == [0, 0, 1]
+
+
 def test_an_entry_that_waits_for_its_candle_holds_a_slot() -> None:
     risk = WIDE._replace(max_positions=1)
     first = [bar(CALM, "long", 2.0), None, REST]

@@ -161,7 +161,7 @@ def _on_quarters(bar: Bar) -> Bar:
         return min(8_192.0 + round(x * 4) / 4, 57_344.0)
 
     def distance(x: float) -> float:
-        return round(x * 4) / 4 if abs(x) < 1e4 else 1.0
+        return round(x * 4) / 4 if abs(x) < 4_096 else 1.0  # no level reaches zero
 
     return Bar(
         price(bar.open),
