@@ -16,7 +16,8 @@ from strategy.grid import grid
 from strategy.risk import REFUSALS, Risk
 from strategy.timeframes import timeframe_ms
 from tests.backtest.script import MONDAY, NAN, Bar, candles_of, scripted
-from tests.backtest.slow_engine import Candle, Market, Rules, Said, SlowEngine
+from tests.backtest.slow_engine import SlowEngine
+from tests.backtest.slow_market import Candle, Market, Rules, Said
 
 _TICKS = ("0.00000001", "0.0001", "0.01", "0.1", "0.5", "0.25", "5")
 _STEPS = ("0.00000001", "0.001", "0.1", "1", "0.025")

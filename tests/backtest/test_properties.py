@@ -19,7 +19,7 @@ from strategy.grid import grid
 from strategy.risk import REFUSALS, Risk
 from tests.backtest.random_markets import World, draw_world, run_fast
 from tests.backtest.script import FREE, WIDE, Bar, run
-from tests.backtest.slow_engine import Rules
+from tests.backtest.slow_market import Rules
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = int(os.environ.get("WICK_TEST_EXAMPLES", "1500")) // 5

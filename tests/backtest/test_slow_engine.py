@@ -33,7 +33,8 @@ from tests.backtest.random_markets import (
     run_slow,
 )
 from tests.backtest.script import MINUTE, MONDAY
-from tests.backtest.slow_engine import Candle, Market, Rules, Said, SlowEngine
+from tests.backtest.slow_engine import SlowEngine
+from tests.backtest.slow_market import Candle, Market, Rules, Said
 
 EXAMPLES = int(os.environ.get("WICK_TEST_EXAMPLES", "1500"))
 WORLDS = st.builds(

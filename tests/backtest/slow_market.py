@@ -1,0 +1,129 @@
+"""What the slow engine works on: a symbol's rules, candles, waiting orders and trades."""
+
+import math
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the exchange prescribes for a symbol, as its decimal texts."""
+
+    tick: str
+    step: str
+    min_qty: str = "0"
+    max_qty: str = "0"
+    min_notional: str = "0"
+
+    def price(self, ticks: int) -> float:
+        return float(ticks * Fraction(self.tick))
+
+    def qty(self, steps: int) -> float:
+        return float(steps * Fraction(self.step))
+
+    def floor(self, price: float) -> float:
+        return self.price(math.floor(price / float(self.tick) + 1e-9))
+
+    def ceil(self, price: float) -> float:
+        return self.price(math.ceil(price / float(self.tick) - 1e-9))
+
+    @property
+    def min_steps(self) -> int:
+        return max(1, math.ceil(Fraction(self.min_qty) / Fraction(self.step)))
+
+    @property
+    def max_steps(self) -> int:
+        most = math.floor(Fraction(self.max_qty) / Fraction(self.step))
+        exact = 2**53 // Fraction(self.step).numerator  # larger counts are not whole in a float
+        return min(most, exact) if most > 0 else exact
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the strategy says at a close."""
+
+    long: bool = False
+    short: bool = False
+    exit_long: bool = False
+    exit_short: bool = False
+    stop: float = math.nan
+    take: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candle:
+    """A candle and what the strategy says at its close."""
+
+    time: int
+    open: float
+    high: float
+    low: float
+    close: float
+    said: Said
+
+
+@dataclass(slots=True)
+class Trade:
+    """A closed trade, with the fields of the engine's record."""
+
+    symbol: int
+    side: int
+    entry_time: int
+    entry_candle: int
+    steps: int
+    qty: float
+    entry_price: float
+    stop: float
+    take: float
+    fees: int
+    slippage: float
+    risked: float
+    reversal: int
+    exit_time: int = 0
+    exit_candle: int = 0
+    exit_price: float = 0.0
+    pnl: int = 0
+    mae: float = 0.0
+    mfe: float = 0.0
+    exit_reason: str = ""
+    ambiguous: int = 0
+
+
+@dataclass(slots=True)
+class Entry:
+    """An approved entry that waits for the symbol's next open."""
+
+    side: int
+    steps: int
+    stop: float
+    take: float | None
+    reversal: bool
+
+
+@dataclass(slots=True)
+class Market:
+    """One symbol: its candles, its position and its waiting orders."""
+
+    at: int
+    rules: Rules
+    candles: list[Candle]
+    trade: Trade | None = None  # the open position
+    extremes: list[float] = field(default_factory=list)
+    exit: str | None = None
+    entry: Entry | None = None
+    mark: float = 0.0
+
+    by_time: dict[int, tuple[int, Candle]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.by_time = {one.time: (position, one) for position, one in enumerate(self.candles)}
+
+    def candle(self, time: int) -> tuple[int, Candle] | None:
+        return self.by_time.get(time)
+
+    def notional(self) -> float:
+        return self.trade.qty * self.mark if self.trade else 0.0
+
+    def unrealized(self) -> float:
+        t = self.trade
+        return t.side * t.qty * (self.mark - t.entry_price) if t else 0.0
