@@ -98,8 +98,7 @@ def simulate(
             flat = book.wallet / UNIT
             for j in range(before + 1, k):
                 equity[j] = flat
-            if k > before + 1:
-                book.equity = flat
+            book.equity = flat
         if k >= n:
             break
         now = timeline[k] + timeframe_ms
@@ -131,10 +130,9 @@ def simulate(
             i = cursor[s]
             if p.steps != 0:
                 which, price, at_open, ambiguous = resting_fill(
-                    p.steps, p.stop_level, p.take_level, p.fresh != 0, o[i], h[i], l[i]
+                    p.steps, p.stop_level, p.take_level, o[i], h[i], l[i]
                 )
                 if which == NOT_FILLED:
-                    p.fresh = 0
                     p.lowest, p.highest = min(p.lowest, l[i]), max(p.highest, h[i])
                 else:
                     trade = trades[count]
@@ -204,9 +202,7 @@ def _hold(
                 return k
             p = positions[s]
             if p.steps != 0:
-                which, _, _, _ = resting_fill(
-                    p.steps, p.stop_level, p.take_level, False, o[i], h[i], l[i]
-                )
+                which, _, _, _ = resting_fill(p.steps, p.stop_level, p.take_level, o[i], h[i], l[i])
                 if which != NOT_FILLED:
                     return k
                 value += qty_of(p.steps, grids[s]) * (c[i] - p.entry)

@@ -35,7 +35,6 @@ POSITION = np.dtype(
         ("stop_level", np.float64),
         ("take_level", np.float64),  # 0 for none
         ("mark", np.float64),  # last close of the symbol
-        ("fresh", np.int64),  # 1 inside the entry candle
         ("close_reason", np.int64),  # an exit order for the next open, 0 for none
         ("open_side", np.int64),  # an entry order for the next open, 0 for none
         ("open_steps", np.int64),
@@ -180,7 +179,7 @@ def _entries(account, positions, grids, said, risk, slippage, has_take, refused)
         if p.steps != 0 or p.open_side != 0:
             slots += 1
             # An approved entry, also one that reverses, may wait for its symbol's next candle.
-            used += max(notional(p, grids[s]), qty_of(p.open_steps, grids[s]) * p.mark)
+            used += max(notional(p, grids[s]), _reserved(p, grids[s], slippage))
     for s in range(len(positions)):
         p, word = positions[s], said[s]
         side = (1 if word.signals & ENTER_LONG else 0) - (1 if word.signals & ENTER_SHORT else 0)
@@ -212,7 +211,13 @@ def _entries(account, positions, grids, said, risk, slippage, has_take, refused)
         p.open_side, p.open_steps, p.open_reversal = side, steps, 1 if reverses else 0
         p.open_stop, p.open_take = word.stop_distance, word.take_distance if has_take else 0.0
         slots += 0 if reverses else 1
-        used += max(qty_of(steps, grids[s]) * p.mark - own, 0.0)
+        used += max(_reserved(p, grids[s], slippage) - own, 0.0)
+
+
+@kernel
+def _reserved(p, g, slippage):
+    # What an approved entry holds back from the others: its estimate, at the mark plus slippage.
+    return qty_of(p.open_steps, g) * slipped(p.mark, p.open_side, slippage, g)
 
 
 @kernel
@@ -243,7 +248,7 @@ def open_position(account, positions, grids, costs, risk, s, price, now, candle)
     fee = money(costs.fee_rate * (qty * fill))
     account.wallet -= fee
     p.steps, p.entry, p.stop_level, p.take_level = side * steps, fill, stop, take
-    p.fresh, p.reversal, p.first_stop = 1, p.open_reversal, stop
+    p.reversal, p.first_stop = p.open_reversal, stop
     p.entry_time, p.entry_candle, p.fees = now, candle, fee
     p.slippage, p.risked = qty * abs(fill - price), qty * p.open_stop
     p.lowest, p.highest = fill, fill
@@ -277,4 +282,4 @@ def close_position(account, positions, grids, costs, s, price, slippage, trade):
     trade.mfe = side * (best - p.entry) / p.entry
     trade.risked, trade.reversal, trade.ambiguous = p.risked, p.reversal, 0
     p.steps, p.entry, p.stop_level, p.take_level = 0, 0.0, 0.0, 0.0
-    p.fresh, p.close_reason = 0, 0
+    p.close_reason = 0

@@ -54,12 +54,13 @@ def take_level(fill, distance, side, g):
 
 
 @kernel
-def resting_fill(side, stop, take, fresh, o, h, l):  # noqa: E741
+def resting_fill(side, stop, take, o, h, l):  # noqa: E741
     """Match a resting stop and take (0 for none) of a position against one candle.
 
-    The open decides first, unless the position was opened at it: beyond a level, the fill is at the
-    open. Then a touch fills at the level. Both touched in one candle: the stop, since the candle
-    does not say which came first.
+    The open decides first: beyond a level, the fill is at the open. That holds in the entry candle
+    too, where a stop lies beyond the open if slippage was larger than its distance: a fill at the
+    level would be at a price the market may never have had. Then a touch fills at the level. Both
+    touched in one candle: the stop, since the candle does not say which came first.
 
     Returns
     -------
@@ -78,9 +79,9 @@ def resting_fill(side, stop, take, fresh, o, h, l):  # noqa: E741
     else:
         stop_hit, take_hit = h >= stop, take > 0.0 and l <= take
         stop_gap, take_gap = o >= stop, take > 0.0 and o <= take
-    if not fresh and stop_gap:
+    if stop_gap:
         return STOP_FILLED, o, True, False
-    if not fresh and take_gap:
+    if take_gap:
         return TAKE_FILLED, o, True, False
     if stop_hit:
         return STOP_FILLED, stop, False, take_hit

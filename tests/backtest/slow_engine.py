@@ -160,11 +160,10 @@ class SlowEngine:
             return price >= trade.take if trade.side > 0 else price <= trade.take
 
         worst, best = (candle.low, candle.high) if trade.side > 0 else (candle.high, candle.low)
-        entered_here = trade.entry_candle == position
         slip, end = self.costs.slippage, time + self.timeframe_ms
-        if not entered_here and beyond_stop(candle.open):
+        if beyond_stop(candle.open):
             self.close(market, candle.open, slip, "stop", time, position)
-        elif not entered_here and beyond_take(candle.open):
+        elif beyond_take(candle.open):
             self.close(market, candle.open, slip, "take", time, position)
         elif beyond_stop(worst):
             both = beyond_take(best)
@@ -206,8 +205,7 @@ class SlowEngine:
         slots = sum(1 for m in self.markets if m.trade or m.entry)
         reserved = 0.0
         for market in self.markets:
-            waiting = market.rules.qty(market.entry.steps) * market.mark if market.entry else 0.0
-            reserved += max(market.notional(), waiting)
+            reserved += max(market.notional(), self.held_back(market))
         for market, said in heard:
             if said.long == said.short:
                 continue
@@ -228,7 +226,20 @@ class SlowEngine:
                 continue
             market.entry = Entry(side, answer, said.stop, said.take, reverses)
             slots += not reverses
-            reserved += max(market.rules.qty(answer) * market.mark - own, 0.0)
+            reserved += max(self.held_back(market) - own, 0.0)
+
+    def held_back(self, market: Market) -> float:
+        """Return the value an approved entry keeps from the others: as it was estimated."""
+        if market.entry is None:
+            return 0.0
+        return market.rules.qty(market.entry.steps) * self.estimate(market, market.entry.side)
+
+    def estimate(self, market: Market, side: int) -> float:
+        """Return where an entry would fill if the next open were the last close."""
+        slip = self.costs.slippage
+        if side > 0:
+            return market.rules.ceil(market.mark * (1 + slip))
+        return market.rules.floor(market.mark * (1 - slip))
 
     def decide_exit(self, market: Market, said: Said) -> None:
         if said.long and said.short:
@@ -251,8 +262,7 @@ class SlowEngine:
                 return "stop or take distance under one tick"
         if (said.stop if side > 0 else said.take or 0.0) >= price:
             return "stop or take level not positive"
-        slip = self.costs.slippage
-        estimate = rules.ceil(price * (1 + slip)) if side > 0 else rules.floor(price * (1 - slip))
+        estimate = self.estimate(market, side)
         if estimate <= 0:
             return "stop or take level not positive"
         room = risk.max_leverage * wallet - reserved

@@ -155,12 +155,12 @@ def test_stop_and_take_live_in_the_entry_candle() -> None:
     assert (trade["exit_price"], reason(trade)) == (97.0, "take")
 
 
-def test_the_entry_candle_has_no_gap_rule() -> None:
-    # Bought at 100 × 1.03 = 103, stop 101: above the open. It fills at 101 × 0.97 = 97.97 → 97.9
-    # and not at the open, 100 × 0.97 = 97.
+def test_a_stop_beyond_the_open_of_its_entry_candle_fills_at_that_open() -> None:
+    # Bought at 100 × 1.03 = 103, stop 101: above the open, at a price the market may never have. It
+    # fills at the open, 100 × 0.97 = 97, and not at its level, 101 × 0.97 = 97.97 → 97.9.
     bars = [bar(CALM, "long", 2.0), bar("100 102 99 102")]
     trade = only(run(bars, grids=GRID, costs=Costs(0.0, 0.03)))
-    assert (trade["entry_price"], trade["stop"], trade["exit_price"]) == (103.0, 101.0, 97.9)
+    assert (trade["entry_price"], trade["stop"], trade["exit_price"]) == (103.0, 101.0, 97.0)
     assert trade["exit_time"] == MONDAY + 2 * MINUTE  # known at the close
 
 

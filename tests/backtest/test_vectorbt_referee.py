@@ -10,8 +10,8 @@ Where the rules of the two differ by design they are made equal first:
 - Stops go to vectorbt as a share of the fill price, which is how it keeps them.
 - Fine grids: what is left of rounding prices is 1e-8.
 
-`_verdict` says what the referee must find for each of our trades: the same, but for two classes.
-A third one cannot be lined up and would change the number of trades, but does not occur here: an
+`_verdict` says what the referee must find for each of our trades: the same, but for one class.
+Another one cannot be lined up and would change the number of trades, but does not occur here: an
 open beyond the stop at which a reversal is due is a reversal for us and only a stop for vectorbt.
 """
 
@@ -31,7 +31,7 @@ from backtest.engine import Result, backtest, signals_of
 from data.importer import Labels, import_file
 from data.store import load as load_candles
 from data.synthetic import synthetic_market
-from strategy.account import BY_END, BY_REVERSAL, BY_STOP, UNIT
+from strategy.account import BY_END, BY_REVERSAL, UNIT
 from strategy.candles import Candles
 from strategy.fills import Costs
 from strategy.grid import grid
@@ -145,9 +145,8 @@ def _shares(o: NDArray[Any], signals: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     return stop, take
 
 
-def _verdict(trade: Any, candles: Candles) -> tuple[str, RefereeTrade]:
+def _verdict(trade: Any) -> tuple[str, RefereeTrade]:
     """Return the class of a trade and what vectorbt must say of it."""
-    o = candles.arrays["open"][trade.entry_candle]
     same = RefereeTrade(
         trade.side,
         trade.entry_candle,
@@ -161,14 +160,6 @@ def _verdict(trade: Any, candles: Candles) -> tuple[str, RefereeTrade]:
         # vectorbt values a position left open at the end; we close it, with a fee.
         fee = COSTS.fee_rate * QTY * trade.exit_price
         return "left open", dataclasses.replace(same, net=same.net + fee, closed=False)
-    if trade.entry_candle == trade.exit_candle and trade.side * (trade.stop - o) >= 0.0:
-        # Slippage put the fill so far off that its stop lies beyond the open already. Inside the
-        # entry candle we fill at the level, vectorbt at the open.
-        assert trade.exit_reason == BY_STOP
-        price = o * (1.0 - trade.side * COSTS.slippage)
-        net = trade.side * QTY * (price - trade.entry_price)
-        net -= COSTS.fee_rate * QTY * (price + trade.entry_price)
-        return "stop beyond the open", dataclasses.replace(same, exit_price=price, net=net)
     return "same", same
 
 
@@ -190,7 +181,7 @@ def _compare(candles: Candles, params: dict[str, float]) -> tuple[Result, Counte
     assert len(found) == len(result.trades)
     classes: Counter[str] = Counter()
     for trade, theirs in zip(result.trades, found, strict=True):
-        name, expected = _verdict(trade, candles)
+        name, expected = _verdict(trade)
         assert _agrees(expected, theirs), f"{name}: expected {expected}, vectorbt has {theirs}"
         classes[name] += 1
     return result, classes
@@ -203,8 +194,8 @@ WIDE = {"oversold": 30.0, "overbought": 70.0, "stop": 30.0, "take": 60.0}
 def test_vectorbt_makes_the_same_trades_on_a_seeded_market() -> None:
     candles = synthetic_market(11, 100_000, YEAR_2023_MS)
     result, classes = _compare(candles, TIGHT)
-    assert classes["same"] > 50
-    assert classes["same"] + classes["stop beyond the open"] == len(result.trades)
+    assert len(result.trades) > 50
+    assert classes == {"same": len(result.trades)}
 
 
 @pytest.fixture(scope="module")
@@ -221,10 +212,10 @@ def real_year(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Ca
 def test_vectorbt_makes_the_same_trades_on_the_real_year(real_year: Candles) -> None:
     result, classes = _compare(real_year, TIGHT)
     assert len(result.trades) == 1614
-    assert classes == {"same": 1330, "stop beyond the open": 284}
+    assert classes == {"same": 1614}
 
 
 def test_vectorbt_reverses_at_the_same_opens_and_prices(real_year: Candles) -> None:
     result, classes = _compare(real_year, WIDE)
     assert np.count_nonzero(result.trades.exit_reason == BY_REVERSAL) > 200
-    assert classes == {"same": 543, "stop beyond the open": 2, "left open": 1}
+    assert classes == {"same": 545, "left open": 1}

@@ -79,32 +79,14 @@ def test_an_open_beyond_a_level_decides_before_a_touch(
     candle: tuple[float, float, float],
     expected: tuple[int, float, bool, bool],
 ) -> None:
-    found = resting_fill(*position, False, *map(float, candle))
+    found = resting_fill(*position, *map(float, candle))
     np.testing.assert_equal(tuple(found), expected)
 
 
-@pytest.mark.parametrize(
-    ("position", "candle", "expected"),
-    [
-        (LONG, (97, 110, 90), (STOP_FILLED, 98.0, False, True)),
-        (LONG, (104, 110, 99), (TAKE_FILLED, 103.0, False, False)),
-        (SHORT, (103, 110, 98), (STOP_FILLED, 102.0, False, False)),
-    ],
-)
-def test_in_the_entry_candle_only_a_touch_counts(
-    position: tuple[int, float, float],
-    candle: tuple[float, float, float],
-    expected: tuple[int, float, bool, bool],
-) -> None:
-    assert tuple(resting_fill(*position, True, *map(float, candle))) == expected
-
-
 @quick
-@given(SIDES, st.lists(PRICES, min_size=3, max_size=3), st.booleans())
-def test_without_a_take_nothing_but_the_stop_fills(
-    side: int, prices: list[float], fresh: bool
-) -> None:
+@given(SIDES, st.lists(PRICES, min_size=3, max_size=3))
+def test_without_a_take_nothing_but_the_stop_fills(side: int, prices: list[float]) -> None:
     low, o, high = sorted(prices)
-    which, _, _, ambiguous = resting_fill(side, 500.0, 0.0, fresh, o, high, low)
+    which, _, _, ambiguous = resting_fill(side, 500.0, 0.0, o, high, low)
     assert which in (NOT_FILLED, STOP_FILLED)
     assert not ambiguous

@@ -13,10 +13,10 @@ NAMES = "stop take at n i j out params np kernel signals distances x p".split()
 
 def _written(tmp: Any, name: str) -> dict[str, Callable[..., Any]]:
     text = (
-        "def enter_long(x, p):\n    return x.{0} > p.{0}\n"
-        "def stop_distance(x, p):\n    return x.{0} * p.{0}\n"
-        "def take_distance(x, p):\n    return x.{0} + p.{0}\n"
-    ).format(name)
+        f"def enter_long(x, p):\n    return x.{name} > p.{name}\n"
+        f"def stop_distance(x, p):\n    return x.{name} * p.{name}\n"
+        f"def take_distance(x, p):\n    return x.{name} + p.{name}\n"
+    )
     path = tmp / "named.py"
     path.write_text(text)
     functions: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Rules: the grammar refuses with line and mend, and one text gives one answer however it is run."""
+"""Rules: the grammar refuses with line and mend; one text gives one answer however it is run."""
 
 import linecache
 from collections.abc import Callable
