@@ -161,7 +161,7 @@ def test_a_stop_beyond_the_open_of_its_entry_candle_fills_at_that_open() -> None
     bars = [bar(CALM, "long", 2.0), bar("100 102 99 102")]
     trade = only(run(bars, grids=GRID, costs=Costs(0.0, 0.03)))
     assert (trade["entry_price"], trade["stop"], trade["exit_price"]) == (103.0, 101.0, 97.0)
-    assert trade["exit_time"] == MONDAY + 2 * MINUTE  # known at the close
+    assert trade["exit_time"] == trade["entry_time"] == MONDAY + MINUTE
 
 
 def test_levels_are_rounded_away_from_the_market() -> None:
