@@ -131,7 +131,7 @@ def write_report_of(run: "Run", store: Path, output: Path | None = None) -> Path
 
     try:
         candles = [
-            load(store, d.market, d.symbol, d.timeframe, d.first_ms, d.end_ms)
+            load(store, d.market, d.symbol, d.timeframe, d.first_ms, d.end_ms, d.columns)
             for d in run.record.data
         ]
     except WickError:

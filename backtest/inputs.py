@@ -207,7 +207,15 @@ def _candles(asked: Asked, strategy: Strategy, folder: Path) -> tuple[Candles, .
                 f"--symbols {','.join(dict.fromkeys(symbols))}",
             )
     return tuple(
-        store.load(folder, market, symbol, strategy.timeframe, asked.start_ms, asked.end_ms)
+        store.load(
+            folder,
+            market,
+            symbol,
+            strategy.timeframe,
+            asked.start_ms,
+            asked.end_ms,
+            strategy.optional_fields,
+        )
         for symbol in symbols
     )
 

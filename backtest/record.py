@@ -85,6 +85,7 @@ def _data(candles: Candles, rules: SymbolRules | None) -> DataRecord:
         end_ms=int(times[-1]) + length,
         candles=len(times),
         missing=sum(gap.count for gap in holes(times, length)),
+        columns=list(candles.arrays),
         fingerprint=candles.fingerprint,
         tick=rules.tick_size if rules else "",
         step=rules.step_size if rules else "",

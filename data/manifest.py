@@ -103,9 +103,7 @@ def open_month(folder: Path, month: Month, pending: bool) -> pq.ParquetFile:
     path = folder / month.file_name
     for name in ([path.name + NEW] if pending else []) + [path.name]:
         try:
-            return pq.ParquetFile(
-                folder / name, memory_map=True, page_checksum_verification=True
-            )
+            return pq.ParquetFile(folder / name, memory_map=True, page_checksum_verification=True)
         except FileNotFoundError:
             continue
         except (pa.ArrowException, OSError) as error:

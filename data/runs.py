@@ -51,6 +51,7 @@ class DataRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     end_ms: int
     candles: int
     missing: int
+    columns: list[str]
     fingerprint: str
     tick: str
     step: str

@@ -105,6 +105,8 @@ def look_at(store: Path, stored: StoredSeries, count: int = 3) -> Shown:
     """Load a series and gather what is worth seeing."""
     its = stored.series
     candles = load(store, its.market, its.symbol, its.timeframe)
+    # What a run over all of it would name, unless its strategy reads more than prices and volume.
+    plain = load(store, its.market, its.symbol, its.timeframe, optional=())
     gaps = holes(candles.open_time, timeframe_ms(its.timeframe))
     fields = ("open_time", "open", "high", "low", "close", "volume")
     rows = [
@@ -121,7 +123,7 @@ def look_at(store: Path, stored: StoredSeries, count: int = 3) -> Shown:
         gaps=len(gaps),
         missing=sum(gap.count for gap in gaps),
         columns=tuple(candles.arrays),
-        fingerprint=candles.fingerprint,
+        fingerprint=plain.fingerprint,
         head=tuple(rows[: len(rows) // 2]),
         tail=tuple(rows[len(rows) // 2 :]),
     )

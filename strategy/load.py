@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strategy import tape
-from strategy.candles import Candles
+from strategy.candles import OPTIONAL_FIELDS, Candles
 from strategy.column import Column
 from strategy.errors import WickError, did_you_mean
 from strategy.risk import Risk
@@ -50,6 +50,8 @@ class Strategy:
     risk : Risk
     tune : mapping
         Search space by parameter.
+    optional_fields : tuple of str
+        The candle fields beyond prices and volume that its text names.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Strategy:
     has_take: bool
     risk: Risk
     tune: Mapping[str, Any]
+    optional_fields: tuple[str, ...]
 
     def columns(self, candles: Candles, params: Any) -> tuple[NDArray[np.float64], ...]:
         """Compute the row's columns that the rules read, on the active tape.
@@ -198,6 +201,7 @@ def load(name_or_path: str) -> Strategy:
         has_take="take_distance" in rules,
         risk=risk,
         tune=tune,
+        optional_fields=tuple(name for name in OPTIONAL_FIELDS if name.encode() in source),
     )
 
 

@@ -53,7 +53,7 @@ class Market:
     def candles(self) -> Candles:
         """Load the year."""
         return load_candles(
-            self.store, self.market, self.symbol, "1m", *(day_ms(day) for day in (START, END))
+            self.store, self.market, self.symbol, "1m", day_ms(START), day_ms(END), optional=()
         )
 
 

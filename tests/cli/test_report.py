@@ -1,12 +1,13 @@
 """wick report from the command line."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from data.writer import save
-from tests.cli.conftest import OFTEN, Command, Said, market, tree
+from tests.cli.conftest import BLUEPRINT, OFTEN, Command, Said, market, tree
 
 Refused = Callable[..., Said]
 
@@ -54,3 +55,18 @@ def test_a_report_that_cannot_be_written_is_refused(
     assert said.err.startswith(f"wick: the report cannot be written to {output}: ")
     assert "hint: " in said.err
     assert tree(stored) == before
+
+
+def test_a_run_reads_the_columns_its_strategy_names_and_its_report_finds_them_again(
+    stored: Path, command: Command
+) -> None:
+    plain = json.loads(command("backtest", "rsi_macd_atr", "--json").out)["data"][0]
+    assert plain["columns"] == ["open_time", "open", "high", "low", "close", "volume"]
+    buyers = BLUEPRINT.replace("atr=atr(", "atr=0.0 * c.taker_buy + atr(")
+    (stored / "buyers.py").write_text(buyers)
+    said = json.loads(command("backtest", "buyers.py", *OFTEN, "--json").out)["data"][0]
+    assert said["columns"] == [*plain["columns"], "taker_buy"]
+    assert said["fingerprint"] != plain["fingerprint"]
+    shown = json.loads(command("data", "show", "SYNTHUSDT", "--json").out)[0]
+    assert shown["fingerprint"] == plain["fingerprint"]
+    assert command("report").err == ""

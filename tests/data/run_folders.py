@@ -62,7 +62,18 @@ def record(created_ms: int = NOON, **changes: Any) -> RunRecord:
     ]
     data = [
         DataRecord(
-            symbol, "um", "1m", NOON, NOON + 60_000, 1, 0, "f" * 64, "0.10", "0.001", "2024-01-01"
+            symbol,
+            "um",
+            "1m",
+            NOON,
+            NOON + 60_000,
+            candles=1,
+            missing=0,
+            columns=["open_time", "open", "high", "low", "close", "volume"],
+            fingerprint="f" * 64,
+            tick="0.10",
+            step="0.001",
+            rules="2024-01-01",
         )
         for symbol in SYMBOLS
     ]
