@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backtest.simulate import entry_candles, simulate
 from data.dates import show_time
-from strategy.account import ACCOUNT, POSITION, SAID, TRADE, UNIT
+from strategy.account import ACCOUNT, MOST, POSITION, SAID, TRADE, UNIT
 from strategy.candles import Candles
 from strategy.errors import RunRefused, WickError
 from strategy.fills import Costs
-from strategy.grid import grid
+from strategy.grid import fine_grid
 from strategy.load import Strategy
 from strategy.risk import REFUSALS, Risk, checked
 from strategy.tape import Identity, Tape, memo
@@ -116,10 +116,18 @@ def backtest(
     every = (candles,) if isinstance(candles, Candles) else tuple(candles)
     params = strategy.params() if params is None else params
     risk = checked(strategy.risk if risk is None else risk)
+    for name, share in costs._asdict().items():
+        if not 0.0 <= share < 0.1:
+            raise WickError(
+                f"costs.{name} is {share}, expected a share from 0 to below 0.1", "such as 0.0005"
+            )
     if not 1.0 <= balance < 1e10:
         raise WickError(f"balance is {balance}, expected from 1 to below 1e10", "--balance 10000")
     if grids is None:
-        grids = np.concatenate([grid()] * len(every)).view(np.recarray)
+        grids = np.concatenate([fine_grid(one.arrays["open"][:1].sum() or 1.0) for one in every])
+    if len(grids) != len(every):
+        raise WickError(f"{len(grids)} grids for {len(every)} symbols", "give one grid a symbol")
+    grids = grids.view(np.recarray)
     signals = [signals_of(strategy, one, params) for one in every]
     return _run(strategy, every, signals, params, risk, costs, balance, grids)
 
@@ -137,11 +145,11 @@ def signals_of(strategy: Strategy, candles: Candles, params: Any) -> Signals:
         )
     numbers = np.array([float(value) for value in params])
     n = len(candles.arrays["open_time"])
-    if memo() is not None or n <= _CHUNK:
+    if memo() is not None:
         return Signals(*_evaluate(strategy, candles, params, numbers, 0))
     tape = Tape(Identity(strategy.source_hash, "", candles.symbol, 0))
     parts = []
-    edges = np.linspace(0, n, -(-n // _CHUNK) + 1).astype(np.int64).tolist()
+    edges = np.linspace(0, n, max(-(-n // _CHUNK), 1) + 1).astype(np.int64).tolist()
     for start, stop in pairwise(edges):
         with tape:
             chunk = candles.slice(start, stop)
@@ -188,7 +196,7 @@ def _run(
     trades = np.empty(len(at) + 1, TRADE).view(np.recarray)
     equity = np.empty(len(timeline))
     refused = np.zeros((symbols, len(REFUSALS)), np.int64)
-    count, broke = simulate(
+    count, stopped = simulate(
         timeline,
         _offsets([len(one.arrays["open_time"]) for one in every]),
         *joined,
@@ -209,13 +217,8 @@ def _run(
         equity,
         refused,
     )
-    if broke >= 0:
-        moment = show_time(int(timeline[broke]) + every[0].timeframe_ms)
-        raise RunRefused(
-            f"the balance was used up at {moment} UTC after {count} trades"
-            f" (equity {equity[broke]:.2f})",
-            "lower risk.per_trade or risk.max_leverage, or change the strategy",
-        )
+    if stopped >= 0:
+        _refuse(int(timeline[stopped]) + every[0].timeframe_ms, count, float(equity[stopped]))
     return Result(
         strategy,
         params,
@@ -228,6 +231,19 @@ def _run(
         timeline,
         equity,
         refused,
+    )
+
+
+def _refuse(time_ms: int, count: int, equity: float) -> NoReturn:
+    when = f"at {show_time(time_ms)} UTC after {count} trade{'' if count == 1 else 's'}"
+    if equity > 0.0:
+        raise RunRefused(
+            f"the equity passed {MOST:.0e} {when}, more than any market could fill",
+            "--set risk.max_notional=1000000 keeps positions to a size that could trade",
+        )
+    raise RunRefused(
+        f"the balance was used up {when} (equity {equity:.2f})",
+        "lower risk.per_trade or risk.max_leverage, or change the strategy",
     )
 
 

@@ -14,7 +14,7 @@ from data import runs, store
 from data.dates import show_time
 from data.manifest import known_market
 from data.quality import holes
-from data.symbols import SymbolRules, rules_for
+from data.symbols import UNKNOWN, SymbolRules, fine_rules, rules_for
 from strategy.candles import Candles
 from strategy.errors import RunRefused, WickError
 from strategy.fills import Costs
@@ -56,7 +56,7 @@ class Inputs:
     costs: Costs
     balance: float
     candles: tuple[Candles, ...]
-    rules: tuple[SymbolRules | None, ...]
+    rules: tuple[SymbolRules, ...]
     grids: Grids
     notes: tuple[str, ...]
     source: runs.RunRecord | None
@@ -89,7 +89,7 @@ def gather(asked: Asked, store_folder: Path, runs_folder: Path) -> Inputs:
     params = strategy.with_params(given_params | more_params)
     risk = strategy.with_risk(given_risk | more_risk)
     candles = _candles(asked, strategy, store_folder)
-    rules = tuple(rules_for(one.market, one.symbol) for one in candles)
+    rules = tuple(_rules(one, source) for one in candles)
     notes = _source_notes(asked, strategy, candles, source)
     notes += _data_notes(candles, rules, asked.strict)
     return Inputs(
@@ -135,12 +135,20 @@ def refuse_cold(strategy: Strategy, params: Any, candles: Sequence[Candles]) -> 
     )
 
 
-def grids_of(rules: Sequence[SymbolRules | None]) -> Grids:
-    """Return the engine's grids from the exchange's rules; a fine one where none are known."""
+def _rules(candles: Candles, source: runs.RunRecord | None) -> SymbolRules:
+    # A run's own rules: it is repeated to the last bit also after the exchange changed them.
+    for its in source.data if source else ():
+        if (its.market, its.symbol) == (candles.market, candles.symbol):
+            return its.rules
+    known = rules_for(candles.market, candles.symbol)
+    first = float(candles.arrays["open"][0])
+    return known or fine_rules(candles.market, candles.symbol, first)
+
+
+def grids_of(rules: Sequence[SymbolRules]) -> Grids:
+    """Return the engine's grids from the exchange's rules."""
     records = [
         grid(one.tick_size, one.step_size, one.min_qty, one.max_qty, one.min_notional)
-        if one
-        else grid()
         for one in rules
     ]
     return np.concatenate(records).view(np.recarray)
@@ -277,7 +285,7 @@ def _span(source: runs.RunRecord) -> tuple[int, int]:
 
 
 def _data_notes(
-    candles: Sequence[Candles], rules: Sequence[SymbolRules | None], strict: bool
+    candles: Sequence[Candles], rules: Sequence[SymbolRules], strict: bool
 ) -> list[str]:
     notes = []
     for one, its in zip(candles, rules, strict=True):
@@ -291,7 +299,7 @@ def _data_notes(
             notes.append(
                 f"{one.symbol}: {missing:,} candles are missing (wick data check {one.symbol})"
             )
-        if its is None:
+        if its.seen == UNKNOWN:
             notes.append(f"{one.symbol}: no exchange rules known, a fine grid is used")
         if one.market == "spot":
             notes.append(f"{one.symbol}: spot candles stand in for futures")

@@ -9,9 +9,18 @@ import numpy as np
 
 from backtest.engine import Result
 from data.quality import holes
-from data.runs import DataRecord, FigureRecord, RunRecord, StrategyRecord, result_hash, run_id
+from data.runs import (
+    SCHEMA,
+    DataRecord,
+    FigureRecord,
+    RunRecord,
+    StrategyRecord,
+    result_hash,
+    run_id,
+)
 from data.symbols import SymbolRules
 from strategy.candles import Candles
+from strategy.kernel import SOURCE_HASH
 from strategy.metrics import exit_counts, figures
 from strategy.risk import REFUSALS
 
@@ -40,7 +49,7 @@ def record_of(
     kind: str,
     created_ms: int,
     command: Sequence[str],
-    rules: Sequence[SymbolRules | None],
+    rules: Sequence[SymbolRules],
     notes: Sequence[str] = (),
     seed: int | None = None,
     name: str | None = None,
@@ -48,10 +57,12 @@ def record_of(
     """Describe a result completely: what ran, on which data and rules, and what came out."""
     strategy = result.strategy
     return RunRecord(
+        schema=SCHEMA,
         id=name or run_id(created_ms, kind, strategy.name, result.symbols),
         kind=kind,
         created_ms=created_ms,
         version=_version(),
+        kernels=SOURCE_HASH,
         command=list(command),
         strategy=StrategyRecord(strategy.name, _shown(strategy.path), strategy.source_hash),
         params={name: _plain(value) for name, value in result.params._asdict().items()},
@@ -75,7 +86,7 @@ def refusals(result: Result) -> dict[str, int]:
     return {name: int(n) for name, n in zip(REFUSALS, totals, strict=True) if n}
 
 
-def _data(candles: Candles, rules: SymbolRules | None) -> DataRecord:
+def _data(candles: Candles, rules: SymbolRules) -> DataRecord:
     times, length = candles.arrays["open_time"], candles.timeframe_ms
     return DataRecord(
         symbol=candles.symbol,
@@ -87,9 +98,7 @@ def _data(candles: Candles, rules: SymbolRules | None) -> DataRecord:
         missing=sum(gap.count for gap in holes(times, length)),
         columns=list(candles.arrays),
         fingerprint=candles.fingerprint,
-        tick=rules.tick_size if rules else "",
-        step=rules.step_size if rules else "",
-        rules=(rules.seen or "undated") if rules else "unknown, fine grid",
+        rules=rules,
     )
 
 

@@ -6,6 +6,7 @@ from strategy.account import (
     BY_END,
     BY_STOP,
     BY_TAKE,
+    MOST,
     UNIT,
     close_position,
     mark,
@@ -52,8 +53,8 @@ def simulate(
     -------
     count : int
         Closed trades.
-    broke : int
-        The instant at which the equity was used up, -1 if it was not.
+    stopped : int
+        The instant at which the equity was used up or beyond `MOST`, -1 if it never was.
     """
     symbols, n = len(positions), len(timeline)
     book = account[0]
@@ -156,16 +157,19 @@ def simulate(
                 word.take_distance = signal_take[j] if has_take else 0.0
         step(book, positions, grids, said, risk, costs.slippage, has_take, now, refused)
         equity[k] = book.equity
-        if not book.equity > 0.0:
+        if not 0.0 < book.equity < MOST:
             return count, k
-    for s in range(symbols):
-        if positions[s].steps != 0:
-            last = first[s + 1] - 1
-            close_position(book, positions, grids, costs, s, c[last], 0.0, trades[count])
-            _stamp(trades[count], open_time[last] + timeframe_ms, last - first[s], BY_END)
-            count += 1
-    if n > 0:
-        equity[n - 1] = mark(book, positions, grids)
+        for s in range(symbols):
+            i = cursor[s]
+            if said[s].present == 0 or i + 1 < first[s + 1]:
+                continue
+            # The symbol's last candle: nothing could fill its orders any more.
+            positions[s].open_side = 0
+            if positions[s].steps != 0:
+                close_position(book, positions, grids, costs, s, c[i], 0.0, trades[count])
+                _stamp(trades[count], now, i - first[s], BY_END)
+                count += 1
+                equity[k] = mark(book, positions, grids)
     return count, -1
 
 
@@ -189,8 +193,8 @@ def _hold(
     equity,
 ):
     # Pass over the instants after k at which open positions are marked and nothing else can
-    # happen: every symbol has a candle, no rule speaks, no level is touched, no day begins and the
-    # daily limit holds. Returns the last of them.
+    # happen: every symbol has a candle, no rule speaks, no level is touched, no day begins, no
+    # data ends and the daily limit holds. Returns the last of them.
     wallet = book.wallet / UNIT
     while k + 1 < len(timeline):
         opens = timeline[k + 1]
@@ -202,12 +206,14 @@ def _hold(
                 return k
             p = positions[s]
             if p.steps != 0:
+                if i + 1 == first[s + 1]:
+                    return k
                 which, _, _, _ = resting_fill(p.steps, p.stop_level, p.take_level, o[i], h[i], l[i])
                 if which != NOT_FILLED:
                     return k
                 value += qty_of(p.steps, grids[s]) * (c[i] - p.entry)
         lost = limit > 0.0 and book.day_open - value >= limit * book.day_open
-        if lost or not value > 0.0 or (opens + timeframe_ms - 1) // DAY_MS != book.day:
+        if lost or not 0.0 < value < MOST or (opens + timeframe_ms - 1) // DAY_MS != book.day:
             return k
         k += 1
         for s in range(len(positions)):

@@ -25,6 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from data.symbols import SymbolRules
 from data.table import arrow, arrow_text, numbers
 from strategy.account import EXIT_REASONS, TRADE, UNIT
 from strategy.errors import RunRefused, WickError, did_you_mean
@@ -53,9 +54,7 @@ class DataRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     missing: int
     columns: list[str]
     fingerprint: str
-    tick: str
-    step: str
-    rules: str
+    rules: SymbolRules
 
 
 class FigureRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -84,13 +83,18 @@ class TuneRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     out_of_sample_hash: str
 
 
+SCHEMA = 1  # of run.json; a change that old readers cannot bear counts it up
+
+
 class RunRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The content of run.json."""
 
+    schema: int
     id: str
     kind: str
     created_ms: int
     version: str
+    kernels: str
     command: list[str]
     strategy: StrategyRecord
     params: dict[str, int | float]

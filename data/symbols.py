@@ -20,7 +20,8 @@ class SymbolRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     min_notional : str
         Least price × quantity, in quote currency.
     seen : str or None
-        Day on which the exchange said so; None for spot, where no dated answer was at hand.
+        Day on which the exchange said so; None for spot, where no dated answer was at hand;
+        `UNKNOWN` for a grid of our own that is too fine to matter.
         Rules change: BTCUSDT futures had a step of 0.001 until 2025-11 at least.
     """
 
@@ -32,6 +33,17 @@ class SymbolRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_qty: str
     min_notional: str
     seen: str | None
+
+
+UNKNOWN = "unknown, a fine grid is used"
+
+
+def fine_rules(market: str, symbol: str, price: float) -> SymbolRules:
+    """Return rules that do not matter, for a symbol of about this price whose own are unknown."""
+    from strategy.grid import fine_texts  # Numba: who only looks rules up need not wait for it
+
+    tick, step = fine_texts(price)
+    return SymbolRules(market, symbol, tick, step, "0", "0", "0", UNKNOWN)
 
 
 @cache

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -187,6 +187,12 @@ def writing(store: Path, series: Series) -> Iterator[SeriesWriter]:
                 f"process {lock.read().strip() or '?'} is writing {series} in {store}",
                 "wait until it has ended, then run the same command again",
             ) from error
+        if not _is_still(path, lock):
+            # The one before left without data and took the lock's file away in between.
+            raise RunRefused(
+                f"another process has just let go of {series} in {store}",
+                "run the same command again",
+            )
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
@@ -197,9 +203,16 @@ def writing(store: Path, series: Series) -> Iterator[SeriesWriter]:
                 _remove_empty(path, store)
 
 
+def _is_still(path: Path, opened: IO[str]) -> bool:
+    try:
+        return path.stat().st_ino == os.fstat(opened.fileno()).st_ino
+    except FileNotFoundError:
+        return False
+
+
 def _remove_empty(lock: Path, store: Path) -> None:
     # Nothing came of it: a mistyped symbol must not leave folders behind.
-    lock.unlink()
+    lock.unlink(missing_ok=True)
     for folder in list(lock.parents)[: len(lock.parent.relative_to(store).parts) + 1]:
         with suppress(OSError):
             folder.rmdir()

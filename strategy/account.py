@@ -13,6 +13,7 @@ from strategy.risk import APPROVED, CONFLICT, DAILY_LIMIT, LEVEL, MARGIN, POSITI
 from strategy.rules import ENTER_LONG, ENTER_SHORT, EXIT_LONG, EXIT_SHORT
 
 UNIT = 1e8
+MOST = 4e10  # quote currency; twice as much still fits an int64 of units
 DAY_MS = 86_400_000
 
 EXIT_REASONS = ("", "stop", "take", "signal", "reversal", "end")
@@ -96,8 +97,11 @@ SAID = np.dtype(
 @kernel
 def money(x):
     """Round an amount of quote currency half-even to 1e-8 and return it as units; the only such
-    function."""
-    return np.int64(np.rint(x * UNIT))
+    function.
+
+    Beyond 4e10 the amount is cut: the run ends there (see `MOST`), but within the range of int64.
+    """
+    return np.int64(np.rint(min(max(x, -MOST), MOST) * UNIT))
 
 
 @kernel

@@ -44,7 +44,7 @@ class Candles:
         self.market = market
         self.timeframe = timeframe
         self.timeframe_ms = timeframe_ms(timeframe)
-        self.arrays = arrays
+        self._arrays = arrays
         self._columns: dict[str, Column] = {}
 
     @classmethod
@@ -86,26 +86,33 @@ class Candles:
 
     def __len__(self) -> int:
         _refuse_inside("len() of candles")
-        return len(self.arrays["open_time"])
+        return len(self._arrays["open_time"])
+
+    @property
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The plain arrays by name, open_time first. Outside `indicators` only."""
+        _refuse_inside("arrays")
+        return self._arrays
 
     @property
     def open_time(self) -> NDArray[np.int64]:
         """UTC milliseconds at which each candle opened."""
         _refuse_inside("open_time")
-        return self.arrays["open_time"]
+        return self._arrays["open_time"]
 
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over the exact arrays: equal if and only if every value is equal, bit for bit."""
         digest = hashlib.sha256(f"{self.market}/{self.symbol}/{self.timeframe}".encode())
-        for name, array in self.arrays.items():
+        for name, array in self._arrays.items():
             digest.update(name.encode())
             digest.update(memoryview(array))  # type: ignore[arg-type]
         return digest.hexdigest()
 
     def slice(self, start: int, stop: int) -> "Candles":
         """Return the candles from position start to stop as a chunk, sharing memory."""
-        part = {name: array[start:stop] for name, array in self.arrays.items()}
+        _refuse_inside("slice()")
+        part = {name: array[start:stop] for name, array in self._arrays.items()}
         return Candles(self.symbol, self.market, self.timeframe, part)
 
     def __getattr__(self, name: str) -> Column:
@@ -119,8 +126,8 @@ class Candles:
         return column
 
     def _column(self, name: str) -> Column:
-        if name not in FIELDS + OPTIONAL_FIELDS or name not in self.arrays:
-            known = [field for field in FIELDS + OPTIONAL_FIELDS if field in self.arrays]
+        if name not in FIELDS + OPTIONAL_FIELDS or name not in self._arrays:
+            known = [field for field in FIELDS + OPTIONAL_FIELDS if field in self._arrays]
             raise WickError(
                 f"{self.timeframe} candles of {self.symbol} have no field {name!r}",
                 f"known: {', '.join(known)}",
@@ -128,7 +135,7 @@ class Candles:
         key = None
         if tape.memo():
             key = (self.fingerprint, self.symbol, self.timeframe, name)
-        return Column(self.arrays[name], self.timeframe, key)
+        return Column(self._arrays[name], self.timeframe, key)
 
     def resample(self, timeframe: str) -> "HigherCandles":
         """Build closed candles of a higher timeframe, anchored to UTC time.
@@ -154,7 +161,7 @@ class Candles:
             "resample",
             timeframe,
             windows_kernel,
-            (self.arrays["open_time"],),
+            (self._arrays["open_time"],),
             ((self.fingerprint,) if tape.memo() else None,),
             (self.timeframe_ms, length, timeframe_offset_ms(timeframe)),
             2,
@@ -162,14 +169,14 @@ class Candles:
         return HigherCandles(self, timeframe, arrays, key)
 
     def _check(self) -> None:
-        length = len(self.arrays["open_time"])
-        for name, array in self.arrays.items():
+        length = len(self._arrays["open_time"])
+        for name, array in self._arrays.items():
             if array.shape != (length,):
                 raise WickError(
                     f"{self.symbol}: {name} has shape {array.shape}, open_time has ({length},)",
                     "give every field one value a candle",
                 )
-        a = self.arrays
+        a = self._arrays
         row, why = _first_fault(
             a["open_time"],
             self.timeframe_ms,
@@ -252,7 +259,7 @@ class HigherCandles:
             [column],
             (),
             2,
-            extra=(known, self._base.arrays["open_time"]),
+            extra=(known, self._base._arrays["open_time"]),
             extra_key=self._key,
         )[0]
 

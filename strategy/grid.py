@@ -73,6 +73,20 @@ def grid(
     return record
 
 
+def fine_grid(price: float) -> NDArray[np.void]:
+    """Return a grid that does not matter, for a symbol of about this price whose rules are unknown.
+
+    A tick is about 1e-8 of the price and a step worth about 1e-4 of the quote currency.
+    """
+    return grid(*fine_texts(price))
+
+
+def fine_texts(price: float) -> tuple[str, str]:
+    """Return tick and step of `fine_grid` as decimal texts."""
+    magnitude = Decimal(price).adjusted()
+    return f"1e{magnitude - 8}", f"1e{-magnitude - 4}"
+
+
 @kernel
 def price_at(ticks, g):
     """Return the double nearest to ticks × tick."""
@@ -87,12 +101,16 @@ def qty_of(steps, g):
 
 @kernel
 def ticks_down(price, g):
-    """Return the last tick at or below a price; 1e-9 of a tick forgives the rounding of a
-    division."""
-    return np.int64(np.floor(price / g.tick + 1e-9))
+    """Return the last tick at or below a price.
+
+    1e-9 of a tick forgives the rounding of a division, and 1e-15 of the count that of many ticks.
+    """
+    count = price / g.tick
+    return np.int64(np.floor(count + (1e-9 + 1e-15 * count)))
 
 
 @kernel
 def ticks_up(price, g):
     """Return the first tick at or above a price."""
-    return np.int64(np.ceil(price / g.tick - 1e-9))
+    count = price / g.tick
+    return np.int64(np.ceil(count - (1e-9 + 1e-15 * count)))

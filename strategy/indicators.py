@@ -2,8 +2,9 @@
 
 Every function takes columns and returns columns. The same compiled loop runs over a whole history
 and over one live candle; what it must remember lies in a small array of numbers kept by the tape.
-Leading NaN of an input are skipped; a NaN further on starts an average anew, while `previous`,
-`roc` and `stochastic` have no value as long as they look at it. Values that are not warm are NaN.
+Leading NaN of an input are skipped; a NaN or an infinity further on starts an average anew, while
+`previous`, `roc` and `stochastic` have no value as long as they look at a NaN. Values that are not
+warm are NaN.
 """
 
 from typing import Any, NamedTuple
@@ -186,14 +187,15 @@ def _smooth(x, begin, a, b, value, out):
             v0, v1 = v0 * a + x0[i] * b, v1 * a + x1[i] * b
             v2, v3 = v2 * a + x2[i] * b, v3 * a + x3[i] * b
             o0[i], o1[i], o2[i], o3[i] = v0, v1, v2, v3
-        if v0 == guess1 and v1 == guess2 and v2 == guess3 and v3 == v3:
+        if v0 == guess1 and v1 == guess2 and v2 == guess3 and v3 - v3 == 0.0:
             begin += 4 * piece
             value = v3
     for i in range(begin, n):
         value = value * a + x[i] * b
+        if value - value != 0.0:  # NaN or infinite
+            out[i] = np.nan
+            return i + 1, np.nan
         out[i] = value
-        if value != value:
-            return i + 1, value
     return n, value
 
 
@@ -206,7 +208,7 @@ def _ema(x, length, state):
     a = 1.0 - b
     while i < n:
         while i < n and seen < length:  # the mean of the first values
-            if x[i] == x[i]:
+            if x[i] - x[i] == 0.0:
                 value += x[i]
                 seen += 1.0
             else:
@@ -233,7 +235,7 @@ def _rsi(x, length, state):
     while i < n:
         while i < n and seen <= length:  # `length` changes need one value more
             out[i] = np.nan
-            if x[i] != x[i]:
+            if x[i] - x[i] != 0.0:
                 seen, gain, loss = 0.0, 0.0, 0.0
             else:
                 if seen > 0.0:
@@ -249,7 +251,7 @@ def _rsi(x, length, state):
             i += 1
         while i < n:
             change = x[i] - last
-            if change != change:
+            if change - change != 0.0:
                 out[i] = np.nan
                 seen, gain, loss = 0.0, 0.0, 0.0
                 i += 1
@@ -271,7 +273,7 @@ def _true_range(high, low, close, last):
         before = close[i - 1] if i > 0 else last
         # max and min may drop a NaN, so the inputs are looked at themselves
         total = high[i] + low[i] + close[i]
-        out[i] = max(high[i], before) - min(low[i], before) if total == total else np.nan
+        out[i] = max(high[i], before) - min(low[i], before) if total - total == 0.0 else np.nan
     return out
 
 
@@ -286,7 +288,8 @@ def _atr(high, low, close, length, state):
     while i < n:
         while i < n and seen <= length:  # `length` ranges need one close more
             out[i] = np.nan
-            if high[i] + low[i] + close[i] != high[i] + low[i] + close[i]:
+            total = high[i] + low[i] + close[i]
+            if total - total != 0.0:
                 seen, value = 0.0, 0.0
             else:
                 if seen > 0.0:
@@ -315,7 +318,7 @@ def _macd(x, fast, slow, signal, state):
     while i < n:
         while i < n and lines < signal:
             line[i], smooth[i], histogram[i] = np.nan, np.nan, np.nan
-            if x[i] != x[i]:
+            if x[i] - x[i] != 0.0:
                 seen, quick, lazy, lines, mean = 0.0, 0.0, 0.0, 0.0, 0.0
                 i += 1
                 continue
@@ -341,7 +344,8 @@ def _macd(x, fast, slow, signal, state):
             mean = mean * sa + value * sb
             line[i], smooth[i], histogram[i] = value, mean, value - mean
             i += 1
-            if mean != mean:
+            if mean - mean != 0.0:
+                line[i - 1], smooth[i - 1], histogram[i - 1] = np.nan, np.nan, np.nan
                 seen, quick, lazy, lines, mean = 0.0, 0.0, 0.0, 0.0, 0.0
                 break
     state[0], state[1], state[2], state[3], state[4] = seen, quick, lazy, lines, mean
@@ -374,7 +378,7 @@ def _sma(x, length, state):
     seen, total, block = int(state[0]), state[1], state[2]
     left = length - seen % length
     for i in range(len(x)):
-        if x[i] != x[i]:
+        if x[i] - x[i] != 0.0:
             seen, left, total, block = 0, length, 0.0, 0.0
             out[i] = np.nan
             continue

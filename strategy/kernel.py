@@ -41,23 +41,24 @@ def _cache_root() -> Path:
 def _open_cache(key: str) -> Path | None:
     folder = _cache_root() / key
     try:
-        fresh = not folder.is_dir()
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK):
             raise PermissionError(f"{folder} is not writable")
-        if fresh:
-            _drop_old(folder.parent)
+        os.utime(folder)  # in use
+        _drop_old(folder.parent, folder.stat().st_mtime)
     except OSError as error:
         log.warning("compile_cache=off reason=%s", error)
         return None
     return folder
 
 
-def _drop_old(root: Path, keep: int = 4) -> None:
-    # A few stay, so that two checkouts used in turn do not compile at every change of place.
+def _drop_old(root: Path, now_s: float, keep: int = 4, unused_s: float = 7 * 86_400.0) -> None:
+    # A few stay, so that two checkouts used in turn do not compile at every change of place, and
+    # none goes that a long running process may still have in use.
     folders = sorted(root.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
     for folder in folders[keep:]:
-        shutil.rmtree(folder, ignore_errors=True)
+        if now_s - folder.stat().st_mtime > unused_s:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 # Its options are set when Numba is imported, where a type checker does not see them.

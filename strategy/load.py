@@ -4,6 +4,7 @@ the disk."""
 import errno
 import hashlib
 import importlib.util
+import linecache
 import sys
 import types
 from collections.abc import Callable, Mapping
@@ -227,6 +228,9 @@ def _import(path: Path, source: bytes) -> types.ModuleType:
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    # Rules are read as text: from these bytes, whatever becomes of the file meanwhile.
+    lines = source.decode(errors="replace").splitlines(keepends=True)
+    linecache.cache[str(path)] = (len(source), None, lines, str(path))
     try:
         exec(compile(source, str(path), "exec"), module.__dict__)
     except SyntaxError as error:

@@ -18,6 +18,7 @@ import textwrap
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from strategy.errors import WickError, did_you_mean
@@ -283,24 +284,34 @@ def distances(at, {columns}params):
 
 
 def _import_generated(text: str) -> Any:
-    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    name = f"candlewick_rules_{digest}"
-    if CACHE_DIR is not None:
-        path = CACHE_DIR / f"{name}.py"
+    name = f"candlewick_rules_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    path = _written(name, text)
+    if path is None:
+        # Without a folder for the cache the text is compiled in memory, at every start.
+        namespace: dict[str, Any] = {"__name__": name}
+        exec(compile(text, f"<{name}>", "exec"), namespace)
+        return _Namespace(namespace["signals"], namespace["distances"])
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # a cached kernel looks its module up by name
+    spec.loader.exec_module(module)
+    return module
+
+
+def _written(name: str, text: str) -> Path | None:
+    if CACHE_DIR is None:
+        return None
+    path = CACHE_DIR / f"{name}.py"
+    try:
+        CACHE_DIR.mkdir(parents=True, exist_ok=True)  # a clean-up may have taken it meanwhile
         if not path.exists() or path.read_text() != text:
             scratch = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.tmp")
             scratch.write_text(text)
             scratch.replace(path)
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module  # a cached kernel looks its module up by name
-        spec.loader.exec_module(module)
-        return module
-    # Without a folder for the cache the text is compiled in memory, at every start.
-    namespace: dict[str, Any] = {"__name__": name}
-    exec(compile(text, f"<{name}>", "exec"), namespace)
-    return _Namespace(namespace["signals"], namespace["distances"])
+    except OSError:
+        return None
+    return path
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,11 +202,12 @@ class MemoTape:
         self._tokens = threading.local()  # several workers share one memo
 
     def __enter__(self) -> "MemoTape":
-        self._tokens.mine = _ACTIVE.set(self)
+        mine = self._tokens.__dict__.setdefault("mine", [])
+        mine.append(_ACTIVE.set(self))
         return self
 
     def __exit__(self, *_: object) -> None:
-        _ACTIVE.reset(self._tokens.mine)
+        _ACTIVE.reset(self._tokens.mine.pop())
 
     def remember(self, key: Key, compute: Callable[[], Arrays]) -> Arrays:
         """Return the arrays for a key, computed by whoever asks first."""

@@ -64,7 +64,9 @@ def test_the_figures_of_the_readme_are_those_of_the_real_year(
     import_file(tmp_path, path, Labels(start_ms=YEAR_2023_MS), now_ms)
     candles = load_candles(tmp_path, "spot", "BTCUSDT", "1m")
     strategy = load("rsi_macd_atr")
-    grids = grids_of([rules_for("spot", "BTCUSDT")])
+    rules = rules_for("spot", "BTCUSDT")
+    assert rules is not None
+    grids = grids_of([rules])
     result = backtest(strategy, candles, grids=grids)
     figures = {figure.label: shown(figure) for figure in figures_of(result)}
     table = [

@@ -238,8 +238,8 @@ def _data(data: DataRecord) -> list[tuple[str, str]]:
         ("candles", f"{data.candles:,}"),
         ("missing", f"{data.missing:,}"),
         ("fingerprint", data.fingerprint[:12]),
-        ("tick, step", f"{data.tick}, {data.step}" if data.tick else "not known"),
-        ("exchange rules", data.rules),
+        ("tick, step", f"{data.rules.tick_size}, {data.rules.step_size}"),
+        ("exchange rules", data.rules.seen or "undated"),
     ]
 
 

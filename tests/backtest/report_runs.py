@@ -9,6 +9,7 @@ import numpy as np
 from backtest.engine import backtest
 from backtest.record import figures_of, record_of
 from data.runs import Run, TuneRecord, result_hash, save, trade_table
+from data.symbols import fine_rules
 from data.synthetic import synthetic_market
 from strategy.candles import Candles
 from strategy.fills import Costs
@@ -59,7 +60,7 @@ def report_run(
         kind="tune" if tuned else "backtest",
         created_ms=MONDAY,
         command=["backtest", "scripted"],
-        rules=[None] * len(candles),
+        rules=[fine_rules(one.market, one.symbol, 100.0) for one in candles],
         notes=notes,
         name="made",
     )

@@ -49,10 +49,10 @@ class SlowEngine:
                 self.resting_orders(market, time)
             self.mark(time)
             self.decide(time)
-            if self.marks[-1][1] <= 0.0:
+            if not 0.0 < self.marks[-1][1] < 4e10:
                 self.broke = time + self.timeframe_ms
                 return self
-        self.close_what_is_left()
+            self.end_of_data(time)
         return self
 
     # At the open.
@@ -283,14 +283,16 @@ class SlowEngine:
 
     # After the last candle.
 
-    def close_what_is_left(self) -> None:
+    def end_of_data(self, time: int) -> None:
         for market in self.markets:
+            if not market.candles or market.candles[-1].time != time:
+                continue
+            market.entry = None
             if market.trade:
                 position, last = len(market.candles) - 1, market.candles[-1]
-                end = last.time + self.timeframe_ms
-                self.close(market, last.close, 0.0, "end", end, position)
-        if self.marks:
-            self.marks[-1] = (self.marks[-1][0], quote(self.wallet))
+                self.close(market, last.close, 0.0, "end", time + self.timeframe_ms, position)
+                self.marks.pop()
+                self.mark(time)
 
 
 def _floor(x: float) -> int:

@@ -22,10 +22,12 @@ class Rules:
         return float(steps * Fraction(self.step))
 
     def floor(self, price: float) -> float:
-        return self.price(math.floor(price / float(self.tick) + 1e-9))
+        count = price / float(self.tick)
+        return self.price(math.floor(count + (1e-9 + 1e-15 * count)))
 
     def ceil(self, price: float) -> float:
-        return self.price(math.ceil(price / float(self.tick) - 1e-9))
+        count = price / float(self.tick)
+        return self.price(math.ceil(count - (1e-9 + 1e-15 * count)))
 
     @property
     def min_steps(self) -> int:

@@ -277,7 +277,7 @@ def test_a_run_without_money_left_names_the_close_at_which_it_was_gone() -> None
     with pytest.raises(RunRefused) as refusal:
         run(bars, grids=GRID, risk=risk)
     assert refusal.value.message == (
-        "the balance was used up at 2023-01-02 00:03 UTC after 1 trades (equity -10000.00)"
+        "the balance was used up at 2023-01-02 00:03 UTC after 1 trade (equity -10000.00)"
     )
     assert refusal.value.hint == (
         "lower risk.per_trade or risk.max_leverage, or change the strategy"

@@ -8,6 +8,7 @@ import math
 import pytest
 
 from strategy.account import EXIT_REASONS
+from strategy.errors import RunRefused
 from strategy.fills import Costs
 from strategy.grid import grid
 from strategy.risk import Risk
@@ -287,3 +288,26 @@ def test_a_symbol_without_candles_keeps_its_last_close() -> None:
     gone = [bar(CALM, "long", 2.0), bar("100 101 100 101"), None, None, bar("99 99 99 99")]
     result = run(gone, [REST] * 5, grids=GRID)
     assert result.equity.tolist() == [10_000.0, 10_050.0, 10_050.0, 10_050.0, 9_950.0]
+
+
+def test_a_symbol_whose_data_ends_early_is_closed_there_and_frees_its_slot() -> None:
+    # A is bought at 100 and its data ends at 101: closed with reason end at that close. B's signal
+    # of that very close is still refused, A's slot counts until then; the one after is taken.
+    one = Risk(per_trade=0.01, max_leverage=10.0, max_positions=1)
+    first = [bar(CALM, "long", 5.0), bar("100 101 99 101"), None, None, None]
+    second = [REST, bar(CALM, "long", 5.0), bar(CALM, "long", 5.0), REST, REST]
+    result = run(first, second, grids=GRID, risk=one)
+    assert refusals_of(result) == {(1, "position limit"): 1}
+    ended, taken = result.trades[:2]
+    assert (ended["symbol"], ended["exit_price"]) == (0, 101.0)
+    assert EXIT_REASONS[ended["exit_reason"]] == "end"
+    assert ended["exit_time"] == MONDAY + 2 * MINUTE
+    assert (taken["symbol"], taken["entry_time"]) == (1, MONDAY + 3 * MINUTE)
+
+
+def test_equity_beyond_what_any_market_could_fill_ends_the_run() -> None:
+    # 9e9 at 100 × leverage: one candle from 100 to 1000 makes it 8e12, too much for units of 1e-8.
+    wild = Risk(per_trade=1.0, max_leverage=100.0, leverage=125.0)
+    bars = [bar(CALM, "long", 1.0), bar("100 1000 100 1000"), REST]
+    with pytest.raises(RunRefused, match=r"the equity passed 4e\+10 at 2023-01-02 00:02 UTC"):
+        run(bars, grids=grid("0.1", "0.001"), risk=wild, balance=9e9)

@@ -114,12 +114,16 @@ def test_a_longer_history_has_the_same_beginning(world: World, cut: int) -> None
     part = solvent(dataclasses.replace(world, bars=shorter))
     length = len(part.time)
     assert part.time.tolist() == whole.time[:length].tolist()
-    # The last mark of the shorter one already pays for closing what is open.
-    assert part.equity[:-1].tobytes() == whole.equity[: length - 1].tobytes()
+    # Where a symbol's data ends, what is open is closed: from there on the two differ.
+    until = min(int(one.open_time[-1]) for one in part.candles if len(one))
+    before = int(np.searchsorted(part.time, until))
+    assert part.equity[:before].tobytes() == whole.equity[:before].tobytes()
     ended = part.trades["exit_reason"] == EXIT_REASONS.index("end")
-    closed = part.trades[~ended]
+    later = np.flatnonzero(ended | (part.trades["exit_time"] > until))
+    closed = part.trades[: later[0] if len(later) else None]
     assert closed.tobytes() == whole.trades[: len(closed)].tobytes()
-    assert (part.refused <= whole.refused).all()
+    if until == part.time[-1]:
+        assert (part.refused <= whole.refused).all()
 
 
 @examples

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from data import runs
 from data.runs import (
+    SCHEMA,
     DataRecord,
     FigureRecord,
     Run,
@@ -22,6 +23,7 @@ from data.runs import (
     save,
     trade_table,
 )
+from data.symbols import SymbolRules
 from strategy.account import TRADE
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
@@ -71,13 +73,13 @@ def record(created_ms: int = NOON, **changes: Any) -> RunRecord:
             missing=0,
             columns=["open_time", "open", "high", "low", "close", "volume"],
             fingerprint="f" * 64,
-            tick="0.10",
-            step="0.001",
-            rules="2024-01-01",
+            rules=SymbolRules("um", symbol, "0.10", "0.001", "0.001", "120", "100", "2024-01-01"),
         )
         for symbol in SYMBOLS
     ]
     plain = RunRecord(
+        schema=SCHEMA,
+        kernels="b" * 16,
         id=run_id(created_ms, "backtest", "rsi_macd_atr", SYMBOLS),
         kind="backtest",
         created_ms=created_ms,

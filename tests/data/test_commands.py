@@ -193,7 +193,4 @@ def test_fetch_goes_on_after_ctrl_c(
     free.set()
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert "1 file fetched, 2 stored before" in done.stdout
-    assert (
-        load(folder / "var/store", "um", "BTCUSDT", "1h").fingerprint
-        == prices_of(hourly).fingerprint
-    )
+    assert load(folder / "var/store", "um", "BTCUSDT", "1h").fingerprint == hourly.fingerprint

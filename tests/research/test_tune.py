@@ -13,6 +13,7 @@ from backtest.engine import Result, backtest
 from backtest.inputs import Inputs, grids_of
 from backtest.record import figures_of
 from data.runs import result_hash
+from data.symbols import fine_rules
 from data.synthetic import synthetic_market
 from research.tune import OBJECTIVES, Tuned, tune
 from strategy.candles import Candles
@@ -40,7 +41,7 @@ def inputs(
     """Make inputs with a search space; changes are of Params."""
     strategy = dataclasses.replace(load("rsi_macd_atr"), tune=space)
     every = candles or (market(),)
-    rules = (None,) * len(every)
+    rules = tuple(fine_rules(one.market, one.symbol, 30_000.0) for one in every)
     params = strategy.with_params({"overbought": 65.0} | changes)
     return Inputs(
         strategy, params, strategy.risk, costs, 10_000.0, every, rules, grids_of(rules), (), None

@@ -208,3 +208,11 @@ def test_the_memo_tells_operations_operands_and_constants_apart() -> None:
     for result, expected in made:
         if expected is not None:
             assert same_bits(result._values, expected)
+
+
+@pytest.mark.parametrize("look", ["arrays", "open_time", "slice"])
+def test_candles_do_not_show_their_arrays_inside_indicators(look: str) -> None:
+    candles = market(3, 20)
+    with inside_indicators(), pytest.raises(WickError, match=LIVE):
+        candles.slice(0, 1) if look == "slice" else getattr(candles, look)
+    assert len(candles.arrays["close"]) == 20

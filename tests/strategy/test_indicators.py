@@ -2,8 +2,10 @@
 
 import inspect
 import itertools
+import math
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 
 from strategy import indicators
 from strategy.candles import Candles
+from strategy.column import Column
 from strategy.errors import WickError
 from strategy.tape import Tape
 from tests.strategy import resume_tape
@@ -20,6 +23,14 @@ from tests.strategy.cases import CASES, NAMES, Case, on_two_timeframes
 from tests.strategy.market import IDENTITY, bars, market, same_bits
 
 ROOT = Path(__file__).resolve().parents[2]
+averages = pytest.mark.parametrize(
+    ("case",),
+    [
+        pytest.param(case, id=name)
+        for case, name in zip(CASES, NAMES, strict=True)
+        if case.function.__name__ in {"sma", "ema", "rsi", "atr", "macd"}
+    ],
+)
 every_indicator = pytest.mark.parametrize("case", CASES, ids=NAMES)
 seeds = st.integers(0, 2**32 - 1)
 # The first example may compile a kernel, so there is no deadline.
@@ -212,3 +223,26 @@ def test_the_rounding_of_large_values_leaves_the_simple_average() -> None:
     x = np.concatenate([np.full(25, 1e15), np.full(40, 0.1)])
     values = indicators.sma(bars(x, x, x).close, 10).values
     np.testing.assert_allclose(values[-20:], 0.1, rtol=1e-15)
+
+
+@dataclass
+class Loose:
+    """Columns that need not be candles."""
+
+    high: Column
+    low: Column
+    close: Column
+
+
+@pytest.mark.parametrize("bad", [math.inf, -math.inf])
+@averages
+def test_an_infinity_starts_an_average_anew_as_a_nan_does(case: Case, bad: float) -> None:
+    def outputs(value: float, at: int) -> list[np.ndarray]:
+        columns = [Column(values.copy(), "1m") for values in hlc(5, 3000)]
+        columns[2].values[at] = value
+        return [np.asarray(one.values) for one in case.run(Loose(*columns))]
+
+    for at in (0, 3, 700, 2990):
+        for ours, theirs in zip(outputs(bad, at), outputs(math.nan, at), strict=True):
+            assert same_bits(ours, theirs)
+            assert at == 2990 or np.isfinite(ours[-1])
