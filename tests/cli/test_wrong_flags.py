@@ -53,7 +53,7 @@ BACKTEST = [
     (f"{BLUEPRINT} --to 2023-02-30", "--to 2023-02-30 is not a date", "--to 2023-01-01"),
     (f"{BLUEPRINT} --store nowhere", "the store nowhere holds no candles yet", "wick data fetch"),
     (f"{BLUEPRINT} --to 2023-01-01T10:00", "600 1m candles of SYNTHUSDT are too few", "--from"),
-    (f"{BLUEPRINT} --balance 0", "balance is 0.0, expected above 0", "--balance 10000"),
+    (f"{BLUEPRINT} --balance 0", "balance is 0.0, expected from 1", "--balance 10000"),
     (f"{BLUEPRINT} --balance -1", "balance is -1.0", "--balance 10000"),
     (f"{BLUEPRINT} --balance nan", "balance is nan", "--balance 10000"),
     (f"{BLUEPRINT} --balance 1e300", "balance is 1e+300", "--balance 10000"),
