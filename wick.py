@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:  # the last line: a sentence, no traceback
         if debug:
             raise
-        code = _explain(error)
+        code = INTERRUPTED if _was_interrupted(error) else _explain(error)
     except KeyboardInterrupt:
         code = INTERRUPTED
     except SystemExit as stop:
@@ -98,6 +98,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if arguments is None:
         _leave(code)
     sys.exit(code)
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    # A library's own clean-up may fail over Ctrl-C and hide it (seen with Optuna).
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
 
 
 def _leave(code: int) -> None:

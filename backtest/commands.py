@@ -201,7 +201,7 @@ def run_backtest(
     check_name(name)
     with compiling(), contextlib.redirect_stdout(sys.stderr):  # what a strategy prints is no result
         from backtest.engine import backtest as run_engine
-        from backtest.inputs import gather, refuse_cold
+        from backtest.inputs import gather, refuse_cold, refuse_without_distance
         from backtest.record import record_of
         from data.dates import now_ms
         from data.runs import check_writable, save, trade_table
@@ -219,6 +219,7 @@ def run_backtest(
         )
         if not len(result.trades) and not result.refused.any():
             refuse_cold(inputs.strategy, inputs.params, inputs.candles)
+        refuse_without_distance(result)
         record = record_of(
             result,
             kind="backtest",
@@ -229,7 +230,8 @@ def run_backtest(
             name=name,
         )
     table = trade_table(result.trades, result.symbols)
-    return save(runs, record, table, result.time, result.equity), inputs.source
+    kept = save(runs, record, table, result.time, result.equity, inputs.strategy.source)
+    return kept, inputs.source
 
 
 def check_name(name: str | None) -> None:

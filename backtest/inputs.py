@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from backtest.engine import Grids
+from backtest.engine import Grids, Result
 from backtest.overrides import from_flags, from_toml
 from data import runs, store
 from data.dates import show_time
@@ -20,8 +20,8 @@ from strategy.errors import RunRefused, WickError
 from strategy.fills import Costs
 from strategy.grid import grid
 from strategy.load import Strategy, load
-from strategy.risk import Risk
-from strategy.timeframes import timeframe_ms
+from strategy.risk import DISTANCE, LEVEL, REFUSALS, Risk
+from strategy.timeframes import DAY_MS, EXCHANGE_TIMEFRAMES, timeframe_ms
 from strategy.warmup import first_warm, warm_up
 
 BALANCE = 10_000.0
@@ -79,6 +79,7 @@ def gather(asked: Asked, store_folder: Path, runs_folder: Path) -> Inputs:
     if asked.timeframe is not None:
         timeframe_ms(asked.timeframe)
         strategy = dataclasses.replace(strategy, timeframe=asked.timeframe)
+    _known_timeframe(strategy.timeframe, store_folder)
     given_params: dict[str, Any] = {}
     given_risk: dict[str, Any] = {}
     if source is not None:
@@ -91,6 +92,7 @@ def gather(asked: Asked, store_folder: Path, runs_folder: Path) -> Inputs:
     candles = _candles(asked, strategy, store_folder)
     rules = tuple(_rules(one, source) for one in candles)
     notes = _source_notes(asked, strategy, candles, source)
+    notes += _span_notes(asked, candles)
     notes += _data_notes(candles, rules, asked.strict)
     return Inputs(
         strategy=strategy,
@@ -133,6 +135,33 @@ def refuse_cold(strategy: Strategy, params: Any, candles: Sequence[Candles]) -> 
         " candles, so no rule can hold",
         f"shorten its length, or look at how {strategy.path} computes it",
     )
+
+
+def refuse_without_distance(result: Result) -> None:
+    """Refuse a result in which every entry failed on its stop or take distance.
+
+    Raises
+    ------
+    RunRefused
+        The distances are zero, under a tick, no number, or larger than the price.
+    """
+    total = int(result.refused.sum())
+    wrong = int(result.refused[:, [DISTANCE, LEVEL]].sum())
+    if total and total == wrong and not len(result.trades):
+        most = DISTANCE if result.refused[:, DISTANCE].sum() * 2 >= total else LEVEL
+        raise RunRefused(
+            f"every one of {total:,} entries was refused: {REFUSALS[most]}",
+            "look at the rules stop_distance and take_distance and the params they use",
+        )
+
+
+def _known_timeframe(timeframe: str, folder: Path) -> None:
+    stored = {one.series.timeframe for one in store.series(folder)}
+    if timeframe not in stored and timeframe not in EXCHANGE_TIMEFRAMES:
+        raise WickError(
+            f"unknown timeframe {timeframe!r}: none is stored, and the exchange has none such",
+            f"known: {' '.join(EXCHANGE_TIMEFRAMES)}",
+        )
 
 
 def _rules(candles: Candles, source: runs.RunRecord | None) -> SymbolRules:
@@ -268,7 +297,9 @@ def _source_notes(
     if source.strategy.name != strategy.name:
         notes.append(f"the params are of {source.strategy.name}, run {source.id}")
     elif source.strategy.source_hash != strategy.source_hash:
-        notes.append(f"{strategy.name} has changed since run {source.id}")
+        notes.append(
+            f"{strategy.name} has changed since run {source.id}, which keeps it as strategy.py"
+        )
     first, end = _span(source)
     if (asked.start_ms, asked.end_ms, strategy.timeframe) == (first, end, source.data[0].timeframe):
         known = {(its.market, its.symbol): its.fingerprint for its in source.data}
@@ -282,6 +313,18 @@ def _source_notes(
 
 def _span(source: runs.RunRecord) -> tuple[int, int]:
     return min(one.first_ms for one in source.data), max(one.end_ms for one in source.data)
+
+
+def _span_notes(asked: Asked, candles: Sequence[Candles]) -> list[str]:
+    notes = []
+    for one in candles:
+        first = int(one.arrays["open_time"][0])
+        end = int(one.arrays["open_time"][-1]) + one.timeframe_ms
+        if asked.start_ms is not None and first - asked.start_ms >= DAY_MS:
+            notes.append(f"{one.symbol}: candles begin at {show_time(first)} UTC, later than asked")
+        if asked.end_ms is not None and asked.end_ms - end >= DAY_MS:
+            notes.append(f"{one.symbol}: candles end at {show_time(end)} UTC, earlier than asked")
+    return notes
 
 
 def _data_notes(

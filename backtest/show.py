@@ -45,7 +45,7 @@ def print_run(record: RunRecord, folder: Path, source: RunRecord | None = None) 
         end = ", to the last bit" if same else ""
         console.print(f"{words} run {source.id}{end}", highlight=False, soft_wrap=True)
     console.print(f"run {folder}", highlight=False, soft_wrap=True)
-    console.print(f"next: wick report {folder.name}", style="dim", highlight=False, soft_wrap=True)
+    console.print(f"next: wick report {folder}", style="dim", highlight=False, soft_wrap=True)
 
 
 def print_notes(console: Console, record: RunRecord) -> None:

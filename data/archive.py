@@ -22,7 +22,7 @@ from data.parse import parse
 from data.table import column, month_of, month_start_ms
 from data.writer import Merge, SeriesWriter, writing
 from strategy.errors import WickError, did_you_mean
-from strategy.timeframes import DAY_MS, timeframe_ms
+from strategy.timeframes import DAY_MS, EXCHANGE_TIMEFRAMES
 
 # Monthly zips come out on the first Monday of the next month, sometimes later: how many months
 # after the newest one daily zips are looked for.
@@ -108,7 +108,11 @@ def fetch(
     RunRefused
         The archive does not answer, a file stays damaged, or another process writes this series.
     """
-    timeframe_ms(series.timeframe)
+    if series.timeframe not in EXCHANGE_TIMEFRAMES:
+        raise WickError(
+            f"the exchange has no {series.timeframe} candles",
+            f"known: {' '.join(EXCHANGE_TIMEFRAMES)}",
+        )
     today = now_ms - now_ms % DAY_MS
     end_ms = min(end_ms, today)
     if start_ms >= end_ms:
@@ -213,5 +217,7 @@ def _nothing_there(archive: Archive, series: Series, start_ms: int, end_ms: int)
     other = "spot" if series.market == "um" else "um"
     return WickError(
         f"{archive.url} has no {series} candles from {show_time(start_ms)} to {show_time(end_ms)}",
-        f"{did_you_mean(series.symbol, known_symbols(series.market))}; or try --market {other}",
+        "take a later --from"
+        if series.symbol in known_symbols(series.market)
+        else did_you_mean(series.symbol, known_symbols(series.market)) + f"; or --market {other}",
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import requests
 
-from strategy.errors import RunRefused
+from strategy.errors import RunRefused, WickError
 
 _MAY_RECOVER = {429, 500, 502, 503, 504}
 _LONGEST_WAIT_S = 60.0
@@ -24,6 +24,13 @@ class Archive:
     attempts: int = 5
     timeout_s: float = 10.0
     connections: int = 4
+
+    def __post_init__(self) -> None:
+        if not self.url.startswith(("http://", "https://")):
+            raise WickError(
+                f"archive_url is {self.url!r}, expected an address with http:// or https://",
+                "unset WICK_ARCHIVE_URL, or mend archive_url in wick.toml",
+            )
 
 
 @dataclass(frozen=True, slots=True)

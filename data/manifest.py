@@ -8,6 +8,7 @@ The manifest is the truth. A writer first lays `.new` files down, then names the
 opens the files of one manifest and looks whether that manifest is still the current one.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,14 @@ class Series:
     market: str
     symbol: str
     timeframe: str
+
+    def __post_init__(self) -> None:
+        # It becomes a folder and part of an address: no dots, no slashes, no blanks.
+        if not re.fullmatch(r"\w{1,40}", self.symbol):
+            raise WickError(
+                f"{self.symbol!r} is no symbol, expected letters, digits and _ only",
+                "--symbol BTCUSDT",
+            )
 
     def __str__(self) -> str:
         return f"{self.symbol} {self.market} {self.timeframe}"

@@ -188,6 +188,7 @@ def save(
     trades: pa.Table,
     time: NDArray[np.int64],
     equity: NDArray[np.float64],
+    source: bytes | None = None,
     extra: dict[str, pa.Table] | None = None,
 ) -> Run:
     """Write a run folder, whole or not at all; a taken id gets a number behind it.
@@ -201,6 +202,8 @@ def save(
         _write(trades, scratch / "trades.parquet")
         curve = pa.table({"time": arrow(time, _TIME), "equity": arrow(equity)})
         _write(curve, scratch / "equity.parquet")
+        if source is not None:  # of the strategy, which its user will go on editing
+            (scratch / "strategy.py").write_bytes(source)
         for name, table in (extra or {}).items():
             _write(table, scratch / f"{name}.parquet")
         for number in range(1, 10_000):

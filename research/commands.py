@@ -76,7 +76,7 @@ def tune(
         return
     from research.show import print_tune
 
-    print_tune(run)
+    print_tune(run, strategy)
 
 
 @demo_app.command(epilog="Example: wick demo --data ../klines")
@@ -131,7 +131,8 @@ def run_tune(
         inputs, tuned, split_ms, first, last, objective, sampler, seed, command, notes, name
     )
     table = trade_table(tuned.train.trades, tuned.train.symbols)
-    return save(runs, record, table, tuned.train.time, tuned.train.equity, {"trials": tuned.trials})
+    train, source = tuned.train, inputs.strategy.source
+    return save(runs, record, table, train.time, train.equity, source, {"trials": tuned.trials})
 
 
 def default_split_ms(first_ms: int, last_ms: int) -> int:

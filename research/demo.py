@@ -81,7 +81,7 @@ def run_demo(data: Path | None, trials: int, settings: Settings) -> None:
         gather(asked, settings.store, settings.runs),
         settings.runs, None, trials, "sharpe", "tpe", 0, None, line.split(), notes,
     )  # fmt: skip
-    print_tune(tuned)
+    print_tune(tuned, STRATEGY)
 
     _head(console, f"wick backtest {STRATEGY} --params {tuned.record.id}")
     again, source = backtest_commands.run_backtest(
@@ -114,7 +114,7 @@ def _get_candles(console: Console, data: Path | None, settings: Settings) -> Ser
         data_commands.fetch([SYMBOL], ARCHIVE_FROM, ARCHIVE_TO, store=settings.store)
         return Series("um", SYMBOL, "1m")
     words = (
-        f"{settings.archive_url} gave no answer within 3 s.\n"
+        f"{settings.archive_url} did not answer (at most 3 s were waited).\n"
         f"What follows runs on a SYNTHETIC market drawn from seed {SEED}:\n"
         "the prices are made up, and no result says anything about a real one."
     )

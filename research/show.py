@@ -13,7 +13,7 @@ _SHOWN = (
 )  # fmt: skip
 
 
-def print_tune(run: Run) -> None:
+def print_tune(run: Run, strategy: str) -> None:
     """Print the winner's params and its figures on both spans."""
     record, console = run.record, Console()
     tune = record.tune
@@ -42,5 +42,5 @@ def print_tune(run: Run) -> None:
     )
     print_notes(console, record)
     console.print(f"run {run.folder}", highlight=False, soft_wrap=True)
-    again = f"wick backtest {record.strategy.name} --params {run.folder.name}"
+    again = f"wick backtest {strategy} --params {run.folder}"
     console.print(f"next: {again}", style="dim", highlight=False, soft_wrap=True)

@@ -53,6 +53,8 @@ class Strategy:
         Search space by parameter.
     optional_fields : tuple of str
         The candle fields beyond prices and volume that its text names.
+    source : bytes
+        The file as it was loaded.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Strategy:
     risk: Risk
     tune: Mapping[str, Any]
     optional_fields: tuple[str, ...]
+    source: bytes
 
     def columns(self, candles: Candles, params: Any) -> tuple[NDArray[np.float64], ...]:
         """Compute the row's columns that the rules read, on the active tape.
@@ -203,6 +206,7 @@ def load(name_or_path: str) -> Strategy:
         risk=risk,
         tune=tune,
         optional_fields=tuple(name for name in OPTIONAL_FIELDS if name.encode() in source),
+        source=source,
     )
 
 
@@ -239,7 +243,7 @@ def _import(path: Path, source: bytes) -> types.ModuleType:
         ) from error
     except WickError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise WickError(_said(error, path), f"compare with {_TEMPLATE}") from error
     return module
 
@@ -254,7 +258,7 @@ def _place(error: BaseException, path: Path) -> str:
     return place
 
 
-def _said(error: Exception, path: Path) -> str:
+def _said(error: BaseException, path: Path) -> str:
     first, *_ = [*str(error).splitlines(), ""]
     return f"{_place(error, path)}: {type(error).__name__}: {first}".removesuffix(": ")
 

@@ -5,7 +5,8 @@ import re
 from strategy.errors import WickError
 
 _UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
-_KNOWN = "100ms 1s 5s 15s 1m 3m 5m 15m 30m 1h 2h 4h 6h 8h 12h 1d 3d 1w".split()
+# What the exchange itself has candles of.
+EXCHANGE_TIMEFRAMES = tuple("1s 1m 3m 5m 15m 30m 1h 2h 4h 6h 8h 12h 1d 3d 1w".split())
 # 1970-01-01 was a Thursday; weeks are counted from Monday 1970-01-05, as the exchange counts them.
 _WEEK_OFFSET_MS = 4 * 86_400_000
 DAY_MS = 86_400_000
@@ -28,7 +29,7 @@ def timeframe_ms(timeframe: str) -> int:
     if match is None:
         raise WickError(
             f"unknown timeframe {timeframe!r}, expected a number and a unit such as 1m, 15m or 4h",
-            f"known: {' '.join(_KNOWN)}",
+            f"known: {' '.join(EXCHANGE_TIMEFRAMES)}",
         )
     return int(match[1]) * _UNIT_MS[match[2]]
 

@@ -67,16 +67,12 @@ def test_what_a_strategy_prints_is_kept_out_of_the_json(stored: Path, command: C
 
 
 @pytest.mark.parametrize("stop", ["0", "-1"])
-def test_without_a_stop_distance_every_entry_is_refused_and_said(
-    stored: Path, command: Command, stop: str
+def test_a_run_whose_every_entry_lacks_a_stop_distance_is_refused(
+    stored: Path, refused: Refused, stop: str
 ) -> None:
-    said = command("backtest", "rsi_macd_atr", *OFTEN, "--set", f"stop={stop}")
-    assert said.code == 0
-    assert re.search(
-        r"refused entries: stop or take distance under one tick [\d,]+$", said.out, re.MULTILINE
-    )
-    assert "note: no trade: every entry was refused, most for stop or take distance" in said.out
-    assert "look at the rules stop_distance and take_distance" in said.out
+    said = refused("backtest", "rsi_macd_atr", *OFTEN, "--set", f"stop={stop}", code=1).err
+    assert re.search(r"every one of [\d,]+ entries was refused: stop or take distance", said)
+    assert "hint: look at the rules stop_distance and take_distance" in said
 
 
 def test_rules_that_contradict_each_other_are_said(stored: Path, command: Command) -> None:

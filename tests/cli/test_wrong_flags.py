@@ -42,7 +42,7 @@ BACKTEST = [
     (f"{BLUEPRINT} --set risk.per_trade=2", "per_trade is 2", "--set risk.per_trade=0.01"),
     (f"{BLUEPRINT} --set risk.per_trade=nan", "per_trade is 'nan', expected a number", "=0.01"),
     (f"{BLUEPRINT} --set risk.leverage=2", "less than risk.max_leverage", "risk.leverage=3"),
-    (f"{BLUEPRINT} --timeframe 5q", "unknown timeframe '5q'", "known: 100ms"),
+    (f"{BLUEPRINT} --timeframe 5q", "unknown timeframe '5q'", "known: 1s"),
     (f"{BLUEPRINT} --timeframe 5m", "no 5m candles are stored", "--timeframe 5m"),
     (f"{BLUEPRINT} --symbols SYNTHUSDT --timeframe 5m", "SYNTHUSDT um 1m", "--timeframe 5m"),
     (f"{BLUEPRINT} --from 2024-01-01", "stored are 2023-01-01 00:00 to 2023-01-30 23:59", ""),

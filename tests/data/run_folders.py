@@ -106,7 +106,8 @@ def record(created_ms: int = NOON, **changes: Any) -> RunRecord:
 def saved(folder: Path, one: RunRecord, seed: int = 1, trades: int = 3) -> Run:
     """Save a run with drawn trades and equity."""
     table = trade_table(drawn_trades(seed, trades), SYMBOLS)
-    return save(folder, one, table, *drawn_curve(seed, 9), {"trials": table.select(["qty", "r"])})
+    trials = {"trials": table.select(["qty", "r"])}
+    return save(folder, one, table, *drawn_curve(seed, 9), extra=trials)
 
 
 def _stop_at(stage: str) -> None:

@@ -275,3 +275,13 @@ def test_real_zips_equal_the_real_parquet(tmp_path: Path, shared_data: Path) -> 
     a, b = (load(tmp_path / s, "spot", "BTCUSDT", "1m") for s in "ab")
     assert len(a) == 31 * 1440 - 80
     assert a.fingerprint == b.fingerprint
+
+
+@pytest.mark.parametrize("symbol", ["../../EVIL", "A B", "A/B", ".."])
+def test_a_symbol_cannot_lead_out_of_the_store(
+    tmp_path: Path, hourly: Candles, symbol: str
+) -> None:
+    path = put(tmp_path, "x.csv", binance_csv(hourly))
+    with pytest.raises(WickError, match="is no symbol"):
+        import_file(tmp_path / "store", path, Labels(symbol, "um", "1h"), NOW)
+    assert {one.name for one in tmp_path.iterdir()} == {"x.csv"}
