@@ -110,7 +110,7 @@ def fetch(
     """
     if series.timeframe not in EXCHANGE_TIMEFRAMES:
         raise WickError(
-            f"the exchange has no {series.timeframe} candles",
+            f"unknown timeframe {series.timeframe!r}, the exchange has none such",
             f"known: {' '.join(EXCHANGE_TIMEFRAMES)}",
         )
     today = now_ms - now_ms % DAY_MS

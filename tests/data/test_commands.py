@@ -129,7 +129,7 @@ def test_one_refused_file_is_an_error_of_its_own_many_are_listed(
         (["fetch", "X", "--from", "2023-01-01", "--market", "spt"], "unknown market 'spt'"),
         (["fetch", "X", "--from", "2023-01-01", "--timeframe", "1x"], "unknown timeframe '1x'"),
         (["fetch", "X", "--from", "2999-01-01"], "holds no whole day"),
-        (["fetch", "X", "--from", "2023-01-01", "--timeframe", "7m"], "the exchange has no 7m"),
+        (["fetch", "X", "--from", "2023-01-01", "--timeframe", "7m"], "unknown timeframe '7m'"),
         (["fetch", "ETH/../X", "--from", "2023-01-01"], "'ETH/../X' is no symbol"),
         (["import", "nowhere"], "nowhere does not exist"),
         (["show", "BTCUSDT"], "the store var/store holds no candles yet"),
