@@ -222,7 +222,11 @@ def save(
 
 
 def _write(table: pa.Table, path: Path) -> None:
-    pq.write_table(table, path, compression="zstd", write_page_checksum=True)
+    # A dictionary only where words repeat: of half a million marks it would be built in vain.
+    words = [field.name for field in table.schema if pa.types.is_string(field.type)]
+    pq.write_table(
+        table, path, compression="zstd", write_page_checksum=True, use_dictionary=words
+    )
 
 
 @contextmanager
