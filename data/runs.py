@@ -225,7 +225,12 @@ def _write(table: pa.Table, path: Path) -> None:
     # A dictionary only where words repeat: of half a million marks it would be built in vain.
     words = [field.name for field in table.schema if pa.types.is_string(field.type)]
     pq.write_table(
-        table, path, compression="zstd", write_page_checksum=True, use_dictionary=words
+        table,
+        path,
+        compression="zstd",
+        write_page_checksum=True,
+        write_statistics=False,  # the checksum does not cover them
+        use_dictionary=words,
     )
 
 
