@@ -102,4 +102,4 @@ def test_a_timeframe_is_a_number_and_a_unit(name: str, length: int) -> None:
 def test_another_name_for_a_timeframe_is_refused(name: Any) -> None:
     with pytest.raises(WickError, match="unknown timeframe") as error:
         timeframe_ms(name)
-    assert "known: 100ms 1s" in error.value.hint
+    assert "known: 1s 1m" in error.value.hint
