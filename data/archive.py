@@ -26,7 +26,7 @@ from strategy.timeframes import DAY_MS, EXCHANGE_TIMEFRAMES
 
 # Monthly zips come out on the first Monday of the next month, sometimes later: how many months
 # after the newest one daily zips are looked for.
-DAILY_MONTHS = 2
+DAILY_MONTHS = np.timedelta64(2, "M")
 _PATHS = {"um": "data/futures/um", "spot": "data/spot"}
 
 
@@ -136,11 +136,14 @@ def fetch(
 
 def _months(start_ms: int, end_ms: int) -> list[str]:
     first = np.datetime64(month_of(start_ms), "M")
-    return [str(m) for m in np.arange(first, np.datetime64(month_of(end_ms - 1), "M") + 1)]
+    return [
+        str(m)
+        for m in np.arange(first, np.datetime64(month_of(end_ms - 1), "M") + np.timedelta64(1, "M"))
+    ]
 
 
 def _next(month: str) -> str:
-    return str(np.datetime64(month, "M") + 1)
+    return str(np.datetime64(month, "M") + np.timedelta64(1, "M"))
 
 
 def _days_to_try(months: Sequence[str], found: set[str], end_ms: int) -> list[str]:
@@ -160,7 +163,7 @@ def _days_to_try(months: Sequence[str], found: set[str], end_ms: int) -> list[st
         day = np.datetime64(month, "D")
         while str(day)[: len(month)] == month and day < np.datetime64(end_ms, "ms"):
             days.append(str(day))
-            day += 1
+            day += np.timedelta64(1, "D")
     return days
 
 

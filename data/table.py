@@ -90,7 +90,7 @@ def by_month(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
     start = 0
     while start < len(times):
         month = month_of(times[start])
-        following = str(np.datetime64(month, "M") + 1)
+        following = str(np.datetime64(month, "M") + np.timedelta64(1, "M"))
         stop = int(np.searchsorted(times, month_start_ms(following)))
         yield month, table.slice(start, stop - start)
         start = stop

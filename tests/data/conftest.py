@@ -135,9 +135,10 @@ class ArchiveServer:
         for period in periods:
             often = "monthly" if len(period) == 7 else "daily"
             start = np.datetime64(period)
+            end = start + np.timedelta64(1, "M" if often == "monthly" else "D")
             low, high = np.searchsorted(
                 candles.open_time,
-                [m.astype("datetime64[ms]").astype(np.int64) for m in (start, start + 1)],
+                [m.astype("datetime64[ms]").astype(np.int64) for m in (start, end)],
             )
             symbol, timeframe = candles.symbol, candles.timeframe
             name = f"{symbol}-{timeframe}-{period}.zip"
