@@ -151,11 +151,9 @@ def _days_to_try(months: Sequence[str], found: set[str], end_ms: int) -> list[st
 
     Otherwise a symbol that began in 2023 and was asked for from 2019 would cost 1,500 questions.
     """
-    if found:
-        oldest, newest = np.datetime64(min(found), "M"), np.datetime64(max(found), "M")
-    else:
-        newest = np.datetime64(months[-1], "M") - DAILY_MONTHS
-        oldest = newest
+    before = np.datetime64(months[-1], "M") - DAILY_MONTHS
+    oldest = np.datetime64(min(found), "M") if found else before
+    newest = np.datetime64(max(found), "M") if found else before
     days: list[str] = []
     for month in months:
         if month in found or not oldest < np.datetime64(month, "M") <= newest + DAILY_MONTHS:
