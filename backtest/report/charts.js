@@ -9,7 +9,7 @@ const EXITS = {
   stop: ["x-thin-open", "loss"], take: ["circle-open", "gain"], signal: ["diamond-open", "ink"],
   reversal: ["square-open", "ink"],
 };
-const CONFIG = { displayModeBar: false, doubleClick: false, responsive: true, showTips: false };
+const CONFIG = { displayModeBar: false, doubleClick: false, doubleClickDelay: 500, responsive: true, showTips: false };
 
 const pad = (n, size = 2) => String(n).padStart(size, "0");
 
