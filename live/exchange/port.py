@@ -16,7 +16,7 @@ Side = Literal["BUY", "SELL"]
 AlgoKind = Literal["STOP_MARKET", "TAKE_PROFIT_MARKET"]
 
 
-class Unavailable(Exception):  # noqa: N818
+class Unavailable(Exception):
     """The exchange did not answer a question, or asked to come back later.
 
     Parameters

@@ -1,0 +1,309 @@
+"""The journal: what was decided, meant, answered and filled, in one file that only grows.
+
+One record a line: eight hex digits of CRC-32, a blank, JSON. The journal and the exchange say what
+was sent, never Redis. A line that a crash tore off is cut away at the next start; a damaged line
+before the last is no such thing and refuses the session.
+"""
+
+import os
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from strategy.errors import RunRefused, WickError
+
+FILE = "journal"
+
+# e entry, x exit by decision, q exit because a stop could not be placed, s stop, t take,
+# p stop placed for an entry whose outcome is unknown.
+Leg = Literal["e", "x", "q", "s", "t", "p"]
+
+
+class _Numbered(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="is"):
+    n: int  # position in the journal from 1 on; also the id of its entry in Redis
+
+
+class Began(_Numbered, tag="began", frozen=True):
+    """The session's first record: the account as it was found.
+
+    Attributes
+    ----------
+    last_trade : dict
+        By symbol, the newest trade id on the exchange that is not ours, -1 for none.
+    """
+
+    time: int
+    wallet: int
+    last_trade: dict[str, int]
+
+
+class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one decision asks for on one symbol.
+
+    Attributes
+    ----------
+    close_reason : int
+        Position in `account.EXIT_REASONS`, 0 for no exit.
+    side : int
+        1 long, -1 short, 0 for no entry.
+    price : float
+        Close at the decision.
+    """
+
+    symbol: str
+    close_reason: int
+    side: int
+    steps: int
+    stop_distance: float
+    take_distance: float
+    reversal: bool
+    price: float
+
+
+class Decided(_Numbered, tag="decided", frozen=True):
+    """One instant: the account as the decision saw it, and what it asks for.
+
+    Attributes
+    ----------
+    wallet : int
+        Units of 1e-8.
+    marks : tuple of float
+        Last close of each symbol in configured order, 0.0 before the first.
+    orders : tuple of Order
+        New ones only.
+    refused : dict
+        By symbol, entries refused at this instant: reason (of `risk.REFUSALS`) to count.
+    missed : tuple of str
+        Symbols whose entry was not sent since the candle was no longer the newest or too old.
+    """
+
+    time: int
+    wallet: int
+    equity: float
+    day: int
+    day_open: float
+    blocked: bool
+    marks: tuple[float, ...]
+    orders: tuple[Order, ...] = ()
+    refused: dict[str, dict[str, int]] = {}
+    missed: tuple[str, ...] = ()
+
+
+class Intent(_Numbered, tag="intent", frozen=True):
+    """An order about to be sent; on disk before it leaves.
+
+    Attributes
+    ----------
+    id : str
+        The client order id.
+    steps : int
+        Positive; 0 for an order that closes whatever is there.
+    level : float
+        Trigger price, 0.0 for a market order.
+    decided_at : int
+        The instant of the decision it goes back to.
+    """
+
+    id: str
+    symbol: str
+    leg: Leg
+    side: Literal["BUY", "SELL"]
+    steps: int
+    level: float
+    decided_at: int
+    time: int
+
+
+class Answered(_Numbered, tag="answered", frozen=True):
+    """What became of an intent, or of an order later on.
+
+    Attributes
+    ----------
+    state : str
+        accepted, rejected, unknown, absent (proven never to have existed), gone (cancelled, expired
+        or done).
+    """
+
+    id: str
+    symbol: str
+    state: Literal["accepted", "rejected", "unknown", "absent", "gone"]
+    exchange_id: int
+    code: int
+    text: str
+    time: int
+
+
+class Filled(_Numbered, tag="filled", frozen=True):
+    """One fill, once, however often it was reported.
+
+    Attributes
+    ----------
+    leg : str
+        Of the order it belongs to; empty for an order that is not ours.
+    steps : int
+        Signed: bought above 0.
+    fee, pnl : int
+        As the exchange booked them, units of 1e-8; a fee paid is positive.
+    held : int
+        Signed steps of the position after it.
+    entry : float
+        Its average price after it, 0.0 when flat.
+    reason : str
+        Of `account.EXIT_REASONS` for a fill that closes, empty for one that opens.
+    stop, take : float
+        Levels that protect the position from here on, 0.0 when flat or none.
+    """
+
+    symbol: str
+    trade_id: int
+    id: str
+    leg: str
+    steps: int
+    price: float
+    fee: int
+    pnl: int
+    time: int
+    held: int
+    entry: float
+    reason: str
+    stop: float
+    take: float
+    decided_at: int
+    reversal: bool
+
+
+class Asked(_Numbered, tag="asked", frozen=True):
+    """A person asked for something (live.records.Control)."""
+
+    command: Literal["pause", "resume", "flatten"]
+    by: str
+    time: int
+
+
+class Halted(_Numbered, tag="halted", frozen=True):
+    """Entries stopped by themselves; exits and stops go on."""
+
+    reason: str
+    time: int
+
+
+Record = Began | Decided | Intent | Answered | Filled | Asked | Halted
+
+
+class Journal:
+    """The open journal of one session; one process may write it at a time.
+
+    Parameters
+    ----------
+    folder : Path
+        The session's folder.
+
+    Raises
+    ------
+    WickError
+        Another process holds it, or a line in the middle is damaged.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        import fcntl
+
+        path = folder / FILE
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._file)
+            raise WickError(
+                f"another trader writes {path}",
+                "wick session status shows it; two must never trade one account",
+            ) from error
+        kept, end = _whole_lines(path)
+        if end < path.stat().st_size:
+            os.ftruncate(self._file, end)
+        self._last = kept
+        self._broken = ""
+
+    @property
+    def last(self) -> int:
+        """Number of the newest record, 0 for none."""
+        return self._last
+
+    @property
+    def broken(self) -> str:
+        """Why the journal can no longer be written, empty while it can."""
+        return self._broken
+
+    def append(self, record: Record, *, durable: bool = False) -> Record:
+        """Number and write a record; `durable` waits until it is on the disk.
+
+        Raises
+        ------
+        RunRefused
+            It cannot be written: no entry may leave.
+        """
+        numbered = msgspec.structs.replace(record, n=self._last + 1)
+        try:
+            os.write(self._file, _line(numbered))
+            if durable:
+                os.fdatasync(self._file)
+        except OSError as error:
+            self._broken = error.strerror or str(error)
+            raise RunRefused(
+                f"the journal cannot be written: {self._broken}",
+                "make room on the disk; stops stay on the exchange, entries stay out until then",
+            ) from error
+        self._last += 1
+        return numbered
+
+    def close(self) -> None:
+        """Let go of the file and its lock."""
+        os.close(self._file)
+
+
+def read(folder: Path) -> list[Record]:
+    """Read all whole records of a session's journal.
+
+    Raises
+    ------
+    WickError
+        A line before the last is damaged.
+    """
+    path = folder / FILE
+    return [record for record, _ in _records(path)] if path.exists() else []
+
+
+def _line(record: Record) -> bytes:
+    text = msgspec.json.encode(record)
+    return b"%08x %b\n" % (zlib.crc32(text), text)
+
+
+def _records(path: Path) -> Iterator[tuple[Record, int]]:
+    content = path.read_bytes()
+    at, number = 0, 0
+    decoder = msgspec.json.Decoder(Record)
+    while (end := content.find(b"\n", at)) >= 0:
+        line = content[at:end]
+        number += 1
+        try:
+            if int(line[:8], 16) != zlib.crc32(line[9:]):
+                raise ValueError("checksum")
+            record = decoder.decode(line[9:])
+        except (ValueError, msgspec.MsgspecError) as error:
+            if content.find(b"\n", end + 1) < 0 and end + 1 == len(content):
+                return  # the last line, torn
+            raise WickError(
+                f"{path} is damaged in line {number}: {error}",
+                "keep the file, start a new session, and compare it with the exchange's history",
+            ) from error
+        yield record, end + 1
+        at = end + 1
+
+
+def _whole_lines(path: Path) -> tuple[int, int]:
+    number, end = 0, 0
+    for record, end in _records(path):  # noqa: B007
+        number = record.n
+    return number, end
