@@ -98,7 +98,7 @@ def backtest(
     if as_json:
         typer.echo((run.folder / "run.json").read_text(), nl=False)
         return
-    from backtest.show import print_run
+    from data.show import print_run
 
     print_run(run.record, run.folder, source)
 

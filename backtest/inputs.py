@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from backtest.engine import Grids, Result
-from backtest.overrides import from_flags, from_toml
 from data import runs, store
 from data.dates import show_time
 from data.manifest import known_market
+from data.overrides import from_flags, from_toml
 from data.quality import holes
 from data.symbols import UNKNOWN, SymbolRules, fine_rules, rules_for
 from strategy.candles import Candles

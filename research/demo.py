@@ -9,13 +9,13 @@ from rich.panel import Panel
 
 from backtest import commands as backtest_commands
 from backtest.inputs import Asked, gather
-from backtest.show import print_run
 from data import commands as data_commands
 from data.dates import parse_time, show_time
 from data.download import archive_reachable
 from data.manifest import Series
 from data.runs import RunRecord, check_writable, load
 from data.settings import Settings
+from data.show import print_run
 from data.store import StoredSeries, series
 from data.synthetic import synthetic_market
 from data.writer import save

@@ -3,9 +3,9 @@
 from rich.console import Console
 from rich.table import Table
 
-from backtest.show import print_notes, shown
 from data.dates import show_time
 from data.runs import Run
+from data.show import print_notes, shown
 
 _SHOWN = (
     "total_return", "sharpe", "sortino", "max_drawdown", "profit_factor", "trades", "win_rate",

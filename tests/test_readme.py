@@ -11,8 +11,8 @@ import wick
 from backtest.engine import backtest
 from backtest.inputs import grids_of
 from backtest.record import figures_of
-from backtest.show import shown
 from data.importer import Labels, import_file
+from data.show import shown
 from data.store import load as load_candles
 from data.symbols import rules_for
 from strategy.load import load

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backtest.show import shown
 from data.dates import show_time
 from data.runs import DataRecord, FigureRecord, Run, RunRecord
+from data.show import shown
 from strategy.timeframes import timeframe_ms
 
 TILES = ("total_return", "hold_return", "max_drawdown", "sharpe", "profit_factor", "trades")

@@ -10,8 +10,8 @@ import pytest
 
 from backtest.report import write_report
 from backtest.report.page import page
-from backtest.show import shown
 from data.runs import Run
+from data.show import shown
 from strategy.errors import RunRefused
 from tests.backtest.report_runs import market, report_run
 
