@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from backtest.simulate import entry_candles, simulate
 from data.dates import show_time
-from strategy.account import ACCOUNT, MOST, POSITION, SAID, TRADE, UNIT
+from strategy.account import ACCOUNT, MOST, ORDER, POSITION, SAID, TRADE, UNIT
 from strategy.candles import Candles
 from strategy.errors import RunRefused, WickError
 from strategy.fills import Costs
@@ -190,6 +190,7 @@ def _run(
     account[0].wallet = round(balance * UNIT)
     account[0].equity, account[0].day = account[0].wallet / UNIT, -1
     positions = np.zeros(symbols, POSITION).view(np.recarray)
+    orders = np.zeros(symbols, ORDER).view(np.recarray)
     said = np.zeros(symbols, SAID).view(np.recarray)
     # Every trade needs an entry signal of its own, so there cannot be more; untouched pages cost
     # nothing.
@@ -212,6 +213,7 @@ def _run(
         costs,
         account,
         positions,
+        orders,
         said,
         trades,
         equity,

@@ -8,11 +8,11 @@ from strategy.account import (
     BY_TAKE,
     MOST,
     UNIT,
-    close_position,
+    loses_too_much,
     mark,
-    open_position,
     step,
 )
+from strategy.booking import close_position, open_position
 from strategy.fills import NOT_FILLED, STOP_FILLED, resting_fill
 from strategy.grid import qty_of
 from strategy.kernel import kernel
@@ -42,6 +42,7 @@ def simulate(
     costs,
     account,
     positions,
+    orders,
     said,
     trades,
     equity,
@@ -67,9 +68,8 @@ def simulate(
         before = k
         ordered, busy = False, False
         for s in range(symbols):
-            p = positions[s]
-            ordered |= p.open_side != 0 or p.close_reason != 0
-            busy |= p.steps != 0
+            ordered |= orders[s].side != 0 or orders[s].close_reason != 0
+            busy |= positions[s].steps != 0
         if busy and not ordered:
             k = _hold(
                 timeline,
@@ -118,6 +118,7 @@ def simulate(
                 costs,
                 book,
                 positions,
+                orders,
                 said,
                 trades,
                 count,
@@ -155,7 +156,7 @@ def simulate(
                 signal[s] = j
                 word.stop_distance = signal_stop[j]
                 word.take_distance = signal_take[j] if has_take else 0.0
-        step(book, positions, grids, said, risk, costs.slippage, has_take, now, refused)
+        step(book, positions, orders, grids, said, risk, costs.slippage, has_take, now, refused)
         equity[k] = book.equity
         if not 0.0 < book.equity < MOST:
             return count, k
@@ -164,7 +165,7 @@ def simulate(
             if said[s].present == 0 or i + 1 < first[s + 1]:
                 continue
             # The symbol's last candle: nothing could fill its orders any more.
-            positions[s].open_side = 0
+            orders[s].side, orders[s].close_reason = 0, 0
             if positions[s].steps != 0:
                 close_position(book, positions, grids, costs, s, c[i], 0.0, trades[count])
                 _stamp(trades[count], now, i - first[s], BY_END)
@@ -212,7 +213,7 @@ def _hold(
                 if which != NOT_FILLED:
                     return k
                 value += qty_of(p.steps, grids[s]) * (c[i] - p.entry)
-        lost = limit > 0.0 and book.day_open - value >= limit * book.day_open
+        lost = loses_too_much(book, value, limit)
         if lost or not 0.0 < value < MOST or (opens + timeframe_ms - 1) // DAY_MS != book.day:
             return k
         k += 1
@@ -282,22 +283,38 @@ def _search(x, low, stop, value, guess):
 
 @kernel
 def _fill_orders(
-    first, o, cursor, open_time, grids, risk, costs, book, positions, said, trades, count, refused
+    first,
+    o,
+    cursor,
+    open_time,
+    grids,
+    risk,
+    costs,
+    book,
+    positions,
+    orders,
+    said,
+    trades,
+    count,
+    refused,
 ):
     # Market orders of the decision before, at this open: closing legs first, then opening ones.
-    for s in range(len(positions)):
-        p = positions[s]
-        if said[s].present != 0 and p.steps != 0 and p.close_reason != 0:
-            i, reason = cursor[s], p.close_reason
+    for s in range(len(orders)):
+        order = orders[s]
+        if said[s].present != 0 and order.close_reason != 0:
+            i = cursor[s]
             close_position(book, positions, grids, costs, s, o[i], costs.slippage, trades[count])
-            _stamp(trades[count], open_time[i], i - first[s], reason)
+            _stamp(trades[count], open_time[i], i - first[s], order.close_reason)
+            order.close_reason = 0
             count += 1
-    for s in range(len(positions)):
-        if said[s].present != 0 and positions[s].open_side != 0:
+    for s in range(len(orders)):
+        order = orders[s]
+        if said[s].present != 0 and order.side != 0:
             i = cursor[s]
             answer = open_position(
-                book, positions, grids, costs, risk, s, o[i], open_time[i], i - first[s]
+                book, positions, grids, costs, risk, s, order, o[i], open_time[i], i - first[s]
             )
+            order.side, order.steps = 0, 0
             if answer != APPROVED:
                 refused[s, answer] += 1
     return count

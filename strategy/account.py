@@ -6,18 +6,19 @@ Money is kept as int64 in units of 1e-8 of the quote currency, so sums are exact
 
 import numpy as np
 
-from strategy.fills import slipped, stop_level, take_level
+from strategy.fills import slipped
 from strategy.grid import qty_of
 from strategy.kernel import kernel
-from strategy.risk import APPROVED, CONFLICT, DAILY_LIMIT, LEVEL, MARGIN, POSITION_LIMIT, size
+from strategy.risk import APPROVED, CONFLICT, DAILY_LIMIT, POSITION_LIMIT, size
 from strategy.rules import ENTER_LONG, ENTER_SHORT, EXIT_LONG, EXIT_SHORT
 
 UNIT = 1e8
 MOST = 4e10  # quote currency; twice as much still fits an int64 of units
 DAY_MS = 86_400_000
 
-EXIT_REASONS = ("", "stop", "take", "signal", "reversal", "end")
-BY_STOP, BY_TAKE, BY_SIGNAL, BY_REVERSAL, BY_END = range(1, 6)
+# "end" is the end of the candles, "flatten" a person's wish.
+EXIT_REASONS = ("", "stop", "take", "signal", "reversal", "end", "flatten")
+BY_STOP, BY_TAKE, BY_SIGNAL, BY_REVERSAL, BY_END, BY_FLATTEN = range(1, 7)
 
 ACCOUNT = np.dtype(
     [
@@ -26,6 +27,7 @@ ACCOUNT = np.dtype(
         ("day", np.int64),  # UTC day the limit counts for, -1 before the first decision
         ("day_open", np.float64),  # equity the day began with
         ("blocked", np.int64),  # 1 once the daily loss limit was reached
+        ("transfers", np.int64),  # paid in since the day began, less what was taken out; units
     ],
     align=True,
 )
@@ -36,12 +38,6 @@ POSITION = np.dtype(
         ("stop_level", np.float64),
         ("take_level", np.float64),  # 0 for none
         ("mark", np.float64),  # last close of the symbol
-        ("close_reason", np.int64),  # an exit order for the next open, 0 for none
-        ("open_side", np.int64),  # an entry order for the next open, 0 for none
-        ("open_steps", np.int64),
-        ("open_stop", np.float64),  # distances approved with the entry
-        ("open_take", np.float64),
-        ("open_reversal", np.int64),
         # the open trade's story, for its record
         ("entry_time", np.int64),
         ("entry_candle", np.int64),
@@ -52,6 +48,21 @@ POSITION = np.dtype(
         ("lowest", np.float64),
         ("highest", np.float64),
         ("first_stop", np.float64),
+    ],
+    align=True,
+)
+# What a decision asks for on one symbol: an exit, an entry, or both for a reversal. It stays until
+# it has filled or failed, which may be later than the next instant.
+ORDER = np.dtype(
+    [
+        ("close_reason", np.int64),  # an exit, 0 for none
+        ("side", np.int64),  # an entry: 1 long, -1 short, 0 for none
+        ("steps", np.int64),
+        ("stop_distance", np.float64),
+        ("take_distance", np.float64),  # 0 for none
+        ("reversal", np.int64),
+        ("decided_at", np.int64),  # UTC ms
+        ("price", np.float64),  # close at the decision
     ],
     align=True,
 )
@@ -124,25 +135,35 @@ def notional(p, g):
 
 
 @kernel
-def step(account, positions, grids, said, risk, slippage, has_take, now, refused):
+def step(account, positions, orders, grids, said, risk, slippage, has_take, now, refused):
     """Decide at a close, for all symbols together: daily limit, then exits, then entries in
     configured order.
 
-    Orders are left in `positions` (close_reason, open_*) for the next open; refusals are counted in
+    What is decided is left in `orders`, with `decided_at` set to ``now``; refusals are counted in
     ``refused[symbol, reason]``. `account.equity` must hold the mark of the instant before,
-    `positions.mark` the closes of this one.
+    `positions.mark` the closes of this one. Orders of before that have not filled yet count as
+    positions and are not decided again.
     """
     _begin_day(account, (now - 1) // DAY_MS)
     equity = mark(account, positions, grids)
-    limit = risk.daily_loss_limit
-    if limit > 0.0 and account.day_open - equity >= limit * account.day_open:
+    if loses_too_much(account, equity, risk.daily_loss_limit):
         account.blocked = 1
     any_signal = False
     for s in range(len(said)):
         any_signal |= said[s].present != 0 and said[s].signals != 0
     if any_signal:
-        _exits(positions, said, refused)
-        _entries(account, positions, grids, said, risk, slippage, has_take, refused)
+        _exits(positions, orders, said, now, refused)
+        _entries(account, positions, orders, grids, said, risk, slippage, has_take, now, refused)
+
+
+@kernel
+def loses_too_much(account, equity, limit):
+    """Say whether an equity is below the day's opening by the daily loss limit; money paid in or
+    taken out is no profit or loss."""
+    if not limit > 0.0:
+        return False
+    lost = account.day_open + account.transfers / UNIT - equity
+    return lost >= limit * account.day_open
 
 
 @kernel
@@ -153,42 +174,45 @@ def _begin_day(account, day):
         account.day = day
         account.day_open = account.equity
         account.blocked = 0
+        account.transfers = 0
 
 
 @kernel
-def _exits(positions, said, refused):
+def _exits(positions, orders, said, now, refused):
     for s in range(len(positions)):
-        p, flags = positions[s], said[s].signals
+        p, order, flags = positions[s], orders[s], said[s].signals
         if said[s].present == 0:
             continue
         enter_long, enter_short = flags & ENTER_LONG != 0, flags & ENTER_SHORT != 0
         if enter_long and enter_short:
             refused[s, CONFLICT] += 1
-        if p.steps == 0 or p.close_reason != 0:
+        if p.steps == 0 or order.close_reason != 0:
             continue
         own_exit = EXIT_LONG if p.steps > 0 else EXIT_SHORT
         against = enter_short if p.steps > 0 else enter_long
         if flags & own_exit != 0:
-            p.close_reason = BY_SIGNAL
+            order.close_reason = BY_SIGNAL
         if against and not (enter_long and enter_short):
-            p.close_reason = BY_REVERSAL
+            order.close_reason = BY_REVERSAL
+        if order.close_reason != 0:
+            order.decided_at, order.price = now, p.mark
 
 
 @kernel
-def _entries(account, positions, grids, said, risk, slippage, has_take, refused):
+def _entries(account, positions, orders, grids, said, risk, slippage, has_take, now, refused):
     wallet = account.wallet / UNIT
     slots, used = 0, 0.0
     for s in range(len(positions)):
-        p = positions[s]
-        if p.steps != 0 or p.open_side != 0:
+        p, order = positions[s], orders[s]
+        if p.steps != 0 or order.side != 0:
             slots += 1
             # An approved entry, also one that reverses, may wait for its symbol's next candle.
-            used += max(notional(p, grids[s]), _reserved(p, grids[s], slippage))
+            used += max(notional(p, grids[s]), _reserved(p, order, grids[s], slippage))
     for s in range(len(positions)):
-        p, word = positions[s], said[s]
+        p, order, word = positions[s], orders[s], said[s]
         side = (1 if word.signals & ENTER_LONG else 0) - (1 if word.signals & ENTER_SHORT else 0)
-        reverses = p.close_reason == BY_REVERSAL
-        if word.present == 0 or side == 0 or p.open_side != 0 or (p.steps != 0 and not reverses):
+        reverses = order.close_reason == BY_REVERSAL
+        if word.present == 0 or side == 0 or order.side != 0 or (p.steps != 0 and not reverses):
             continue
         own = notional(p, grids[s]) if reverses else 0.0
         if account.blocked != 0:
@@ -212,78 +236,76 @@ def _entries(account, positions, grids, said, risk, slippage, has_take, refused)
         if why != APPROVED:
             refused[s, why] += 1
             continue
-        p.open_side, p.open_steps, p.open_reversal = side, steps, 1 if reverses else 0
-        p.open_stop, p.open_take = word.stop_distance, word.take_distance if has_take else 0.0
+        order.side, order.steps, order.reversal = side, steps, 1 if reverses else 0
+        order.stop_distance = word.stop_distance
+        order.take_distance = word.take_distance if has_take else 0.0
+        order.decided_at, order.price = now, p.mark
         slots += 0 if reverses else 1
-        used += max(_reserved(p, grids[s], slippage) - own, 0.0)
+        used += max(_reserved(p, order, grids[s], slippage) - own, 0.0)
 
 
 @kernel
-def _reserved(p, g, slippage):
+def _reserved(p, order, g, slippage):
     # What an approved entry holds back from the others: its estimate, at the mark plus slippage.
-    return qty_of(p.open_steps, g) * slipped(p.mark, p.open_side, slippage, g)
+    return qty_of(order.steps, g) * slipped(p.mark, order.side, slippage, g)
 
 
 @kernel
-def open_position(account, positions, grids, costs, risk, s, price, now, candle):
-    """Book the fill of an approved entry at a price before slippage; False if margin or a level
-    forbids it.
+def fee_of(fee_rate, qty, price):
+    """Return the fee of one fill in units of 1e-8."""
+    return money(fee_rate * (qty * price))
 
-    The margin of all other positions is counted at their marks, as the exchange does at that
-    instant.
-    """
-    p, g = positions[s], grids[s]
-    side, steps = p.open_side, p.open_steps
-    p.open_side, p.open_steps = 0, 0
-    fill = slipped(price, side, costs.slippage, g)
-    stop = stop_level(fill, p.open_stop, side, g)
-    take = take_level(fill, p.open_take, side, g) if p.open_take > 0.0 else 0.0
-    if fill <= 0.0 or stop <= 0.0 or (p.open_take > 0.0 and take <= 0.0):
-        return LEVEL
-    qty = qty_of(steps, g)
+
+@kernel
+def free_margin(account, positions, grids, leverage):
+    """Return the balance that no open position binds: wallet plus each one's unrealized profit less
+    its margin, at the last closes."""
     free = account.wallet / UNIT
-    for other in range(len(positions)):
-        q = positions[other]
-        if q.steps != 0:
-            unrealized = qty_of(q.steps, grids[other]) * (q.mark - q.entry)
-            free += unrealized - notional(q, grids[other]) / risk.leverage
-    if qty * fill / risk.leverage > free:
-        return MARGIN
-    fee = money(costs.fee_rate * (qty * fill))
-    account.wallet -= fee
-    p.steps, p.entry, p.stop_level, p.take_level = side * steps, fill, stop, take
-    p.reversal, p.first_stop = p.open_reversal, stop
-    p.entry_time, p.entry_candle, p.fees = now, candle, fee
-    p.slippage, p.risked = qty * abs(fill - price), qty * p.open_stop
-    p.lowest, p.highest = fill, fill
-    return APPROVED
+    for s in range(len(positions)):
+        p = positions[s]
+        if p.steps != 0:
+            unrealized = qty_of(p.steps, grids[s]) * (p.mark - p.entry)
+            free += unrealized - notional(p, grids[s]) / leverage
+    return free
 
 
 @kernel
-def close_position(account, positions, grids, costs, s, price, slippage, trade):
-    """Book the closing fill of a whole position at a price before slippage, and fill in its trade
-    record."""
-    p, g = positions[s], grids[s]
-    side = 1 if p.steps > 0 else -1
-    fill = slipped(price, -side, slippage, g)
-    qty = qty_of(abs(p.steps), g)
-    pnl = money(side * qty * (fill - p.entry))
-    fee = money(costs.fee_rate * (qty * fill))
-    account.wallet += pnl - fee
-    low, high = min(p.lowest, fill), max(p.highest, fill)
-    trade.symbol, trade.side, trade.steps, trade.qty = s, side, abs(p.steps), qty
-    trade.entry_time, trade.entry_candle = p.entry_time, p.entry_candle
-    trade.entry_price, trade.exit_price, trade.stop, trade.take = (
-        p.entry,
-        fill,
-        p.first_stop,
-        p.take_level,
-    )
-    trade.pnl, trade.fees = pnl, p.fees + fee
-    trade.slippage = p.slippage + qty * abs(fill - price)
-    worst, best = (low, high) if side > 0 else (high, low)
-    trade.mae = side * (worst - p.entry) / p.entry
-    trade.mfe = side * (best - p.entry) / p.entry
-    trade.risked, trade.reversal, trade.ambiguous = p.risked, p.reversal, 0
-    p.steps, p.entry, p.stop_level, p.take_level = 0, 0.0, 0.0, 0.0
-    p.close_reason = 0
+def book_fill(p, g, steps, price):
+    """Book one fill into a position and return the profit it realizes, in units of 1e-8.
+
+    Only `p.steps` and `p.entry` are read and written; wallet and fee are the caller's.
+
+    Parameters
+    ----------
+    steps : int
+        Bought above 0, sold below; never 0.
+    price : float
+        Where it filled. The first fill's price is the entry to the last bit, further ones are
+        averaged in by their steps; what goes through zero closes the old position and opens the
+        rest at this price.
+    """
+    held = p.steps
+    total = held + steps
+    if held == 0:
+        p.steps, p.entry = steps, price
+        return np.int64(0)
+    if (held > 0) == (steps > 0):
+        p.steps, p.entry = total, (held * p.entry + steps * price) / total
+        return np.int64(0)
+    side = 1 if held > 0 else -1
+    realized = money(side * qty_of(min(abs(held), abs(steps)), g) * (price - p.entry))
+    p.steps = total
+    if total == 0:
+        p.entry = 0.0
+    elif (total > 0) != (held > 0):
+        p.entry = price
+    return realized
+
+
+@kernel
+def book_transfer(account, units):
+    """Book money paid in (above 0) or taken out: it changes the wallet, never the day's loss."""
+    account.wallet += units
+    account.transfers += units
+    # If a day begins before the next mark, it begins with this money.
+    account.equity += units / UNIT

@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strategy.account import ACCOUNT, EXIT_REASONS, POSITION, SAID, TRADE, mark, money, notional
+from strategy.account import (
+    ACCOUNT,
+    EXIT_REASONS,
+    ORDER,
+    POSITION,
+    SAID,
+    TRADE,
+    mark,
+    money,
+    notional,
+)
 from strategy.grid import grid
 
 # The first call compiles.
@@ -65,15 +75,15 @@ def test_the_mark_is_the_wallet_and_each_open_profit() -> None:
 
 def test_a_record_has_no_bytes_between_its_fields() -> None:
     # Trades are compared and fingerprinted as bytes.
-    for kind in (ACCOUNT, POSITION, SAID, TRADE):
+    for kind in (ACCOUNT, POSITION, ORDER, SAID, TRADE):
         assert kind.itemsize == 8 * len(kind.names or ())
 
 
 def test_what_kernels_read_is_not_hidden_by_a_method_of_numpy_records() -> None:
-    for kind in (ACCOUNT, POSITION, SAID):
+    for kind in (ACCOUNT, POSITION, ORDER, SAID):
         hidden = {name for name in kind.names or () if hasattr(np.void, name)}
         assert hidden == set()
 
 
 def test_exit_reasons_are_distinct_words() -> None:
-    assert EXIT_REASONS == ("", "stop", "take", "signal", "reversal", "end")
+    assert EXIT_REASONS == ("", "stop", "take", "signal", "reversal", "end", "flatten")
