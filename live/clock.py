@@ -7,8 +7,8 @@ exchange's own paths) travel, as JSON text:
 to a role       {"now": ms, "rate": r}           the time now; it goes on at r times the wall
                                                  clock's speed, 0 in lockstep
                 {"now": T, "rate": 0,
-                 "closing": [symbol, …]}         lockstep: candles of these symbols close at T, their
-                                                 closing events follow on the market sockets
+                 "closing": [symbol, …]}         lockstep: candles of these symbols close at T;
+                                                 their closing events follow on the market sockets
                 {"now": ms, "rate": 0,
                  "end": true}                    the replay is over, nothing will follow
 from a role     {"role": name}                   first message

@@ -5,9 +5,11 @@ was sent, never Redis. A line that a crash tore off is cut away at the next star
 before the last is no such thing and refuses the session.
 """
 
+import errno
 import os
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -125,6 +127,8 @@ class Answered(_Numbered, tag="answered", frozen=True):
     state : str
         accepted, rejected, unknown, absent (proven never to have existed), gone (cancelled, expired
         or done).
+    again : bool
+        Proven not to have been executed for a reason that passes: the next attempt may be sent.
     """
 
     id: str
@@ -133,6 +137,16 @@ class Answered(_Numbered, tag="answered", frozen=True):
     exchange_id: int
     code: int
     text: str
+    time: int
+    again: bool = False
+
+
+class Dropped(_Numbered, tag="dropped", frozen=True):
+    """An entry that was decided and will not be sent, or not again."""
+
+    symbol: str
+    decided_at: int
+    reason: str
     time: int
 
 
@@ -181,6 +195,7 @@ class Asked(_Numbered, tag="asked", frozen=True):
     command: Literal["pause", "resume", "flatten"]
     by: str
     time: int
+    entry: str = "0-0"  # of the control stream, where the next start reads on
 
 
 class Halted(_Numbered, tag="halted", frozen=True):
@@ -190,7 +205,7 @@ class Halted(_Numbered, tag="halted", frozen=True):
     time: int
 
 
-Record = Began | Decided | Intent | Answered | Filled | Asked | Halted
+Record = Began | Decided | Intent | Answered | Dropped | Filled | Asked | Halted
 
 
 class Journal:
@@ -223,7 +238,7 @@ class Journal:
         kept, end = _whole_lines(path)
         if end < path.stat().st_size:
             os.ftruncate(self._file, end)
-        self._last = kept
+        self._last, self._size = kept, end
         self._broken = ""
 
     @property
@@ -245,17 +260,21 @@ class Journal:
             It cannot be written: no entry may leave.
         """
         numbered = msgspec.structs.replace(record, n=self._last + 1)
+        line = _line(numbered)
         try:
-            os.write(self._file, _line(numbered))
+            if os.write(self._file, line) != len(line):
+                raise OSError(errno.ENOSPC, "no room")
             if durable:
                 os.fdatasync(self._file)
         except OSError as error:
+            with suppress(OSError):  # half a line in the middle would damage all that follows
+                os.ftruncate(self._file, self._size)
             self._broken = error.strerror or str(error)
             raise RunRefused(
                 f"the journal cannot be written: {self._broken}",
                 "make room on the disk; stops stay on the exchange, entries stay out until then",
             ) from error
-        self._last += 1
+        self._last, self._size, self._broken = numbered.n, self._size + len(line), ""
         return numbered
 
     def close(self) -> None:

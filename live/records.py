@@ -1,11 +1,11 @@
 """What travels over Redis: candles, signals, and the names of the streams.
 
-candles:{symbol}:{timeframe}   market_data → signal_generator   one ClosedCandle, id = its open time
-signals                        signal_generator → trader        one Batch per instant, id = the instant
-control                        command line, dashboard → trader one Control
-orders, fills, account         trader → everyone                journal records, id = their number
-equity                         performance_tracker → dashboard  one EquityPoint, id = the instant
-health:{role}                  every role                       one Health, a plain key
+candles:{symbol}:{timeframe}  by market_data, for signal_generator: one ClosedCandle, id = its open
+signals                       by signal_generator, for the trader: one Batch an instant, id = it
+control                       by people, for the trader: one Control
+orders, fills, account        by the trader, for everyone: journal records, id = their number
+equity                        by performance_tracker, for the dashboard: one EquityPoint, id = time
+health:{role}                 by every role: one Health, a plain key
 
 All names carry the session in front, so that two sessions can share one Redis. An entry has one
 field, `m`, with the record as msgpack: every float arrives with all its bits, NaN too.

@@ -1,8 +1,8 @@
 """What the live side asks of an exchange, in its own words. Implemented by live.exchange.binance.
 
 Reads raise `Unavailable` when asking again may help. Writes never raise for an answer of the
-exchange: they return Accepted, Rejected or Unknown. A write is sent once per call; who calls decides
-whether it may be sent again.
+exchange: they return Accepted, Rejected or Unknown. A write is sent once per call; who calls
+decides whether it may be sent again.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence

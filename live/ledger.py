@@ -1,0 +1,298 @@
+"""What the journal's records add up to: the account, its positions, and the orders under way.
+
+Every change is a record that was journaled first, so reading the journal again gives the same
+ledger. Nothing here asks the exchange, Redis or a clock.
+"""
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from live.decimals import steps
+from live.exchange.port import Trade
+from live.journal import (
+    Answered,
+    Asked,
+    Began,
+    Decided,
+    Dropped,
+    Filled,
+    Halted,
+    Intent,
+    Record,
+)
+from live.order_ids import parse
+from live.session import Session
+from strategy.account import ACCOUNT, BY_FLATTEN, EXIT_REASONS, ORDER, POSITION, book_fill
+from strategy.fills import stop_level, take_level
+from strategy.grid import grid
+
+_REMEMBERED_TRADES = 10_000
+
+
+@dataclass(slots=True)
+class Sent:
+    """One order that was sent or was about to be.
+
+    Attributes
+    ----------
+    state : str
+        intent, then accepted, rejected, unknown, absent or gone.
+    filled : int
+        Steps filled so far, positive.
+    """
+
+    intent: Intent
+    state: str = "intent"
+    filled: int = 0
+    code: int = 0
+    text: str = ""
+    again: bool = False
+
+    @property
+    def open(self) -> bool:
+        """Whether it is, or may be, on the exchange."""
+        return self.state in ("intent", "unknown", "accepted")
+
+
+@dataclass(slots=True)
+class SymbolBook:
+    """What is under way on one symbol.
+
+    Attributes
+    ----------
+    sent : dict
+        Orders by id since the symbol was last flat and clean.
+    opened_at : int
+        Decision that opened the position, 0 when flat.
+    opened_time : int
+        Exchange time of the position's first fill, 0 when flat.
+    last_trade : int
+        Newest fill booked.
+    before : int
+        Fills up to this one are older than the session, or were booked long ago.
+    """
+
+    sent: dict[str, Sent] = field(default_factory=dict)
+    opened_at: int = 0
+    opened_time: int = 0
+    last_trade: int = -1
+    before: int = -1
+    seen: set[int] = field(default_factory=set)
+    order_of_seen: deque[int] = field(default_factory=deque)
+
+    def legs(self, legs: str) -> list[Sent]:
+        """Return the open orders of these legs."""
+        return [one for one in self.sent.values() if one.intent.leg in legs and one.open]
+
+
+class Ledger:
+    """The state of one session.
+
+    Attributes
+    ----------
+    account, positions, orders : record arrays
+        As `strategy.account.step` takes them.
+    decided : int
+        Instant of the last decision, 0 before the first.
+    halted : str
+        Why entries stopped by themselves, empty while they have not.
+    """
+
+    def __init__(self, session: Session) -> None:
+        count = len(session.symbols)
+        self.session = session
+        self.symbols = session.symbols
+        self.index = {symbol: i for i, symbol in enumerate(session.symbols)}
+        self.rules = dict(zip(session.symbols, session.rules, strict=True))
+        texts = [
+            grid(r.tick_size, r.step_size, r.min_qty, r.max_qty, r.min_notional)
+            for r in session.rules
+        ]
+        self.grids: Any = np.concatenate(texts).view(np.recarray)
+        self.account: Any = np.zeros(1, ACCOUNT).view(np.recarray)
+        self.account[0].day = -1
+        self.positions: Any = np.zeros(count, POSITION).view(np.recarray)
+        self.orders: Any = np.zeros(count, ORDER).view(np.recarray)
+        self.books = {symbol: SymbolBook() for symbol in session.symbols}
+        self.began = False
+        self.decided = 0
+        self.paused = False
+        self.halted = ""
+        self.asked_entry = "0-0"
+        self.refused: Counter[tuple[str, str]] = Counter()
+
+    def apply(self, record: Record) -> None:
+        """Take in one record of the journal."""
+        match record:
+            case Began():
+                self._begin(record)
+            case Decided():
+                self._decide(record)
+            case Intent():
+                self._intend(record)
+            case Answered():
+                self._answer(record)
+            case Dropped():
+                self._drop(record)
+            case Filled():
+                self._fill(record)
+            case Asked():
+                self._ask(record)
+            case Halted():
+                self.halted = record.reason
+
+    def position(self, symbol: str) -> Any:
+        """Return a symbol's position record."""
+        return self.positions[self.index[symbol]]
+
+    def order(self, symbol: str) -> Any:
+        """Return what the last decisions ask for on a symbol."""
+        return self.orders[self.index[symbol]]
+
+    def is_new(self, trade: Trade) -> bool:
+        """Whether a fill has not been booked yet; trades before the session never are."""
+        book = self.books[trade.symbol]
+        return trade.trade_id > book.before and trade.trade_id not in book.seen
+
+    def booked(self, trade: Trade, fee: int, pnl: int, time: int) -> Filled:
+        """Turn a fill into the record that books it, without booking it."""
+        symbol = trade.symbol
+        at = self.index[symbol]
+        grids, order = self.grids[at], self.orders[at]
+        known = parse(trade.client_id)
+        ours = known if known and known.tag == self.session.tag else None
+        leg = ours.leg if ours else ""
+        signed = steps(trade.qty, self.rules[symbol]) * (1 if trade.side == "BUY" else -1)
+        copy: Any = self.positions[at : at + 1].copy().view(np.recarray)
+        position = copy[0]
+        was = int(position.steps)
+        book_fill(position, grids, signed, float(trade.price))
+        held = int(position.steps)
+        opens = abs(held) > abs(was) or was * held < 0
+        stop, take = float(position.stop_level), float(position.take_level)
+        if held == 0:
+            stop = take = 0.0
+        elif opens and leg == "e":
+            side, entry = (1 if held > 0 else -1), float(position.entry)
+            # The base stop is placed at the first trade and never moved.
+            stop = float(stop_level(entry, order.stop_distance, side, grids)) if was == 0 else stop
+            if order.take_distance > 0.0:
+                take = float(take_level(entry, order.take_distance, side, grids))
+        return Filled(
+            n=0,
+            symbol=symbol,
+            trade_id=trade.trade_id,
+            id=trade.client_id,
+            leg=leg,
+            steps=signed,
+            price=float(trade.price),
+            fee=fee,
+            pnl=pnl,
+            time=time,
+            held=held,
+            entry=float(position.entry),
+            reason="" if opens else self._reason(leg, int(order.close_reason)),
+            stop=stop,
+            take=take,
+            decided_at=ours.decided_at if ours else 0,
+            reversal=bool(order.reversal) and leg == "e",
+        )
+
+    def _reason(self, leg: str, close_reason: int) -> str:
+        if leg == "x":
+            return EXIT_REASONS[close_reason]
+        return {"s": "stop", "p": "stop", "q": "stop", "t": "take"}.get(leg, "foreign")
+
+    def _begin(self, record: Began) -> None:
+        self.began = True
+        self.account[0].wallet = record.wallet
+        self.account[0].equity = record.wallet / 1e8
+        for symbol, trade_id in record.last_trade.items():
+            self.books[symbol].last_trade = self.books[symbol].before = trade_id
+
+    def _decide(self, record: Decided) -> None:
+        account = self.account[0]
+        self.decided = record.time
+        account.wallet, account.equity = record.wallet, record.equity
+        account.day, account.day_open = record.day, record.day_open
+        account.blocked = int(record.blocked)
+        for position, mark in zip(self.positions, record.marks, strict=True):
+            position.mark = mark
+        for symbol, reasons in record.refused.items():
+            for reason, count in reasons.items():
+                self.refused[symbol, reason] += count
+        for one in record.orders:
+            order = self.order(one.symbol)
+            if one.close_reason:
+                order.close_reason = one.close_reason
+            if one.side:
+                order.side, order.steps, order.price = one.side, one.steps, one.price
+                order.stop_distance, order.take_distance = one.stop_distance, one.take_distance
+                order.reversal, order.decided_at = int(one.reversal), record.time
+            elif one.close_reason:
+                order.decided_at, order.price = record.time, one.price
+
+    def _intend(self, record: Intent) -> None:
+        sent = self.books[record.symbol].sent
+        if record.leg == "e":  # a new position begins: what is over belongs to older ones
+            for old in [i for i, one in sent.items() if not one.open]:
+                if sent[old].intent.decided_at != record.decided_at:
+                    del sent[old]
+        sent[record.id] = Sent(record)
+
+    def _answer(self, record: Answered) -> None:
+        sent = self.books[record.symbol].sent.get(record.id)
+        if sent is None or not sent.open:
+            return
+        sent.state, sent.again = record.state, record.again
+        sent.code, sent.text = record.code, record.text
+        order = self.order(record.symbol)
+        if sent.intent.leg == "e" and sent.state == "gone" and sent.filled:
+            order.side, order.steps = 0, 0  # the rest of it expired
+
+    def _drop(self, record: Dropped) -> None:
+        order = self.order(record.symbol)
+        if order.decided_at == record.decided_at:
+            order.side, order.steps = 0, 0
+        self.refused[record.symbol, record.reason] += 1
+
+    def _fill(self, record: Filled) -> None:
+        book, position = self.books[record.symbol], self.position(record.symbol)
+        order = self.order(record.symbol)
+        self._see(book, record.trade_id)
+        if position.steps == 0 and record.held != 0:
+            book.opened_at, book.opened_time = record.decided_at, record.time
+        position.steps, position.entry = record.held, record.entry
+        position.stop_level, position.take_level = record.stop, record.take
+        if sent := book.sent.get(record.id):
+            sent.filled += abs(record.steps)
+            if sent.intent.steps and sent.filled >= sent.intent.steps:
+                sent.state = "gone"
+                if record.leg == "e":
+                    order.side, order.steps = 0, 0
+        if record.held == 0:
+            order.close_reason = 0
+            book.opened_at, book.opened_time = 0, 0
+
+    def _see(self, book: SymbolBook, trade_id: int) -> None:
+        book.seen.add(trade_id)
+        book.order_of_seen.append(trade_id)
+        book.last_trade = max(book.last_trade, trade_id)
+        if len(book.order_of_seen) > _REMEMBERED_TRADES:
+            oldest = book.order_of_seen.popleft()
+            book.seen.discard(oldest)
+            book.before = max(book.before, oldest)
+
+    def _ask(self, record: Asked) -> None:
+        self.asked_entry = record.entry or self.asked_entry
+        self.paused = record.command != "resume"
+        if record.command == "resume":
+            self.halted = ""
+        if record.command == "flatten":
+            for i in range(len(self.symbols)):
+                if self.positions[i].steps and not self.orders[i].close_reason:
+                    self.orders[i].close_reason = BY_FLATTEN
+                    self.orders[i].decided_at = record.time

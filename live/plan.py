@@ -1,0 +1,137 @@
+"""What to do next on one symbol, from the ledger alone.
+
+The order of the questions is the policy: first know what became of every order, then protect what
+is held, then close, and only when the symbol is flat and clean enter.
+"""
+
+from dataclasses import dataclass
+
+from live.ledger import Ledger, Sent, SymbolBook
+
+NAKED_MS = 5_000
+WOULD_TRIGGER = (-2021, -4142)
+
+
+@dataclass(frozen=True, slots=True)
+class Resolve:
+    """Find out what became of an order."""
+
+    sent: Sent
+
+
+@dataclass(frozen=True, slots=True)
+class Protect:
+    """Place the stop, or the take, of the position that is held."""
+
+    leg: str
+    level: float
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Take one conditional order from the exchange."""
+
+    sent: Sent
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close the whole position at market, reduce-only."""
+
+    leg: str
+    steps: int
+    decided_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Clean:
+    """The symbol is flat: take every conditional order of ours from the exchange."""
+
+
+@dataclass(frozen=True, slots=True)
+class Enter:
+    """Send the decided entry, if risk still approves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Give the decided entry up."""
+
+    reason: str
+
+
+Action = Resolve | Protect | Cancel | Close | Clean | Enter | Drop
+
+
+def next_action(ledger: Ledger, symbol: str, now_ms: int) -> Action | None:
+    """Return the next thing to do, None when there is nothing but to wait."""
+    book = ledger.books[symbol]
+    for sent in book.sent.values():
+        if sent.state in ("intent", "unknown"):
+            return Resolve(sent)
+    if ledger.position(symbol).steps:
+        return _held(ledger, symbol, book, now_ms)
+    if book.legs("stp"):
+        return Clean()
+    return _flat(ledger, symbol, book)
+
+
+def _held(ledger: Ledger, symbol: str, book: SymbolBook, now_ms: int) -> Action | None:
+    position, order = ledger.position(symbol), ledger.order(symbol)
+    steps = int(position.steps)
+    closing = book.legs("xq")
+    if not book.legs("s"):
+        if closing:
+            return None
+        if _must_close(book, now_ms):
+            return Close("q", steps, book.opened_at)
+        return Protect("s", float(position.stop_level), 0)
+    if spare := book.legs("p"):
+        return Cancel(spare[0])
+    if position.take_level > 0.0 and not book.legs("e"):
+        takes = book.legs("t")
+        for take in takes:
+            if take.intent.steps != abs(steps):
+                return Cancel(take)
+        last = _last(book, "t", book.opened_at)
+        if not takes and not closing:
+            if last is None or last.again or last.state in ("gone", "absent"):
+                return Protect("t", float(position.take_level), abs(steps))
+            if last.code in WOULD_TRIGGER:
+                return Close("q", steps, book.opened_at)
+            # Refused for another reason: the stop protects, the exit rules go on.
+    if order.close_reason and not closing:
+        return Close("x", steps, int(order.decided_at))
+    return None
+
+
+def _must_close(book: SymbolBook, now_ms: int) -> bool:
+    # The price is beyond the stop already, or the exchange will not take one, or it has been
+    # tried for as long as a position may be naked.
+    last = _last(book, "s", book.opened_at)
+    if last is None:
+        return False
+    refused = last.state == "rejected" and (last.code in WOULD_TRIGGER or not last.again)
+    return refused or now_ms - book.opened_time > NAKED_MS
+
+
+def _flat(ledger: Ledger, symbol: str, book: SymbolBook) -> Action | None:
+    order = ledger.order(symbol)
+    if not order.side:
+        return None
+    last = _last(book, "e", int(order.decided_at))
+    if last is None or (last.again and last.state in ("rejected", "absent")):
+        return Enter()
+    if last.open:
+        return None
+    return Drop(last.text or last.state)
+
+
+def _last(book: SymbolBook, leg: str, decided_at: int) -> Sent | None:
+    found = [
+        sent
+        for sent in book.sent.values()
+        if sent.intent.leg == leg and sent.intent.decided_at == decided_at
+    ]
+    return found[-1] if found else None

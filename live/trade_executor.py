@@ -1,0 +1,410 @@
+"""From plans to orders: one worker a symbol does what `live.plan` says until nothing is left.
+
+Every order's intent is in the journal before it leaves; an entry's is on the disk. An answer is
+accepted, rejected or unknown, and an unknown one is asked about, never guessed.
+"""
+
+import asyncio
+import dataclasses
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+
+from live import plan
+from live.clock import Clock
+from live.decimals import price_text, qty_text, steps, units
+from live.exchange.port import (
+    Accepted,
+    AlgoKind,
+    Exchange,
+    Holding,
+    Outcome,
+    Rejected,
+    Side,
+    Trade,
+    Unavailable,
+)
+from live.journal import Answered, Dropped, Intent, Leg
+from live.ledger import Ledger, Sent
+from live.order_ids import OrderId, parse
+from live.risk_manager import Approval, RiskManager
+from live.writer import Writer
+from strategy.errors import RunRefused
+from strategy.fills import slipped, stop_level
+
+log = logging.getLogger(__name__)
+
+RECV_WINDOW_MS = 2_000
+# After this long, and four negative answers, an order that nobody knows was never there.
+PROOF_MS = RECV_WINDOW_MS + 2_000
+NEGATIVES = 4
+BACK_OFF_S = 0.05
+_ALGO: dict[str, AlgoKind] = {"s": "STOP_MARKET", "p": "STOP_MARKET", "t": "TAKE_PROFIT_MARKET"}
+
+
+class TradeExecutor:
+    """The workers of all symbols.
+
+    Parameters
+    ----------
+    against : callable
+        Says why no entry may leave right now for a reason that passes, empty for none.
+    on_quiet : callable
+        Called whenever the last busy worker has nothing left to do.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        writer: Writer,
+        exchange: Exchange,
+        clock: Clock,
+        risk: RiskManager,
+        against: Callable[[], str],
+        on_quiet: Callable[[], None],
+    ) -> None:
+        self._ledger = ledger
+        self._writer = writer
+        self._exchange = exchange
+        self._clock = clock
+        self._risk = risk
+        self._against = against
+        self._on_quiet = on_quiet
+        self._wakes = {symbol: asyncio.Event() for symbol in ledger.symbols}
+        self._busy: set[str] = set()
+        self.reported = dict.fromkeys(ledger.symbols, 0)  # signed steps, in the exchange's words
+
+    @property
+    def quiet(self) -> bool:
+        """Whether no worker has anything to do."""
+        return not self._busy
+
+    def hold(self, token: str) -> None:
+        """Count as busy until `release`, for work outside the workers."""
+        self._busy.add(token)
+
+    def release(self, token: str) -> None:
+        """End a `hold`."""
+        self._busy.discard(token)
+        if not self._busy:
+            self._on_quiet()
+
+    def wake(self, symbol: str | None = None) -> None:
+        """Let a symbol's worker, or all, look at the ledger again."""
+        for one in (symbol,) if symbol else self._ledger.symbols:
+            self._busy.add(one)
+            self._wakes[one].set()
+
+    def hear_holdings(self, holdings: Iterable[Holding], *, complete: bool = False) -> None:
+        """Take in the positions that the exchange reports; `complete` means the others are flat."""
+        if complete:
+            self.reported = dict.fromkeys(self._ledger.symbols, 0)
+        for one in holdings:
+            if one.symbol in self.reported:
+                self.reported[one.symbol] = steps(one.qty, self._ledger.rules[one.symbol])
+                self.wake(one.symbol)
+
+    async def work(self, symbol: str) -> None:
+        """Do what there is to do on one symbol, for ever."""
+        while True:
+            await self._wakes[symbol].wait()
+            self._wakes[symbol].clear()
+            while action := plan.next_action(self._ledger, symbol, self._clock.now_ms()):
+                try:
+                    await self._do(symbol, action)
+                except Unavailable as error:
+                    log.warning("symbol=%s action=%s unavailable=%s", symbol, action, error)
+                    await asyncio.sleep(max(error.retry_after_ms / 1000, BACK_OFF_S))
+            if not self._wakes[symbol].is_set():
+                self.release(symbol)
+
+    def book(self, trade: Trade) -> bool:
+        """Book a fill if it is new; the fee in another coin than USDT is left to its own line."""
+        if trade.symbol not in self._ledger.books or not self._ledger.is_new(trade):
+            return False
+        fee = units(trade.fee) if trade.fee_asset == "USDT" else 0
+        record = self._ledger.booked(trade, fee, units(trade.pnl), trade.time)
+        self._writer.write(record)
+        self.wake(trade.symbol)
+        return True
+
+    async def fetch_trades(self, symbol: str) -> None:
+        """Book every fill that the exchange knows and we do not."""
+        book = self._ledger.books[symbol]
+        for trade in await self._exchange.trades(symbol, book.last_trade + 1):
+            if self._ledger.is_new(trade):
+                self.book(trade if trade.client_id else await self._named(trade))
+
+    async def _named(self, trade: Trade) -> Trade:
+        order = await self._exchange.order_of(trade.symbol, trade.order_id)
+        return dataclasses.replace(trade, client_id=order.client_id if order else "")
+
+    async def _do(self, symbol: str, action: plan.Action) -> None:
+        match action:
+            case plan.Resolve(sent):
+                await self._resolve(sent)
+            case plan.Protect(leg, level, steps):
+                await self._protect(symbol, leg, level, steps)
+            case plan.Cancel(sent):
+                await self._cancel(symbol, sent.intent.id)
+            case plan.Close(leg, steps, decided_at):
+                await self._close(symbol, leg, steps, decided_at)
+            case plan.Clean():
+                await self._clean(symbol)
+            case plan.Enter():
+                await self._enter(symbol)
+            case plan.Drop(reason):
+                self._drop(symbol, reason)
+
+    async def _enter(self, symbol: str) -> None:
+        # Our fills say that the symbol is flat; the exchange's own word is the second source.
+        holds = "the exchange still reports a position" if self.reported[symbol] else ""
+        leave = self._risk.approve(
+            self._ledger,
+            symbol,
+            self._clock.now_ms(),
+            self._writer.broken or self._against() or holds,
+        )
+        if isinstance(leave, Approval):
+            await self._send_entry(leave)
+        elif leave.passing:
+            await asyncio.sleep(BACK_OFF_S)
+        else:
+            self._drop(symbol, leave.reason)
+
+    async def _send_entry(self, leave: Approval) -> None:
+        side: Side = "BUY" if leave.side > 0 else "SELL"
+        qty = qty_text(leave.steps, self._ledger.rules[leave.symbol])
+
+        async def send(client_id: str) -> Outcome:
+            return await self._exchange.place_market(client_id, leave.symbol, side, qty, False)
+
+        outcome = await self._send(
+            leave.symbol, "e", side, leave.steps, 0.0, leave.decided_at, send
+        )
+        if isinstance(outcome, Rejected) and outcome.retry:
+            await self._wait_before_retry(leave.symbol, "e", leave.decided_at)
+
+    async def _close(self, symbol: str, leg: str, steps: int, decided_at: int) -> None:
+        side: Side = "SELL" if steps > 0 else "BUY"
+        qty = qty_text(steps, self._ledger.rules[symbol])
+
+        async def send(client_id: str) -> Outcome:
+            return await self._exchange.place_market(client_id, symbol, side, qty, True)
+
+        outcome = await self._send(symbol, leg, side, abs(steps), 0.0, decided_at, send)
+        if isinstance(outcome, Rejected):
+            # Most likely the position is gone already and its fill is still on the way.
+            await self.fetch_trades(symbol)
+            await self._wait_before_retry(symbol, leg, decided_at)
+
+    async def _protect(self, symbol: str, leg: str, level: float, steps: int) -> None:
+        book, position = self._ledger.books[symbol], self._ledger.position(symbol)
+        side: Side = "SELL" if position.steps > 0 else "BUY"
+        await self._place_algo(symbol, leg, side, level, steps, book.opened_at)
+
+    async def _place_algo(
+        self, symbol: str, leg: str, side: Side, level: float, steps: int, decided_at: int
+    ) -> None:
+        rules = self._ledger.rules[symbol]
+        qty = qty_text(steps, rules) if steps else None
+        trigger = price_text(level, rules)
+
+        async def send(client_id: str) -> Outcome:
+            return await self._exchange.place_algo(
+                client_id, symbol, side, _ALGO[leg], trigger, qty
+            )
+
+        outcome = await self._send(symbol, leg, side, steps, level, decided_at, send)
+        if isinstance(outcome, Rejected) and outcome.retry:
+            await self._wait_before_retry(symbol, leg, decided_at)
+
+    async def _send(
+        self,
+        symbol: str,
+        leg: str,
+        side: Side,
+        steps: int,
+        level: float,
+        decided_at: int,
+        send: Callable[[str], Awaitable[Outcome]],
+    ) -> Outcome:
+        attempt = self._attempts(symbol, leg, decided_at) + 1
+        at = self._ledger.index[symbol]
+        client_id = str(OrderId(self._ledger.session.tag, at, decided_at, leg, attempt))
+        intent = Intent(
+            n=0,
+            id=client_id,
+            symbol=symbol,
+            leg=_leg(leg),
+            side=side,
+            steps=steps,
+            level=level,
+            decided_at=decided_at,
+            time=self._clock.now_ms(),
+        )
+        try:
+            self._writer.write(intent, durable=leg == "e", needed=leg == "e")
+        except RunRefused as error:
+            self._drop(symbol, error.message)
+            return Rejected(0, error.message)
+        outcome = await send(client_id)
+        self._answer(intent, outcome)
+        return outcome
+
+    def _attempts(self, symbol: str, leg: str, decided_at: int) -> int:
+        sent = self._ledger.books[symbol].sent.values()
+        return sum(s.intent.leg == leg and s.intent.decided_at == decided_at for s in sent)
+
+    def _answer(self, intent: Intent, outcome: Outcome) -> None:
+        match outcome:
+            case Accepted(exchange_id):
+                self._write_answer(intent, "accepted", exchange_id)
+            case Rejected(code, text, retry):
+                self._write_answer(intent, "rejected", 0, code, text, retry)
+            case _:
+                self._write_answer(intent, "unknown", 0, 0, outcome.text)
+
+    def _write_answer(
+        self,
+        intent: Intent,
+        state: str,
+        exchange_id: int = 0,
+        code: int = 0,
+        text: str = "",
+        again: bool = False,
+    ) -> None:
+        self._writer.write(
+            Answered(
+                n=0,
+                id=intent.id,
+                symbol=intent.symbol,
+                state=state,  # type: ignore[arg-type]  # checked by every caller above
+                exchange_id=exchange_id,
+                code=code,
+                text=text,
+                time=self._clock.now_ms(),
+                again=again,
+            )
+        )
+
+    async def _wait_before_retry(self, symbol: str, leg: str, decided_at: int) -> None:
+        tries = min(self._attempts(symbol, leg, decided_at), 6)
+        await self._clock.pass_until(self._clock.now_ms() + 100 * 2**tries)
+
+    def _drop(self, symbol: str, reason: str) -> None:
+        order = self._ledger.order(symbol)
+        self._writer.write(
+            Dropped(
+                n=0,
+                symbol=symbol,
+                decided_at=int(order.decided_at),
+                reason=reason,
+                time=self._clock.now_ms(),
+            )
+        )
+
+    async def _cancel(self, symbol: str, client_id: str) -> None:
+        outcome = await self._exchange.cancel_algo(client_id)
+        sent = self._ledger.books[symbol].sent.get(client_id)
+        if isinstance(outcome, Accepted) and sent:
+            self._write_answer(sent.intent, "gone")
+        elif isinstance(outcome, Rejected) and sent:
+            # It may just have triggered: what it is now decides.
+            await self._look_at_algo(sent, outcome.text)
+        elif sent:
+            raise Unavailable(f"nobody knows whether {client_id} is cancelled")
+
+    async def _look_at_algo(self, sent: Sent, text: str) -> None:
+        found = await self._exchange.algo(sent.intent.id)
+        if found is None or not found.is_open:
+            await self.fetch_trades(sent.intent.symbol)
+            self._write_answer(sent.intent, "gone", 0, 0, text)
+        else:
+            raise Unavailable(f"{sent.intent.id} is {found.status} and will not be cancelled")
+
+    async def _clean(self, symbol: str) -> None:
+        # The list, not our memory, says what is left: an order we gave up for lost may be there.
+        ours = [algo for algo in await self._exchange.open_algos(symbol) if self._is_ours(algo)]
+        for algo in ours:
+            await self._cancel(symbol, algo.client_id)
+        if ours:
+            return
+        for sent in self._ledger.books[symbol].legs("stp"):
+            self._write_answer(sent.intent, "gone")
+
+    def _is_ours(self, algo: object) -> bool:
+        known = parse(getattr(algo, "client_id", ""))
+        return known is not None and known.tag == self._ledger.session.tag
+
+    async def _resolve(self, sent: Sent) -> None:
+        if sent.intent.leg in "stp":
+            await self._resolve_algo(sent)
+        else:
+            await self._resolve_order(sent)
+
+    async def _resolve_algo(self, sent: Sent) -> None:
+        # A stop that may be missing is urgent: three questions, then the next attempt goes out.
+        # Should the first turn up after all, two stops for one position do no harm.
+        for question in range(3):
+            found = await self._exchange.algo(sent.intent.id)
+            if found is not None:
+                state = "accepted" if found.is_open else "gone"
+                self._write_answer(sent.intent, state, found.exchange_id)
+                if state == "gone":
+                    await self.fetch_trades(sent.intent.symbol)
+                return
+            await self._clock.pass_until(self._clock.now_ms() + 200 * (question + 1))
+        self._write_answer(sent.intent, "absent", again=True)
+
+    async def _resolve_order(self, sent: Sent) -> None:
+        intent, negatives = sent.intent, 0
+        while True:
+            try:
+                found = await self._exchange.order(intent.symbol, intent.id)
+            except Unavailable:
+                await self._cover(sent)
+                raise
+            if found is not None:
+                await self.fetch_trades(intent.symbol)
+                if sent.open:  # a fill that was just booked may have ended it
+                    self._write_answer(intent, "accepted", found.exchange_id)
+                if not found.is_open and sent.open:
+                    self._write_answer(intent, "gone", found.exchange_id, 0, found.status.lower())
+                return
+            negatives += 1
+            await self._cover(sent)
+            now, proof = self._clock.now_ms(), intent.time + PROOF_MS
+            if negatives >= NEGATIVES and now >= proof and not await self._shows_up(sent):
+                self._write_answer(intent, "absent", again=True)
+                return
+            if now < proof:
+                await self._clock.pass_until(min(proof, now + PROOF_MS // NEGATIVES))
+            else:
+                await asyncio.sleep(BACK_OFF_S)
+
+    async def _shows_up(self, sent: Sent) -> bool:
+        symbol = sent.intent.symbol
+        await self.fetch_trades(symbol)
+        listed = any(
+            o.client_id == sent.intent.id for o in await self._exchange.open_orders(symbol)
+        )
+        return listed or not sent.open
+
+    async def _cover(self, sent: Sent) -> None:
+        # While an entry may have filled, the position it would have made must have a stop: at the
+        # level from the decision's price until the fill is known.
+        symbol, at = sent.intent.symbol, self._ledger.index[sent.intent.symbol]
+        order, grids = self._ledger.order(symbol), self._ledger.grids[at]
+        covered = self._ledger.books[symbol].legs("sp")
+        if sent.intent.leg != "e" or not order.side or covered:
+            return
+        side = int(order.side)
+        fill = float(slipped(order.price, side, self._ledger.session.slippage, grids))
+        level = float(stop_level(fill, order.stop_distance, side, grids))
+        closes: Side = "SELL" if side > 0 else "BUY"
+        steps = int(order.steps)
+        await self._place_algo(symbol, "p", closes, level, steps, int(order.decided_at))
+
+
+def _leg(text: str) -> Leg:
+    return text  # type: ignore[return-value]  # the plan names legs only

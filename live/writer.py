@@ -1,0 +1,107 @@
+"""The one way a change happens: into the journal, into the ledger, then out to Redis.
+
+Redis only ever lags behind. After it was away, or lost its last second, everything from its newest
+entry on is shipped again from the journal; ids are the records' numbers, so nothing comes twice.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from pathlib import Path
+
+from redis.exceptions import RedisError
+
+from live import journal
+from live.bus import Bus
+from live.journal import Decided, Filled, Journal, Record
+from live.ledger import Ledger
+from live.records import ACCOUNT, FILLS, ORDERS
+from strategy.errors import RunRefused
+
+log = logging.getLogger(__name__)
+
+
+def stream_of(record: Record) -> str:
+    """Say which stream a record belongs to."""
+    if isinstance(record, Filled):
+        return FILLS
+    return ACCOUNT if isinstance(record, Decided | journal.Began) else ORDERS
+
+
+class Writer:
+    """Journal, ledger and shipping in one hand."""
+
+    def __init__(self, folder: Path, ledger: Ledger) -> None:
+        self._folder = folder
+        self._ledger = ledger
+        self._journal = Journal(folder)
+        self._unshipped: deque[Record] = deque()
+        self._news = asyncio.Event()
+        for record in journal.read(folder):
+            ledger.apply(record)
+
+    @property
+    def last(self) -> int:
+        """Number of the newest record."""
+        return self._journal.last
+
+    @property
+    def broken(self) -> str:
+        """Why the journal cannot be written, empty while it can."""
+        return f"journal: {self._journal.broken}" if self._journal.broken else ""
+
+    def write(self, record: Record, *, durable: bool = False, needed: bool = False) -> None:
+        """Journal a record and take it in.
+
+        A journal that cannot be written keeps entries from leaving (`needed`); stops, exits and
+        fills go on in memory, and the exchange still knows them all.
+
+        Raises
+        ------
+        RunRefused
+            The record is needed on disk and cannot be written.
+        """
+        try:
+            record = self._journal.append(record, durable=durable)
+        except RunRefused as error:
+            if needed:
+                raise
+            log.error("journal=broken record=%s error=%s", type(record).__name__, error.message)
+        self._ledger.apply(record)
+        if record.n:
+            self._unshipped.append(record)
+            self._news.set()
+
+    async def ship(self, bus: Bus) -> None:
+        """Send records to Redis for ever, over its restarts."""
+        while True:
+            try:
+                await self._ship_all(bus)
+            except (RedisError, OSError) as error:
+                log.warning("redis=away error=%s", type(error).__name__)
+                await asyncio.sleep(0.2)
+
+    async def _ship_all(self, bus: Bus) -> None:
+        known = {stream: await bus.last_id(stream) for stream in (ORDERS, FILLS, ACCOUNT)}
+        self._unshipped.clear()
+        for record in journal.read(self._folder):
+            if record.n > known[stream_of(record)]:
+                await bus.publish(stream_of(record), record, record.n)
+        # What was written while reading is in both; its repeat is refused by its id.
+        while True:
+            while self._unshipped:
+                record = self._unshipped[0]
+                await bus.publish(stream_of(record), record, record.n)
+                self._unshipped.popleft()
+            self._news.clear()
+            if not self._unshipped:
+                await self._news.wait()
+
+    async def shipped(self) -> None:
+        """Wait until Redis has everything."""
+        while self._unshipped:
+            await asyncio.sleep(0.02)
+
+    def close(self) -> None:
+        """Let go of the journal."""
+        self._journal.close()
