@@ -25,8 +25,16 @@ class Settings(BaseSettings):
 
     store: Path = Field(Path("var/store"), description="folder of stored candles")
     runs: Path = Field(Path("var/runs"), description="folder of runs")
+    sessions: Path = Field(Path("var/sessions"), description="folder of live and paper sessions")
     archive_url: str = Field(
         "https://data.binance.vision", description="public archive that candles are fetched from"
+    )
+    redis: str = Field("", description="Redis of a session; empty for one that comes along")
+    testnet_rest_url: str = Field(
+        "https://demo-fapi.binance.com", description="REST of the exchange's demo futures"
+    )
+    testnet_stream_url: str = Field(
+        "wss://demo-fstream.binance.com", description="WebSockets of the exchange's demo futures"
     )
 
     @classmethod
