@@ -282,7 +282,7 @@ def book_fill(p, g, steps, price):
     price : float
         Where it filled. The first fill's price is the entry to the last bit, further ones are
         averaged in by their steps; what goes through zero closes the old position and opens the
-        rest at this price.
+        rest at this price. A flat position's entry is 0.0.
     """
     held = p.steps
     total = held + steps
@@ -290,7 +290,10 @@ def book_fill(p, g, steps, price):
         p.steps, p.entry = steps, price
         return np.int64(0)
     if (held > 0) == (steps > 0):
-        p.steps, p.entry = total, (held * p.entry + steps * price) / total
+        # An order that fills in parts at one price has that price, without the average's rounding.
+        if price != p.entry:
+            p.entry = (held * p.entry + steps * price) / total
+        p.steps = total
         return np.int64(0)
     side = 1 if held > 0 else -1
     realized = money(side * qty_of(min(abs(held), abs(steps)), g) * (price - p.entry))
