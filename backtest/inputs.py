@@ -12,8 +12,9 @@ from backtest.engine import Grids, Result
 from data import runs, store
 from data.dates import show_time
 from data.manifest import known_market
-from data.overrides import from_flags, from_toml
+from data.overrides import BALANCE, from_flags, from_toml, share_of_bps
 from data.quality import holes
+from data.selection import market_of, only_symbol, refuse_twice
 from data.symbols import UNKNOWN, SymbolRules, fine_rules, rules_for
 from strategy.candles import Candles
 from strategy.errors import RunRefused, WickError
@@ -24,7 +25,6 @@ from strategy.risk import DISTANCE, LEVEL, REFUSALS, Risk
 from strategy.timeframes import DAY_MS, EXCHANGE_TIMEFRAMES, timeframe_ms
 from strategy.warmup import first_warm, warm_up
 
-BALANCE = 10_000.0
 MOST_WARM_UP = 1 << 17
 
 
@@ -211,20 +211,9 @@ def _costs(asked: Asked, source: runs.RunRecord | None) -> Costs:
     # A run's own rates are taken as they are: through basis points and back they could lose a bit.
     known = Costs(source.fee_rate, source.slippage) if source else Costs()
     return Costs(
-        _share("--fee-bps", asked.fee_bps, known.fee_rate),
-        _share("--slippage-bps", asked.slippage_bps, known.slippage),
+        share_of_bps("--fee-bps", asked.fee_bps, known.fee_rate),
+        share_of_bps("--slippage-bps", asked.slippage_bps, known.slippage),
     )
-
-
-def _share(flag: str, bps: float | None, otherwise: float) -> float:
-    if bps is None:
-        return otherwise
-    if not 0.0 <= bps < 1_000.0:
-        raise WickError(
-            f"{flag} is {bps:g}, expected basis points from 0 to below 1000 (10 %)",
-            f"{flag} 5 means 0.05 %",
-        )
-    return bps / 1e4
 
 
 def _candles(asked: Asked, strategy: Strategy, folder: Path) -> tuple[Candles, ...]:
@@ -235,14 +224,9 @@ def _candles(asked: Asked, strategy: Strategy, folder: Path) -> tuple[Candles, .
         )
     if asked.market is not None:
         known_market(asked.market)
-    symbols = asked.symbols or (_only_symbol(folder, asked.market, strategy.timeframe),)
-    market = asked.market or _market_of(folder, symbols[0], strategy.timeframe)
-    for symbol in symbols:
-        if symbols.count(symbol) > 1:
-            raise WickError(
-                f"--symbols names {symbol} twice",
-                f"--symbols {','.join(dict.fromkeys(symbols))}",
-            )
+    symbols = asked.symbols or (only_symbol(folder, asked.market, strategy.timeframe),)
+    market = asked.market or market_of(folder, symbols[0], strategy.timeframe)
+    refuse_twice(symbols)
     return tuple(
         store.load(
             folder,
@@ -255,34 +239,6 @@ def _candles(asked: Asked, strategy: Strategy, folder: Path) -> tuple[Candles, .
         )
         for symbol in symbols
     )
-
-
-def _only_symbol(folder: Path, market: str | None, timeframe: str) -> str:
-    stored = [one.series for one in store.select(folder, None, market, None)]
-    names = sorted({series.symbol for series in stored if series.timeframe == timeframe})
-    if not names:
-        known = ", ".join(sorted({series.timeframe for series in stored}, key=timeframe_ms))
-        raise WickError(
-            f"no {timeframe} candles are stored in {folder}; stored are {known}",
-            f"take a stored --timeframe, or wick data fetch {stored[0].symbol}"
-            f" --timeframe {timeframe} --from 2023-01-01",
-        )
-    if len(names) > 1:
-        raise WickError(
-            f"{len(names)} symbols are stored with {timeframe} candles, which are meant?",
-            f"--symbols {names[0]} or --symbols {','.join(names[:3])}",
-        )
-    return names[0]
-
-
-def _market_of(folder: Path, symbol: str, timeframe: str) -> str:
-    # Futures are what this is for; where only spot is stored, there is nothing to confuse.
-    markets = {
-        s.series.market
-        for s in store.series(folder)
-        if s.series.symbol == symbol and s.series.timeframe == timeframe
-    }
-    return "spot" if markets == {"spot"} else "um"
 
 
 def _source_notes(

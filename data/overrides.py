@@ -7,6 +7,8 @@ from typing import Any
 
 from strategy.errors import WickError, did_you_mean
 
+BALANCE = 10_000.0  # where nothing else is said
+
 
 def from_toml(params: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Read the tables [params] and [risk] of a file.
@@ -63,3 +65,21 @@ def from_flags(changes: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
         else:
             params[name] = value
     return params, risk
+
+
+def share_of_bps(flag: str, bps: float | None, otherwise: float) -> float:
+    """Turn basis points into a share; None was not given.
+
+    Raises
+    ------
+    WickError
+        They are not from 0 to below 1000.
+    """
+    if bps is None:
+        return otherwise
+    if not 0.0 <= bps < 1_000.0:
+        raise WickError(
+            f"{flag} is {bps:g}, expected basis points from 0 to below 1000 (10 %)",
+            f"{flag} 5 means 0.05 %",
+        )
+    return bps / 1e4
