@@ -10,6 +10,7 @@ from live.ledger import Ledger, Sent, SymbolBook
 
 NAKED_MS = 5_000
 WOULD_TRIGGER = (-2021, -4142)
+EXPIRED = "expired by the exchange"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ def _flat(ledger: Ledger, symbol: str, book: SymbolBook) -> Action | None:
         return Enter()
     if last.open:
         return None
-    return Drop(last.text or last.state)
+    return Drop(EXPIRED if last.state == "gone" else last.text or last.state)
 
 
 def _last(book: SymbolBook, leg: str, decided_at: int) -> Sent | None:
