@@ -151,8 +151,8 @@ def signals_of(strategy: Strategy, candles: Candles, params: Any) -> Signals:
     parts = []
     edges = np.linspace(0, n, max(-(-n // _CHUNK), 1) + 1).astype(np.int64).tolist()
     for start, stop in pairwise(edges):
-        with tape:
-            chunk = candles.slice(start, stop)
+        chunk = candles.slice(start, stop)
+        with tape.reading(chunk.open_time):
             parts.append(_evaluate(strategy, chunk, params, numbers, start))
     return Signals(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 

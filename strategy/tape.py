@@ -3,9 +3,9 @@
 A strategy's `indicators` function calls kernels that need state. It does not see where that state
 lives:
 
-no tape            every call starts fresh and gets whole columns (backtest, notebook, plot)
-with Tape(...)     the n-th call finds the state that the n-th call left behind (live, catch-up)
-with MemoTape()    a call with the same inputs and numbers is computed once and shared (sweep, tune)
+no tape               every call starts fresh and gets whole columns (notebook, plot)
+with tape.reading(…)  the n-th call finds the state that the n-th call left behind (backtest, live)
+with MemoTape()       a call with the same inputs and numbers is computed once and shared (tune)
 """
 
 import json
@@ -30,7 +30,7 @@ Key = tuple[Any, ...]
 
 
 class TapeError(WickError):
-    """The sequence of indicator calls differs from the one the tape recorded."""
+    """The chunks or the calls are not the ones that the tape's state goes on with."""
 
 
 class Identity(NamedTuple):
@@ -73,35 +73,60 @@ class Tape:
     Feed chunks of any size, one candle or ten thousand; the values are the same to the last bit::
 
         tape = Tape(identity)
-        with tape:
+        with tape.reading(chunk.open_time):
             row = strategy.indicators(chunk, params)
+
+    Attributes
+    ----------
+    last_open_time : int
+        UTC ms at which the last candle it has read opened, -1 before the first.
     """
 
     def __init__(self, identity: Identity) -> None:
         self.identity = identity
+        self.last_open_time = -1
         self._calls: list[Call] = []
         self._states: list[NDArray[np.float64]] = []
         self._next = 0
         self._complete = False
         self._unfinished = False
 
-    def __enter__(self) -> "Tape":
+    def reading(self, open_time: NDArray[np.int64]) -> "_Pass":
+        """Read one chunk of candles: inside the returned context, calls find their state.
+
+        Parameters
+        ----------
+        open_time : int64 array
+            Of the chunk's candles; all of them later than `last_open_time`. It may be empty.
+
+        Raises
+        ------
+        TapeError
+            On entering: a candle was read before (the tape stays as it is), or the pass before was
+            not finished. On leaving: calls are missing.
+        """
+        return _Pass(self, open_time)
+
+    def _begin(self, open_time: NDArray[np.int64]) -> None:
         self._refuse_unfinished()
+        if len(open_time) and open_time[0] <= self.last_open_time:
+            raise TapeError(
+                f"the chunk begins with the candle of {_utc(open_time[0])}, but the tape has read"
+                f" up to the one of {_utc(self.last_open_time)}",
+                "feed every candle once, in the order of time: go on after tape.last_open_time",
+            )
         self._unfinished = True
         self._next = 0
-        self._token = _ACTIVE.set(self)
-        return self
 
-    def __exit__(self, kind: Any, value: Any, trace: Any) -> None:
-        _ACTIVE.reset(self._token)
-        if kind is not None:
-            return
+    def _finish(self, open_time: NDArray[np.int64]) -> None:
         if self._next != len(self._calls):
             raise TapeError(
                 f"{self._next} indicator calls were made, the first pass made {len(self._calls)};"
                 f" the next one was {self._calls[self._next]}",
                 "branch on p only inside indicators(), never on candles or on time",
             )
+        if len(open_time):
+            self.last_open_time = int(open_time[-1])
         self._complete = True
         self._unfinished = False
 
@@ -141,6 +166,7 @@ class Tape:
             {
                 "identity": list(self.identity),
                 "kernels": SOURCE_HASH,
+                "last_open_time": self.last_open_time,
                 "calls": [[c.function, c.timeframe, list(c.scalars)] for c in self._calls],
                 "sizes": [len(state) for state in self._states],
             }
@@ -174,6 +200,7 @@ class Tape:
                 "rebuild it from the first candle of the run",
             )
         tape = cls(identity)
+        tape.last_open_time = head["last_open_time"]
         tape._calls = [Call(name, frame, tuple(numbers)) for name, frame, numbers in head["calls"]]
         at = 4 + size
         for length in head["sizes"]:
@@ -181,6 +208,29 @@ class Tape:
             at += 8 * length
         tape._complete = bool(tape._calls)
         return tape
+
+
+class _Pass:
+    # One chunk's way through a tape. A class and not a generator: live it runs for every candle.
+    __slots__ = ("_open_time", "_tape", "_token")
+
+    def __init__(self, tape: Tape, open_time: NDArray[np.int64]) -> None:
+        self._tape = tape
+        self._open_time = open_time
+
+    def __enter__(self) -> Tape:
+        self._tape._begin(self._open_time)
+        self._token = _ACTIVE.set(self._tape)
+        return self._tape
+
+    def __exit__(self, kind: Any, value: Any, trace: Any) -> None:
+        _ACTIVE.reset(self._token)
+        if kind is None:
+            self._tape._finish(self._open_time)
+
+
+def _utc(time_ms: int | np.int64) -> str:
+    return f"{np.datetime64(int(time_ms), 'ms')} UTC"
 
 
 class MemoTape:

@@ -105,14 +105,16 @@ class Candlewick:
         """Return a function that gives W one more candle, behind the first `warm` ones."""
         tape = Tape(Identity(self.strategy.source_hash, "", self.candles.symbol, 0))
         numbers = np.array([float(value) for value in self.params])
-        with tape:
-            self.strategy.columns(self.candles.slice(0, warm), self.params)
+        history = self.candles.slice(0, warm)
+        with tape.reading(history.open_time):
+            self.strategy.columns(history, self.params)
         at = iter(range(warm, len(self.candles)))
 
         def one() -> None:
             start = next(at)
-            with tape:
-                columns = self.strategy.columns(self.candles.slice(start, start + 1), self.params)
+            candle = self.candles.slice(start, start + 1)
+            with tape.reading(candle.open_time):
+                columns = self.strategy.columns(candle, self.params)
             self.strategy.rules.signals(*columns, numbers)
 
         return one

@@ -20,7 +20,7 @@ def main(folder: Path) -> None:
     rest = market(SEED, COUNT, gap_rate=GAP_RATE).slice(CUT, COUNT)
     for case in CASES:
         tape = Tape.restore((folder / f"{case.name}.tape").read_bytes(), IDENTITY)
-        with tape:
+        with tape.reading(rest.open_time):
             values = on_two_timeframes(case, rest)
         np.save(folder / f"{case.name}.npy", np.stack(values))
 

@@ -159,8 +159,9 @@ def check_chunks(case: Case, history: Candles, cuts: list[int]) -> None:
     tape = Tape(IDENTITY)
     parts = []
     for start, stop in itertools.pairwise(cuts):
-        with tape:
-            parts.append(on_two_timeframes(case, history.slice(start, stop)))
+        chunk = history.slice(start, stop)
+        with tape.reading(chunk.open_time):
+            parts.append(on_two_timeframes(case, chunk))
     for at, values in enumerate(whole):
         assert same_bits(np.concatenate([part[at] for part in parts]), values)
 
@@ -191,8 +192,9 @@ def resumed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     beginning = market(resume_tape.SEED, resume_tape.COUNT, gap_rate=resume_tape.GAP_RATE)
     for case in CASES:
         tape = Tape(IDENTITY)
-        with tape:
-            on_two_timeframes(case, beginning.slice(0, resume_tape.CUT))
+        chunk = beginning.slice(0, resume_tape.CUT)
+        with tape.reading(chunk.open_time):
+            on_two_timeframes(case, chunk)
         (folder / f"{case.name}.tape").write_bytes(tape.snapshot())
     subprocess.run(
         [sys.executable, "-m", "tests.strategy.resume_tape", str(folder)], cwd=ROOT, check=True

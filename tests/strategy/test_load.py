@@ -242,13 +242,14 @@ def test_a_branch_on_candles_is_found_by_the_tape_and_named_with_its_line(tmp_pa
     path = tmp_path / "mine.py"
     path.write_text(text.replace("rsi(c.close, p.rsi)", "rsi(c.close, p.rsi + TURN.pop())"))
     strategy, tape = load(str(path)), Tape(IDENTITY)
-    with tape:
-        strategy.columns(market(1, 50), strategy.params())
+    first, second = market(1, 100).slice(0, 50), market(1, 100).slice(50, 100)
+    with tape.reading(first.open_time):
+        strategy.columns(first, strategy.params())
     with (
         pytest.raises(TapeError, match=r"line 27: indicator call 1 is rsi\(6\) on 1m, .* rsi"),
-        tape,
+        tape.reading(second.open_time),
     ):
-        strategy.columns(market(1, 50), strategy.params())
+        strategy.columns(second, strategy.params())
 
 
 @pytest.fixture(scope="module")
@@ -335,8 +336,8 @@ def test_a_whole_strategy_gives_the_same_bits_in_any_chunks_and_shared(blueprint
     whole = blueprint.columns(candles, params)
     tape, parts = Tape(IDENTITY), []
     for start in range(0, 400, 7):
-        with tape:
-            chunk = candles.slice(start, min(start + 7, 400))
+        chunk = candles.slice(start, min(start + 7, 400))
+        with tape.reading(chunk.open_time):
             parts.append(blueprint.columns(chunk, params))
     with MemoTape():
         shared = [blueprint.columns(candles, params) for _ in range(2)]

@@ -86,8 +86,9 @@ def test_any_cutting_into_chunks_gives_the_same_candles(
     whole = look(candles)
     tape, parts = Tape(IDENTITY), []
     for start, stop in itertools.pairwise([0, *sorted(cuts), len(candles)]):
-        with tape:
-            parts.append(look(candles.slice(start, stop)))
+        chunk = candles.slice(start, stop)
+        with tape.reading(chunk.open_time):
+            parts.append(look(chunk))
     for at, values in enumerate(whole):
         assert same_bits(np.concatenate([part[at] for part in parts]), values)
 

@@ -14,12 +14,15 @@ from strategy.candles import Candles
 from strategy.column import Column
 from strategy.indicators import ema, macd, rsi, sma, where
 from strategy.tape import Identity, MemoTape, Tape, TapeError
-from tests.strategy.market import IDENTITY, market, same_bits
+from tests.strategy.market import IDENTITY, MINUTE, MONDAY, market, same_bits
+
+# Two chunks of one market.
+FIRST, SECOND = market(1, 100).slice(0, 50), market(1, 100).slice(50, 100)
 
 
 def used_tape() -> Tape:
-    tape, candles = Tape(IDENTITY), market(1, 50)
-    with tape:
+    tape, candles = Tape(IDENTITY), FIRST
+    with tape.reading(candles.open_time):
         rsi(candles.close, 14)
         ema(candles.resample("5m").close, 3)
     return tape
@@ -48,23 +51,24 @@ def used_tape() -> Tape:
 def test_another_sequence_of_calls_is_refused_with_both_named(
     second: Callable[[Candles], object], said: str, restored: bool
 ) -> None:
-    tape, candles = Tape(IDENTITY), market(1, 20)
-    with tape:
-        ema(candles.close, 5)
-        rsi(candles.close, 9)
+    tape = Tape(IDENTITY)
+    with tape.reading(FIRST.open_time):
+        ema(FIRST.close, 5)
+        rsi(FIRST.close, 9)
     if restored:
         tape = Tape.restore(tape.snapshot(), IDENTITY)
-    with pytest.raises(TapeError, match=said) as error, tape:
-        second(candles)
+    with pytest.raises(TapeError, match=said) as error, tape.reading(SECOND.open_time):
+        second(SECOND)
     assert "branch on p only" in error.value.hint
 
 
 def test_a_pass_that_failed_leaves_a_tape_that_says_so() -> None:
-    tape, candles = used_tape(), market(1, 50)
-    with pytest.raises(ZeroDivisionError), tape:
-        rsi(candles.close, 14)
+    tape = used_tape()
+    with pytest.raises(ZeroDivisionError), tape.reading(SECOND.open_time):
+        rsi(SECOND.close, 14)
         1 / 0  # noqa: B018
-    with pytest.raises(TapeError, match="stopped in the middle of a pass"), tape:
+    stopped = pytest.raises(TapeError, match="stopped in the middle of a pass")
+    with stopped, tape.reading(SECOND.open_time):
         pass
     with pytest.raises(TapeError, match="stopped in the middle of a pass"):
         tape.snapshot()
@@ -72,8 +76,62 @@ def test_a_pass_that_failed_leaves_a_tape_that_says_so() -> None:
 
 def test_a_snapshot_in_the_middle_of_a_pass_is_refused() -> None:
     tape = used_tape()
-    with pytest.raises(TapeError, match="stopped in the middle"), tape:
+    stopped = pytest.raises(TapeError, match="stopped in the middle")
+    with stopped, tape.reading(SECOND.open_time):
         tape.snapshot()
+
+
+@pytest.mark.parametrize("restored", [False, True])
+@pytest.mark.parametrize("again", [0, 30, 49])
+def test_a_chunk_that_was_read_before_is_refused_with_both_times(
+    again: int, restored: bool
+) -> None:
+    tape, clean = used_tape(), used_tape()
+    if restored:
+        tape = Tape.restore(tape.snapshot(), IDENTITY)
+    chunk = market(1, 100).slice(again, 100)
+    said = (
+        rf"begins with the candle of 2023-01-02T00:{again:02d}:00.000 UTC,"
+        r" .* up to the one of 2023-01-02T00:49:00.000 UTC"
+    )
+    with pytest.raises(TapeError, match=said) as error, tape.reading(chunk.open_time):
+        raise AssertionError("it must not be read")
+    assert "tape.last_open_time" in error.value.hint
+    # The tape is as good as before.
+    for one in (tape, clean):
+        with one.reading(SECOND.open_time):
+            rsi(SECOND.close, 14)
+            ema(SECOND.resample("5m").close, 3)
+    assert tape.snapshot() == clean.snapshot()
+
+
+def test_a_pass_cannot_be_made_twice() -> None:
+    reading = Tape(IDENTITY).reading(FIRST.open_time)
+    with reading:
+        rsi(FIRST.close, 14)
+    with pytest.raises(TapeError, match="begins with the candle of"), reading:
+        raise AssertionError("it must not be read")
+
+
+def test_a_tape_knows_the_last_candle_it_has_read() -> None:
+    tape = Tape(IDENTITY)
+    assert tape.last_open_time == -1
+    for stop in (0, 1, 1, 50):  # an empty chunk changes nothing
+        at = (tape.last_open_time - MONDAY) // MINUTE + 1 if tape.last_open_time >= 0 else 0
+        chunk = FIRST.slice(at, stop)
+        with tape.reading(chunk.open_time):
+            rsi(chunk.close, 14)
+        assert tape.last_open_time == (FIRST.open_time[stop - 1] if stop else -1)
+    assert Tape.restore(tape.snapshot(), IDENTITY).last_open_time == FIRST.open_time[49]
+
+
+def test_a_gap_between_chunks_is_no_repetition() -> None:
+    tape = used_tape()
+    later = SECOND.slice(20, 50)
+    with tape.reading(later.open_time):
+        rsi(later.close, 14)
+        ema(later.resample("5m").close, 3)
+    assert tape.last_open_time == later.open_time[-1]
 
 
 @settings(max_examples=100, deadline=None)
@@ -108,8 +166,8 @@ def test_a_snapshot_of_other_kernels_is_refused(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_snapshot_taken_before_the_first_candle_can_be_gone_on_with() -> None:
     tape = Tape.restore(Tape(IDENTITY).snapshot(), IDENTITY)
-    with tape:
-        rsi(market(1, 20).close, 14)
+    with tape.reading(FIRST.open_time):
+        rsi(FIRST.close, 14)
 
 
 def test_two_snapshots_of_one_state_are_the_same_bytes() -> None:
@@ -283,8 +341,9 @@ def test_tapes_of_two_threads_do_not_meet() -> None:
         tape = Tape(IDENTITY)
         parts = []
         for at in range(0, 200, 10):
-            with tape:
-                parts.append(ema(candles.slice(at, at + 10).close, length)._values)
+            chunk = candles.slice(at, at + 10)
+            with tape.reading(chunk.open_time):
+                parts.append(ema(chunk.close, length)._values)
         found[length] = np.concatenate(parts)
 
     threads = [threading.Thread(target=work, args=(length,)) for length in (3, 30)]
