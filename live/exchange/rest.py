@@ -1,0 +1,255 @@
+"""Signed requests: python-binance's client, with our clock, our signatures and our errors.
+
+Two methods of AsyncClient are replaced, everything else of a request is its own:
+
+_get_request_kwargs   it stamps by the system's clock, overwrites recvWindow, and signs text that is
+                      encoded afterwards; here the text is encoded, signed and sent as it is
+_handle_response      it keeps the last answer's headers in a shared attribute and tells errors by
+                      type; here each answer's limits are noted and bodies stay bytes
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
+
+import aiohttp
+import msgspec
+from binance.async_client import AsyncClient  # type: ignore[import-untyped]
+
+from live.clock import Clock
+from live.exchange.errors import (
+    CLOCK_TOLERANCE_MS,
+    WRONG_CLOCK,
+    ErrorAnswer,
+    Lost,
+    NeverSent,
+    NoSuchOrder,
+    body_of,
+    outcome_of,
+    read_error,
+    wrong_clock,
+)
+from live.exchange.port import Rejected, Unavailable, Unknown
+
+_T = TypeVar("_T")
+Parameters = Mapping[str, str | int]
+NONE: Parameters = MappingProxyType({})
+# A write that is not accepted within its recvWindow never is: the shorter, the sooner a missing
+# order is proven never to have existed.
+_WRITE_WINDOW_MS, _READ_WINDOW_MS = 2_000, 5_000
+_WRITE_TIMEOUT = aiohttp.ClientTimeout(total=5)
+_READ_TIMEOUT = aiohttp.ClientTimeout(total=10)
+_MINUTE_MS = 60_000
+_WEIGHT_LIMIT = 2_400  # a minute and address; demo trading allows more
+
+
+class Limit:
+    """How much may still be asked.
+
+    The exchange counts a weight per minute and address. Bulk reads stop at three quarters of it, so
+    that questions about orders always have room; a 429 or 418 stops everything for as long as it
+    says, since going on is answered with a ban. Nothing waits here: who asks is told how long.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._shut_until = 0
+        self._used, self._minute = 0, 0
+
+    def note(self, status: int, headers: Mapping[str, str]) -> int:
+        """Take in an answer's headers; return how long it asks to wait, in ms."""
+        now = self._clock.now_ms()
+        self._used, self._minute = _count(headers, "X-MBX-USED-WEIGHT-1M"), now // _MINUTE_MS
+        wait_ms = _count(headers, "Retry-After") * 1000
+        if status in (418, 429):
+            wait_ms = wait_ms or _MINUTE_MS
+            self._shut_until = max(self._shut_until, now + wait_ms)
+        return wait_ms
+
+    def wait_ms(self, *, bulk: bool = False) -> int:
+        """Return how long to wait before a request, 0 for none."""
+        now = self._clock.now_ms()
+        full = bulk and self._used > _WEIGHT_LIMIT * 3 // 4 and now // _MINUTE_MS == self._minute
+        next_minute = (self._minute + 1) * _MINUTE_MS if full else 0
+        return max(self._shut_until - now, next_minute - now, 0)
+
+
+class _Client(AsyncClient):  # type: ignore[misc]  # comes without types
+    def __init__(self, rest: str, clock: Clock, key: str, secret: str) -> None:
+        super().__init__(key, secret)
+        self.FUTURES_URL = rest.rstrip("/") + "/fapi"
+        self.limit = Limit(clock)
+        self._clock = clock
+
+    def _get_request_kwargs(
+        self, method: str, signed: bool, force_params: bool = False, **given: Any
+    ) -> dict[str, Any]:
+        parameters = dict(given.get("data") or {})
+        if signed:
+            parameters["recvWindow"] = _READ_WINDOW_MS if method == "get" else _WRITE_WINDOW_MS
+            parameters["timestamp"] = self._clock.now_ms()
+        text = urlencode(parameters, quote_via=quote, safe="")
+        if signed:
+            text += "&signature=" + self._hmac_signature(text)
+        # A redirect would repeat an order or show the key to another host.
+        sent: dict[str, Any] = {"allow_redirects": False}
+        sent["timeout"] = _READ_TIMEOUT if method == "get" else _WRITE_TIMEOUT
+        if text:
+            sent["params" if method == "get" else "data"] = text
+        return sent
+
+    async def _handle_response(self, response: aiohttp.ClientResponse) -> bytes:
+        body = await response.read()
+        wait_ms = self.limit.note(response.status, response.headers)
+        if 200 <= response.status < 300:
+            return body
+        code, text = body_of(body)
+        # A page in between may quote the request that it refuses.
+        text = text.replace(self.API_KEY, "…") if self.API_KEY else text
+        raise ErrorAnswer(response.status, code, text, wait_ms)
+
+
+class ServerTime(msgspec.Struct, frozen=True, rename="camel"):
+    """The answer of /time."""
+
+    server_time: int
+
+
+class Rest:
+    """Requests to /fapi, in the words of the port.
+
+    Made inside a running event loop. A request is sent once: python-binance repeats nothing, and
+    below it aiohttp repeats GET, PUT and DELETE on a connection that had been closed, never POST.
+    """
+
+    def __init__(self, rest: str, clock: Clock, key: str, secret: str) -> None:
+        self._client = _Client(rest, clock, key, secret)
+        self._clock = clock
+
+    async def read(
+        self,
+        path: str,
+        type: type[_T],
+        parameters: Parameters = NONE,
+        *,
+        version: int = 1,
+        signed: bool = True,
+        bulk: bool = False,
+    ) -> _T:
+        """Ask a question.
+
+        Raises
+        ------
+        Unavailable
+            Asking again may help.
+        WickError
+            It will not: the key, the symbol or the clock is wrong.
+        """
+        asked = " ".join([path, str(parameters.get("symbol", ""))]).strip()
+        if wait_ms := self._client.limit.wait_ms(bulk=bulk):
+            raise Unavailable(f"{asked}: the exchange asked for a pause", wait_ms)
+        try:
+            return _decoded(await self._send("get", path, version, signed, parameters), type)
+        except ErrorAnswer as error:
+            if error.code in WRONG_CLOCK:
+                await self._check_clock()
+            raise read_error(error, asked) from None
+        except Lost as error:
+            raise Unavailable(f"{asked}: {error}") from None
+
+    async def find(self, path: str, type: type[_T], parameters: Parameters) -> _T | None:
+        """Ask for an order; None is the exchange's word that it does not exist.
+
+        Raises
+        ------
+        Unavailable, WickError
+            As `read`.
+        """
+        try:
+            return await self.read(path, type, parameters)
+        except NoSuchOrder:
+            return None
+
+    async def write(
+        self, method: str, path: str, type: type[_T], parameters: Parameters
+    ) -> _T | Rejected | Unknown:
+        """Send an instruction, once; what came of it is returned, never raised."""
+        if wait_ms := self._client.limit.wait_ms():
+            return Rejected(-1003, f"held back: the exchange asked for {wait_ms} ms", retry=True)
+        try:
+            return _decoded(await self._send(method, path, 1, True, parameters), type)
+        except ErrorAnswer as error:
+            return outcome_of(error)
+        except NeverSent as error:
+            # aiohttp may have sent another method's request before, on the connection it had.
+            certain = method == "post"
+            return Rejected(0, str(error), retry=True) if certain else Unknown(str(error))
+        except Lost as error:
+            return Unknown(str(error))
+
+    async def listen_key(self, method: str) -> str:
+        """Create (post) or extend (put) the key of the private stream.
+
+        Raises
+        ------
+        NoListenKey
+            There is none to extend any more.
+        Unavailable, WickError
+            As `read`.
+        """
+        if wait_ms := self._client.limit.wait_ms():
+            raise Unavailable("listenKey: the exchange asked for a pause", wait_ms)
+        try:
+            return _decoded(await self._send(method, "listenKey", 1, False, NONE), _Key).listen_key
+        except ErrorAnswer as error:
+            raise read_error(error, "listenKey") from None
+        except Lost as error:
+            raise Unavailable(f"listenKey: {error}") from None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close_connection()
+
+    async def _send(
+        self, method: str, path: str, version: int, signed: bool, parameters: Parameters
+    ) -> bytes:
+        try:
+            return await self._client._request_futures_api(  # the one door for all of /fapi
+                method, path, signed, version, data=dict(parameters)
+            )
+        # The libraries' errors quote addresses and headers, with key and signature: only their
+        # kind and the system's words go on.
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise NeverSent(f"no connection to the exchange ({_kind(error)})") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise Lost(f"no answer from the exchange ({_kind(error)})") from None
+
+    async def _check_clock(self) -> None:
+        before = self._clock.now_ms()
+        theirs = (await self.read("time", ServerTime, signed=False)).server_time
+        after = self._clock.now_ms()
+        ahead_ms = (before + after) // 2 - theirs
+        if abs(ahead_ms) > CLOCK_TOLERANCE_MS + (after - before):
+            raise wrong_clock(ahead_ms)
+
+
+class _Key(msgspec.Struct, frozen=True, rename="camel"):
+    listen_key: str = ""  # not in every answer to PUT
+
+
+def _decoded(body: bytes, type: type[_T]) -> _T:
+    try:
+        return msgspec.json.decode(body, type=type)
+    except msgspec.MsgspecError as error:
+        raise Lost(f"an answer that is not the exchange's: {error}") from None
+
+
+def _kind(error: BaseException) -> str:
+    words = error.strerror if isinstance(error, OSError) else None
+    return f"{error.__class__.__name__}: {words}" if words else error.__class__.__name__
+
+
+def _count(headers: Mapping[str, str], name: str) -> int:
+    text = headers.get(name, "")
+    return int(text) if text.isdecimal() else 0
