@@ -290,8 +290,20 @@ def read(folder: Path) -> list[Record]:
     WickError
         A line before the last is damaged.
     """
+    return read_from(folder, 0)[0]
+
+
+def read_from(folder: Path, offset: int) -> tuple[list[Record], int]:
+    """Read the whole records behind a byte offset, and return where the next ones will begin.
+
+    Raises
+    ------
+    WickError
+        A line before the last is damaged.
+    """
     path = folder / FILE
-    return [record for record, _ in _records(path)] if path.exists() else []
+    found = list(_records(path, offset)) if path.exists() else []
+    return [record for record, _ in found], found[-1][1] if found else offset
 
 
 def _line(record: Record) -> bytes:
@@ -299,8 +311,10 @@ def _line(record: Record) -> bytes:
     return b"%08x %b\n" % (zlib.crc32(text), text)
 
 
-def _records(path: Path) -> Iterator[tuple[Record, int]]:
-    content = path.read_bytes()
+def _records(path: Path, offset: int = 0) -> Iterator[tuple[Record, int]]:
+    with path.open("rb") as file:
+        file.seek(offset)
+        content = file.read()
     at, number = 0, 0
     decoder = msgspec.json.Decoder(Record)
     while (end := content.find(b"\n", at)) >= 0:
@@ -317,7 +331,7 @@ def _records(path: Path) -> Iterator[tuple[Record, int]]:
                 f"{path} is damaged in line {number}: {error}",
                 "keep the file, start a new session, and compare it with the exchange's history",
             ) from error
-        yield record, end + 1
+        yield record, offset + end + 1
         at = end + 1
 
 

@@ -75,6 +75,29 @@ async def check_symbols(exchange: Exchange, symbols: tuple[str, ...]) -> dict[st
     return {symbol: known[symbol] for symbol in symbols}
 
 
+async def refuse_foreign(exchange: Exchange, symbol: str) -> None:
+    """Refuse a symbol on which the account already holds or orders something.
+
+    Raises
+    ------
+    WickError
+        A position or an open order is there.
+    """
+    held = [one for one in await exchange.holdings() if one.symbol == symbol]
+    if held and float(held[0].qty) != 0.0:
+        raise WickError(
+            f"the account already holds {held[0].qty} {symbol} that is not this session's",
+            "close it on the exchange, or leave the symbol out with --symbols",
+        )
+    count = len(await exchange.open_orders(symbol))
+    count += len(await exchange.open_algos(symbol))
+    if count:
+        raise WickError(
+            f"the account already has {count} open orders on {symbol}",
+            "cancel them on the exchange, or leave the symbol out with --symbols",
+        )
+
+
 def _few(hint: str) -> str:
     return hint if len(hint) < 300 else hint[:300].rsplit(",", 1)[0] + ", …"
 
@@ -103,7 +126,7 @@ class Reconciler:
         self._check_rules(infos)
         if not self._ledger.began:
             for symbol in self._ledger.symbols:
-                await self._refuse_foreign(symbol)
+                await refuse_foreign(self._exchange, symbol)
         for symbol in self._ledger.symbols:
             await self._set_leverage(symbol, int(risk.leverage))
         if self._ledger.began:
@@ -127,21 +150,6 @@ class Reconciler:
                         f" the session was started with {getattr(ours, name)}",
                         "start a new session",
                     )
-
-    async def _refuse_foreign(self, symbol: str) -> None:
-        held = [one for one in await self._exchange.holdings() if one.symbol == symbol]
-        if held and float(held[0].qty) != 0.0:
-            raise WickError(
-                f"the account already holds {held[0].qty} {symbol} that is not this session's",
-                "close it on the exchange, or leave the symbol out with --symbols",
-            )
-        count = len(await self._exchange.open_orders(symbol))
-        count += len(await self._exchange.open_algos(symbol))
-        if count:
-            raise WickError(
-                f"the account already has {count} open orders on {symbol}",
-                "cancel them on the exchange, or leave the symbol out with --symbols",
-            )
 
     async def _set_leverage(self, symbol: str, leverage: int) -> None:
         outcome = await self._exchange.set_leverage(symbol, leverage)

@@ -1,0 +1,142 @@
+"""The folders of sessions: written, held by one supervisor, found again."""
+
+import fcntl
+import os
+import shutil
+from pathlib import Path
+
+import msgspec
+
+from live.session import FILE, Session, read_session
+from live.start import Draft
+from strategy.errors import WickError, did_you_mean
+
+LOCK = "lock"
+
+
+def keep(drafted: Draft, session: Session, folder: Path) -> None:
+    """Write the session's folder: the strategy's copy, then session.json, whole or not at all."""
+    (folder / "strategy").mkdir(exist_ok=True)
+    (folder / "strategy" / session.strategy).write_bytes(drafted.source)
+    new = folder / f".{FILE}"
+    new.write_bytes(msgspec.json.format(msgspec.json.encode(session), indent=2) + b"\n")
+    new.rename(folder / FILE)
+
+
+class Hold:
+    """A session's folder, held by one supervisor at a time.
+
+    Parameters
+    ----------
+    folder : Path
+        Made where it is not there.
+
+    Raises
+    ------
+    WickError
+        Another supervisor holds it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._new = not (folder / FILE).exists()
+        (folder / "logs").mkdir(parents=True, exist_ok=True)
+        self._file = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._file)
+            raise WickError(
+                f"the session {folder.name} is running already",
+                f"wick session status {folder.name} shows it; or take another --name",
+            ) from error
+        os.ftruncate(self._file, 0)
+        os.write(self._file, str(os.getpid()).encode())
+
+    def undo(self) -> None:
+        """Take the folder away again, if there was no session in it before."""
+        if self._new:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        os.ftruncate(self._file, 0)
+        os.close(self._file)
+
+
+def supervisor_of(folder: Path) -> int:
+    """Return the process that runs a session, 0 where none does."""
+    try:
+        file = os.open(folder / LOCK, os.O_RDWR)
+    except FileNotFoundError:
+        return 0
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return int(os.read(file, 20) or b"0")
+    else:
+        return 0
+    finally:
+        os.close(file)
+
+
+def earlier(drafted: Draft, folder: Path) -> Session | None:
+    """Return the session of this name that is to go on, None where there is none.
+
+    Raises
+    ------
+    WickError
+        It cannot go on: it was on paper, or something else was asked for.
+    """
+    if not (folder / FILE).exists():
+        return None
+    old, new = read_session(folder), drafted.session
+    if new.on == "paper":
+        raise WickError(
+            f"there is a session {folder.name} already, and one on paper cannot go on: its"
+            " exchange ended with it",
+            "take another --name, or leave it out",
+        )
+    for name in ("on", "strategy", "source_hash", "symbols", "params", "risk", "tag"):
+        if getattr(old, name) != getattr(new, name):
+            raise WickError(
+                f"the session {folder.name} was started with another {name.replace('_', ' ')}",
+                "take another --name; this one goes on only with what it was started with",
+            )
+    return old
+
+
+def find(sessions: Path, name: str) -> Path:
+    """Return a session's folder from its id, any part of one, its path, or `last`.
+
+    Raises
+    ------
+    WickError
+        No session or more than one is meant.
+    """
+    if (Path(name) / FILE).is_file():
+        return Path(name)
+    known = listed(sessions)
+    if not known:
+        raise WickError(
+            f"there is no session in {sessions}", "wick live rsi_macd_atr --on paper starts one"
+        )
+    if name == "last":
+        return max(known, key=lambda one: ((one / FILE).stat().st_mtime_ns, one.name))
+    names = [one.name for one in known]
+    matches = [one for one in names if one == name] or [one for one in names if name in one]
+    if len(matches) == 1:
+        return sessions / matches[0]
+    if not matches:
+        raise WickError(
+            f"there is no session {name!r} in {sessions}", did_you_mean(name, names[-8:])
+        )
+    raise WickError(
+        f"{len(matches)} sessions in {sessions} have {name!r} in their name",
+        f"write more of it: {', '.join(matches[-8:])}",
+    )
+
+
+def listed(sessions: Path) -> list[Path]:
+    """List the folders of sessions, by name."""
+    return sorted(path.parent for path in sessions.glob(f"*/{FILE}"))
