@@ -15,11 +15,10 @@ from data.manifest import known_market
 from data.overrides import BALANCE, from_flags, from_toml, share_of_bps
 from data.quality import holes
 from data.selection import market_of, only_symbol, refuse_twice
-from data.symbols import UNKNOWN, SymbolRules, fine_rules, rules_for
+from data.symbols import UNKNOWN, SymbolRules, fine_rules, grids_of, rules_for
 from strategy.candles import Candles
 from strategy.errors import RunRefused, WickError
 from strategy.fills import Costs
-from strategy.grid import grid
 from strategy.load import Strategy, load
 from strategy.risk import DISTANCE, LEVEL, REFUSALS, Risk
 from strategy.timeframes import DAY_MS, EXCHANGE_TIMEFRAMES, timeframe_ms
@@ -172,15 +171,6 @@ def _rules(candles: Candles, source: runs.RunRecord | None) -> SymbolRules:
     known = rules_for(candles.market, candles.symbol)
     first = float(candles.arrays["open"][0])
     return known or fine_rules(candles.market, candles.symbol, first)
-
-
-def grids_of(rules: Sequence[SymbolRules]) -> Grids:
-    """Return the engine's grids from the exchange's rules."""
-    records = [
-        grid(one.tick_size, one.step_size, one.min_qty, one.max_qty, one.min_notional)
-        for one in rules
-    ]
-    return np.concatenate(records).view(np.recarray)
 
 
 def _source_run(params: str | None, runs_folder: Path) -> runs.RunRecord | None:

@@ -34,7 +34,7 @@ _TIME = pa.timestamp("ms", tz="UTC")
 _UNFINISHED = ".unfinished-"
 
 
-class StrategyRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class StrategyRecord(msgspec.Struct, frozen=True):
     """Which strategy module ran: its name, file, and the SHA-256 of its bytes."""
 
     name: str
@@ -42,7 +42,7 @@ class StrategyRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source_hash: str
 
 
-class DataRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class DataRecord(msgspec.Struct, frozen=True):
     """The exact candles of one symbol, and the exchange rules used with them."""
 
     symbol: str
@@ -57,7 +57,7 @@ class DataRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rules: SymbolRules
 
 
-class FigureRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class FigureRecord(msgspec.Struct, frozen=True):
     """One figure; the value is missing where it cannot be given, and the note says why."""
 
     key: str
@@ -69,7 +69,7 @@ class FigureRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     note: str
 
 
-class TuneRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class TuneRecord(msgspec.Struct, frozen=True):
     """How the params of a run were found, and what they did on candles the search never saw."""
 
     objective: str
@@ -83,10 +83,12 @@ class TuneRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     out_of_sample_hash: str
 
 
-SCHEMA = 1  # of run.json; a change that old readers cannot bear counts it up
+# Of run.json. Readers ignore fields that they do not know, and a field added from here on has a
+# default, so that runs stay readable in both directions; any other change counts this up.
+SCHEMA = 1
 
 
-class RunRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class RunRecord(msgspec.Struct, frozen=True):
     """The content of run.json."""
 
     schema: int
@@ -326,16 +328,24 @@ def read_record(folder: Path) -> RunRecord:
     Raises
     ------
     WickError
-        It is damaged or from another version.
+        It is damaged, cannot be read, or is of another version.
     """
     path = folder / "run.json"
+    hint = f"make the run again and delete {folder}; wick report NAME takes another one"
     try:
-        return msgspec.json.decode(path.read_bytes(), type=RunRecord)
-    except msgspec.MsgspecError as error:
-        raise WickError(
-            f"{path} is damaged or of another version: {error}",
-            f"make the run again and delete {folder}; wick report NAME takes another one",
-        ) from error
+        text = path.read_bytes()
+        written = msgspec.json.decode(text, type=_Written)
+        if written.schema != SCHEMA:
+            raise WickError(
+                f"{path} is damaged or of another version: schema {written.schema}, expected"
+                f" {SCHEMA}",
+                hint,
+            )
+        return msgspec.json.decode(text, type=RunRecord)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise WickError(f"{path} is damaged or of another version: {error}", hint) from error
+    except OSError as error:
+        raise WickError(f"{path} cannot be read: {error.strerror}", hint) from error
 
 
 def load(runs: Path, name: str) -> Run:
@@ -362,10 +372,36 @@ def _read(path: Path) -> pa.Table:
         ) from error
 
 
-def records(runs: Path) -> list[RunRecord]:
-    """Return the records of all runs, oldest first."""
-    found = [read_record(folder) for folder in _folders(runs)]
-    return sorted(found, key=lambda record: (record.created_ms, record.id))
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a folder of runs holds.
+
+    Attributes
+    ----------
+    records : list of RunRecord
+        Oldest first.
+    damaged : list of Path
+        Folders whose run.json cannot be read.
+    """
+
+    records: list[RunRecord]
+    damaged: list[Path]
+
+
+def records(runs: Path) -> Found:
+    """Read the records of all runs; one that is damaged does not hide the others."""
+    found = Found([], [])
+    for folder in _folders(runs):
+        try:
+            found.records.append(read_record(folder))
+        except WickError:
+            found.damaged.append(folder)
+    found.records.sort(key=lambda record: (record.created_ms, record.id))
+    return found
+
+
+class _Written(msgspec.Struct):
+    schema: int
 
 
 class _Created(msgspec.Struct):
@@ -377,5 +413,5 @@ def _created(folder: Path) -> int:
     try:
         path = folder / "run.json"
         return msgspec.json.decode(path.read_bytes(), type=_Created).created_ms
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, OSError):
         return path.stat().st_mtime_ns // 1_000_000

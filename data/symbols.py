@@ -1,14 +1,16 @@
 """What the exchange demands of an order, per symbol: grids and sizes, as they were on one day."""
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 _FILE = Path(__file__).with_name("rules.json")
 
 
-class SymbolRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SymbolRules(msgspec.Struct, frozen=True):
     """The exchange's filters for one symbol, as decimal text.
 
     Attributes
@@ -44,6 +46,19 @@ def fine_rules(market: str, symbol: str, price: float) -> SymbolRules:
 
     tick, step = fine_texts(price)
     return SymbolRules(market, symbol, tick, step, "0", "0", "0", UNKNOWN)
+
+
+def grids_of(rules: Sequence[SymbolRules]) -> Any:
+    """Return the grids that prices and quantities are rounded to, a record array of GRID."""
+    import numpy as np
+
+    from strategy.grid import grid
+
+    records = [
+        grid(one.tick_size, one.step_size, one.min_qty, one.max_qty, one.min_notional)
+        for one in rules
+    ]
+    return np.concatenate(records).view(np.recarray)
 
 
 @cache

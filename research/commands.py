@@ -158,8 +158,9 @@ def tune_record(
     """Describe a tuning: the winner's run in sample, and its figures out of sample."""
     import msgspec
 
-    from backtest.record import figures_of, record_of
+    from backtest.record import record_of
     from data.dates import now_ms
+    from data.run_record import figures_of
     from data.runs import TuneRecord, result_hash
 
     record = record_of(

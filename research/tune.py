@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from backtest.engine import Result, backtest
 from backtest.inputs import Inputs, refuse_cold
-from backtest.record import figures_of
 from data.dates import show_time
+from data.run_record import figures_of
 from strategy.candles import Candles
 from strategy.errors import RunRefused, WickError, did_you_mean
 from strategy.load import Strategy

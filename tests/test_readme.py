@@ -9,12 +9,11 @@ import typer
 
 import wick
 from backtest.engine import backtest
-from backtest.inputs import grids_of
-from backtest.record import figures_of
 from data.importer import Labels, import_file
+from data.run_record import figures_of
 from data.show import shown
 from data.store import load as load_candles
-from data.symbols import rules_for
+from data.symbols import grids_of, rules_for
 from strategy.load import load
 
 ROOT = Path(__file__).parents[1]

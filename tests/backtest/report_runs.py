@@ -7,7 +7,8 @@ import msgspec
 import numpy as np
 
 from backtest.engine import backtest
-from backtest.record import figures_of, record_of
+from backtest.record import record_of
+from data.run_record import figures_of
 from data.runs import Run, TuneRecord, result_hash, save, trade_table
 from data.symbols import fine_rules
 from data.synthetic import synthetic_market

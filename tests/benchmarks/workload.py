@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from backtest.engine import Result, backtest
-from backtest.record import figures_of
 from data.importer import Labels, import_file
+from data.run_record import figures_of
 from data.store import load as load_candles
 from data.synthetic import synthetic_market
 from data.writer import save

@@ -167,7 +167,7 @@ def test_a_name_that_fits_several_runs_is_refused(
         (b"{", "truncated"),
         (b"[]", "Expected `object`"),
         (b'{"id": "x"}', "missing required field"),
-        (None, "unknown field `mood`"),
+        (None, "schema 99, expected 1"),
     ],
 )
 def test_a_record_that_is_damaged_or_of_another_version_is_refused(
@@ -175,7 +175,7 @@ def test_a_record_that_is_damaged_or_of_another_version_is_refused(
 ) -> None:
     path = kept / "run.json"
     if content is None:
-        content = msgspec.json.encode(msgspec.json.decode(path.read_bytes()) | {"mood": "good"})
+        content = msgspec.json.encode(msgspec.json.decode(path.read_bytes()) | {"schema": 99})
     path.write_bytes(content)
     for verb in (("backtest", BLUEPRINT, "--params"), ("report",)):
         for name in (kept.name, "last"):

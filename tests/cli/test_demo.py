@@ -31,7 +31,7 @@ def test_without_an_archive_the_demo_says_loudly_that_its_market_is_made_up(
     assert "and the same equity, to the last bit" in said.out
     assert "\nAll of it took" in said.out
     runs = folder / "var" / "runs"
-    found = records(runs)
+    found = records(runs).records
     assert [record.kind for record in found] == ["backtest", "tune", "backtest"]
     assert found[2].result_hash == found[1].result_hash
     for record in found[:2]:

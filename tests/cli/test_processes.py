@@ -23,7 +23,7 @@ def whole_runs(runs: Path) -> list[RunRecord]:
     """Read every run to the last byte; whatever else is there must be hidden."""
     for path in runs.iterdir() if runs.is_dir() else ():
         assert path.name.startswith(".") or (path / "run.json").is_file(), path
-    found = records(runs)
+    found = records(runs).records
     for record in found:
         load(runs, record.id)
     return found

@@ -17,7 +17,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.runs import find, load, read_record, records, result_hash, run_id, save, trade_table
+from data.runs import (
+    SCHEMA,
+    Found,
+    find,
+    load,
+    read_record,
+    records,
+    result_hash,
+    run_id,
+    save,
+    trade_table,
+)
 from strategy.account import EXIT_REASONS, TRADE
 from strategy.errors import WickError
 from tests.data.run_folders import (
@@ -79,8 +90,8 @@ def test_ids_sort_by_time_and_say_what_ran() -> None:
 def test_records_come_oldest_first(tmp_path: Path) -> None:
     for moment, name in ((NOON + 5000, "a"), (NOON, "b"), (NOON + 9000, "0")):
         saved(tmp_path, record(moment, id=name))
-    assert [one.created_ms for one in records(tmp_path)] == [NOON, NOON + 5000, NOON + 9000]
-    assert records(tmp_path / "nowhere") == []
+    assert [one.created_ms for one in records(tmp_path).records] == [NOON, NOON + 5000, NOON + 9000]
+    assert records(tmp_path / "nowhere") == Found([], [])
 
 
 def test_a_run_is_found_by_id_part_path_and_last(
@@ -137,17 +148,42 @@ def test_a_damaged_record_is_named_and_does_not_hide_the_last_run(
     assert f"delete {bad.folder}" in error.value.hint
 
 
-def test_an_unknown_field_in_a_record_is_refused(tmp_path: Path) -> None:
+def test_fields_of_a_newer_version_are_ignored_wherever_they_stand(tmp_path: Path) -> None:
     folder = saved(tmp_path, record()).folder
     content = msgspec.json.decode((folder / "run.json").read_bytes())
-    for place in (content, content["strategy"], content["data"][0], content["tune"]):
-        place["surprise"] = 1
-        (folder / "run.json").write_bytes(msgspec.json.encode(content))
-        with pytest.raises(WickError, match="unknown field `surprise`"):
-            read_record(folder)
-        del place["surprise"]
+    data, tune = content["data"][0], content["tune"]
+    places = (content, content["strategy"], data, data["rules"], content["figures"][0], tune)
+    for place in places:
+        place["surprise"] = {"not": ["known", 1]}
     (folder / "run.json").write_bytes(msgspec.json.encode(content))
     assert read_record(folder) == record()
+
+
+def test_a_record_from_before_a_field_was_added_takes_its_default(tmp_path: Path) -> None:
+    folder = saved(tmp_path, record()).folder
+    content = msgspec.json.decode((folder / "run.json").read_bytes())
+    del content["tune"]
+    (folder / "run.json").write_bytes(msgspec.json.encode(content))
+    assert read_record(folder) == record(tune=None)
+
+
+def test_a_record_of_another_schema_is_refused_even_if_it_looks_alike(tmp_path: Path) -> None:
+    folder = saved(tmp_path, record(schema=SCHEMA + 1)).folder
+    with pytest.raises(WickError, match=f"schema {SCHEMA + 1}, expected {SCHEMA}") as error:
+        read_record(folder)
+    assert "make the run again" in error.value.hint
+
+
+def test_damaged_runs_are_named_beside_the_records_of_the_others(tmp_path: Path) -> None:
+    good = [saved(tmp_path, record(NOON + at)).record for at in (1000, 2000)]
+    cut, newer, gone = (saved(tmp_path, record(NOON, id=name)).folder for name in "abc")
+    (cut / "run.json").write_text("{")
+    (newer / "run.json").write_bytes(msgspec.json.encode(record(schema=SCHEMA + 1)))
+    (gone / "run.json").unlink()
+    (gone / "run.json").mkdir()
+    found = records(tmp_path)
+    assert found.records == good
+    assert found.damaged == [cut, newer, gone]
 
 
 @pytest.mark.parametrize("name", ["trades.parquet", "equity.parquet"])
@@ -179,7 +215,7 @@ def test_a_run_killed_while_it_is_written_leaves_no_run(tmp_path: Path) -> None:
     for one, stage in zip(writers, stages, strict=True):
         assert one.stdout is not None
         assert one.stdout.readline() == f"at {stage}\n"
-    assert records(tmp_path) == []
+    assert records(tmp_path) == Found([], [])
     # One that is alive keeps its folder while another run is saved and listed.
     saved(tmp_path, record(id="beside"))
     assert len(names_in(tmp_path)) == 4
@@ -187,7 +223,7 @@ def test_a_run_killed_while_it_is_written_leaves_no_run(tmp_path: Path) -> None:
         one.send_signal(signal.SIGKILL)
         one.communicate()
     assert find(tmp_path, "last").name == "beside"
-    assert [run.id for run in records(tmp_path)] == ["beside"]
+    assert [run.id for run in records(tmp_path).records] == ["beside"]
     saved(tmp_path, record(id="after"))
     assert names_in(tmp_path) == ["after", "beside"]
 

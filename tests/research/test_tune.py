@@ -10,10 +10,10 @@ import optuna
 import pytest
 
 from backtest.engine import Result, backtest
-from backtest.inputs import Inputs, grids_of
-from backtest.record import figures_of
+from backtest.inputs import Inputs
+from data.run_record import figures_of
 from data.runs import result_hash
-from data.symbols import fine_rules
+from data.symbols import fine_rules, grids_of
 from data.synthetic import synthetic_market
 from research.tune import OBJECTIVES, Tuned, tune
 from strategy.candles import Candles
