@@ -91,14 +91,15 @@ def outcome_of(error: ErrorAnswer) -> Rejected | Unknown:
     Certain are only answers that the exchange itself wrote and whose meaning is documented.
     """
     code, text = error.code, error.text
+    # Status 503 comes with several texts and the same codes; a proxy's page begins with a tag.
+    if error.status == 503 and text.startswith("Unknown error"):
+        return Unknown(str(error))
+    if error.status == 503 and text.startswith("Service Unavailable"):
+        return Rejected(code, text, retry=True)
     if code in _PASSING or error.status in (418, 429):
         return Rejected(code or -1003, text, retry=True)
     if code in _UNCLEAR or code == _DUPLICATE_ID:
         return Unknown(str(error))
-    if error.status == 503 and text.startswith("Service Unavailable"):
-        # Of the two texts that come with this status, the other being "Unknown error, …", this one
-        # is documented as not executed. A proxy's page begins with a tag.
-        return Rejected(code, text, retry=True)
     if code < 0 and 400 <= error.status < 500 and error.status != 408:
         return Rejected(code, text)
     return Unknown(str(error))

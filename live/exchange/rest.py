@@ -8,7 +8,10 @@ _handle_response      it keeps the last answer's headers in a shared attribute a
                       type; here each answer's limits are noted and bodies stay bytes
 """
 
+import asyncio
+import re
 from collections.abc import Mapping
+from math import ceil
 from types import MappingProxyType
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
@@ -42,6 +45,7 @@ _WRITE_TIMEOUT = aiohttp.ClientTimeout(total=5)
 _READ_TIMEOUT = aiohttp.ClientTimeout(total=10)
 _MINUTE_MS = 60_000
 _WEIGHT_LIMIT = 2_400  # a minute and address; demo trading allows more
+_PAUSE_S = 5  # after a 429 or 418 that does not say how long
 
 
 class Limit:
@@ -54,25 +58,29 @@ class Limit:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._shut_until = 0
+        self._shut_until_s = 0.0  # of the loop's clock: seconds of Retry-After are real ones
         self._used, self._minute = 0, 0
 
     def note(self, status: int, headers: Mapping[str, str]) -> int:
         """Take in an answer's headers; return how long it asks to wait, in ms."""
-        now = self._clock.now_ms()
-        self._used, self._minute = _count(headers, "X-MBX-USED-WEIGHT-1M"), now // _MINUTE_MS
-        wait_ms = _count(headers, "Retry-After") * 1000
+        self._used = _count(headers, "X-MBX-USED-WEIGHT-1M")
+        self._minute = self._clock.now_ms() // _MINUTE_MS
+        wait_s = _count(headers, "Retry-After")
         if status in (418, 429):
-            wait_ms = wait_ms or _MINUTE_MS
-            self._shut_until = max(self._shut_until, now + wait_ms)
-        return wait_ms
+            wait_s = wait_s or _PAUSE_S
+            self._shut_until_s = max(self._shut_until_s, _loop_s() + wait_s)
+        return wait_s * 1000
 
     def wait_ms(self, *, bulk: bool = False) -> int:
         """Return how long to wait before a request, 0 for none."""
-        now = self._clock.now_ms()
-        full = bulk and self._used > _WEIGHT_LIMIT * 3 // 4 and now // _MINUTE_MS == self._minute
-        next_minute = (self._minute + 1) * _MINUTE_MS if full else 0
-        return max(self._shut_until - now, next_minute - now, 0)
+        left_ms = ceil((self._shut_until_s - _loop_s()) * 1000)
+        return max(left_ms, self._next_minute_ms() if bulk else 0, 0)
+
+    def _next_minute_ms(self) -> int:
+        # Time that stands still would never give the weight back.
+        if self._used <= _WEIGHT_LIMIT * 3 // 4 or self._clock.lockstep:
+            return 0
+        return (self._minute + 1) * _MINUTE_MS - self._clock.now_ms()
 
 
 class _Client(AsyncClient):  # type: ignore[misc]  # comes without types
@@ -105,8 +113,8 @@ class _Client(AsyncClient):  # type: ignore[misc]  # comes without types
         if 200 <= response.status < 300:
             return body
         code, text = body_of(body)
-        # A page in between may quote the request that it refuses.
-        text = text.replace(self.API_KEY, "…") if self.API_KEY else text
+        # A proxy's page may quote the request that it refuses.
+        text = re.sub(rf"{re.escape(self.API_KEY)}|signature=\w+", "…", text)
         raise ErrorAnswer(response.status, code, text, wait_ms)
 
 
@@ -248,6 +256,10 @@ def _decoded(body: bytes, type: type[_T]) -> _T:
 def _kind(error: BaseException) -> str:
     words = error.strerror if isinstance(error, OSError) else None
     return f"{error.__class__.__name__}: {words}" if words else error.__class__.__name__
+
+
+def _loop_s() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _count(headers: Mapping[str, str], name: str) -> int:
