@@ -68,7 +68,7 @@ class Trader:
             session, self.ledger, self.writer, risk, self.executor, self._wallet, clock
         )
         self._connected = False
-        self._marker = self._settled = 0
+        self._marker = self._settled = self._decided = 0
         self._said, self._said_at = ("", ""), 0.0
 
     async def run(self) -> None:
@@ -117,8 +117,9 @@ class Trader:
         if self._marker > self._settled:
             self._settled = self._marker
             self._clock.acknowledge_settled(self._marker)
-        if self._manager.decided:
-            self._clock.acknowledge_decided(self._manager.decided)
+        if self._manager.decided > self._decided:
+            self._decided = self._manager.decided
+            self._clock.acknowledge_decided(self._decided)
 
     async def _listen(self) -> None:
         async for event in self._exchange.private_events():
