@@ -1,0 +1,275 @@
+"""The bus between the roles: streams in Redis, each of one kind of record (live.records).
+
+An entry's id comes from its record, so that Redis itself refuses repeats and disorder. Redis may
+lose its last second; an entry that would follow on lost ones is refused as well, and who publishes
+begins again after what is left. All trouble after the start is a `RedisError`.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+from urllib.parse import urlsplit
+
+import msgspec
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from live import journal, redis_server
+from live.records import Batch, ClosedCandle, Control, EquityPoint, Health
+from live.session import Session
+from strategy.errors import WickError
+
+log = logging.getLogger(__name__)
+
+Record: TypeAlias = ClosedCandle | Batch | Control | EquityPoint | journal.Record
+ROLES = ("market_data", "signal_generator", "trader", "performance_tracker")
+WICK_REDIS = "WICK_REDIS"
+
+_FIELD = b"m"
+_TYPES: dict[str, Any] = {
+    "candles": ClosedCandle,
+    "signals": Batch,
+    "control": Control,
+    "orders": journal.Record,
+    "fills": journal.Record,
+    "account": journal.Record,
+    "equity": EquityPoint,
+}
+_LOST, _OLD, _ADDED = -1, 0, 1
+# KEYS: the stream. ARGV: the new id, the newest id that is known to have been there, the record.
+_PUBLISH = f"""
+local top = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
+local at = top[1] and tonumber(string.match(top[1][1], '^%d+')) or 0
+if at < tonumber(ARGV[2]) then return {_LOST} end
+if at >= tonumber(ARGV[1]) then return {_OLD} end
+redis.call('XADD', KEYS[1], ARGV[1] .. '-0', 'm', ARGV[3])
+return {_ADDED}
+"""
+_SOCKET_S = 10.0
+_MOST_BLOCK_MS = 5_000
+_PAUSE_S = 0.1
+
+
+class Entry(NamedTuple):
+    """One entry of a stream; `id` is Redis' text, such as 1746835200000-0."""
+
+    stream: str
+    id: str
+    record: Any
+
+    @property
+    def number(self) -> int:
+        """The id's first part."""
+        return int(self.id.partition("-")[0])
+
+
+class Bus:
+    """The streams and keys of one session.
+
+    Parameters
+    ----------
+    url : str
+        Of Redis: redis://, rediss:// or unix://.
+    prefix : str
+        Stands in front of all names: the session's id.
+
+    Raises
+    ------
+    WickError
+        The URL cannot be read.
+    """
+
+    def __init__(self, url: str, prefix: str) -> None:
+        try:
+            # Any: its types are unions of the answers of every protocol and setting.
+            self._redis: Any = Redis.from_url(
+                url,
+                protocol=2,
+                socket_timeout=_SOCKET_S,
+                # A repeat would add a control message twice; roles begin again by themselves.
+                retry=Retry(NoBackoff(), 0),
+            )
+        except ValueError:  # its text may quote the password
+            raise WickError(
+                f"{shown(url)} is not the URL of a Redis server",
+                f"export {WICK_REDIS}=redis://127.0.0.1:6379/0",
+            ) from None
+        self._prefix = prefix
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._decoders = {name: msgspec.msgpack.Decoder(its) for name, its in _TYPES.items()}
+        self._known: dict[str, int] = {}
+
+    async def ping(self) -> None:
+        """Ask whether Redis is there; raise a RedisError if not."""
+        await self._redis.ping()
+
+    async def publish(self, stream: str, record: Record, id: int | None) -> bool:
+        """Append a record, and say whether it is new.
+
+        Parameters
+        ----------
+        id : int or None
+            Of the entry; the stream's newest one or an older one changes nothing and gives False.
+            None takes Redis' own time, for streams that nobody fills again.
+
+        Raises
+        ------
+        RedisError
+            Redis is not there, or has lost entries that were in this stream: ask `last_id` and
+            publish again what follows it.
+        """
+        if id is None:
+            await self._redis.xadd(self._key(stream), {_FIELD: self._encode(record)})
+            return True
+        newest, packed = self._known.get(stream, 0), self._encode(record)
+        result = await self._redis.eval(_PUBLISH, 1, self._key(stream), id, newest, packed)
+        return self._took(stream, id, result)
+
+    async def publish_all(self, entries: Sequence[tuple[str, Record, int]]) -> list[bool]:
+        """Append records in one round trip, in order; each result is that of `publish`."""
+        if not entries:
+            return []
+        pipeline = self._redis.pipeline(transaction=False)
+        for stream, record, number in entries:
+            newest, packed = self._known.get(stream, 0), self._encode(record)
+            pipeline.eval(_PUBLISH, 1, self._key(stream), number, newest, packed)
+        results = await pipeline.execute()
+        return [
+            self._took(stream, number, result)
+            for (stream, _, number), result in zip(entries, results, strict=True)
+        ]
+
+    async def read(self, after: Mapping[str, str | int], block_ms: int) -> list[Entry]:
+        """Return what streams have after the ids given; wait for it up to `block_ms`.
+
+        At most a thousand entries of each stream come at once. Without any, an empty list.
+        """
+        keys = {self._key(name): _id(last) for name, last in after.items()}
+        found = await self._redis.xread(keys, count=1_000, block=min(block_ms, _MOST_BLOCK_MS))
+        entries = []
+        for key, items in found or ():
+            entries += self._entries(key.decode()[len(self._prefix) + 1 :], items)
+        return entries
+
+    async def range(
+        self, stream: str, first: int = 0, last: int | None = None, count: int | None = None
+    ) -> list[Entry]:
+        """Return a stream's entries from one id to another, both included, oldest first."""
+        high = "+" if last is None else str(last)
+        items = await self._redis.xrange(self._key(stream), str(first), high, count)
+        return self._entries(stream, items)
+
+    async def newest(self, stream: str, count: int) -> list[Entry]:
+        """Return a stream's newest entries, oldest first."""
+        items = await self._redis.xrevrange(self._key(stream), count=count)
+        return self._entries(stream, items[::-1])
+
+    async def last_id(self, stream: str) -> int:
+        """Return the newest entry's id, 0 for an empty stream, and go on publishing after it."""
+        items = await self._redis.xrevrange(self._key(stream), count=1)
+        last = int(items[0][0].partition(b"-")[0]) if items else 0
+        self._known[stream] = last
+        return last
+
+    async def set_health(self, health: Health) -> None:
+        """Leave a sign of life."""
+        await self._redis.set(self._key(f"health:{health.role}"), self._encode(health))
+
+    async def health(self) -> dict[str, Health]:
+        """Return the newest sign of life of every role that ever gave one."""
+        found = await self._redis.mget([self._key(f"health:{role}") for role in ROLES])
+        signs = (msgspec.msgpack.decode(one, type=Health) for one in found if one)
+        return {one.role: one for one in signs}
+
+    async def keep(self, name: str, value: bytes) -> None:
+        """Store bytes under a plain key."""
+        await self._redis.set(self._key(name), value)
+
+    async def kept(self, name: str) -> bytes | None:
+        """Return the bytes stored under a plain key, None where there are none."""
+        found: bytes | None = await self._redis.get(self._key(name))
+        return found
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._redis.aclose()
+
+    def _took(self, stream: str, number: int, result: int) -> bool:
+        if result == _LOST:
+            raise RedisConnectionError(f"Redis has lost entries of {stream}")
+        if result == _ADDED:
+            self._known[stream] = number
+        return result == _ADDED
+
+    def _key(self, name: str) -> str:
+        return f"{self._prefix}:{name}"
+
+    def _entries(self, stream: str, items: Any) -> list[Entry]:
+        decode = self._decoders[stream.partition(":")[0]].decode
+        return [Entry(stream, id.decode(), decode(fields[_FIELD])) for id, fields in items]
+
+
+async def connect(session: Session, folder: Path, wait_s: float = 10.0) -> Bus:
+    """Connect to a session's Redis: the one of WICK_REDIS where the session has one, else its own.
+
+    Parameters
+    ----------
+    wait_s : float
+        How long a server may take to come up (again); real seconds.
+
+    Raises
+    ------
+    WickError
+        WICK_REDIS is not set, or Redis is not reachable or refuses us; the URL is named without
+        what is secret in it.
+    """
+    url = os.environ.get(WICK_REDIS, "") if session.redis else redis_server.url_of(folder)
+    if not url:
+        raise WickError(
+            f"the session {session.id} uses the Redis server {session.redis}, and {WICK_REDIS} is"
+            " not set",
+            f"export {WICK_REDIS}= its URL, with the password if it has one",
+        )
+    bus = Bus(url, session.id)
+    until_s = asyncio.get_running_loop().time() + wait_s
+    while True:
+        try:
+            await bus.ping()
+            return bus
+        except (AuthenticationError, ResponseError) as error:
+            await bus.close()
+            raise WickError(
+                f"Redis at {shown(url)} refuses us: {error}",
+                f"check user and password in {WICK_REDIS}",
+            ) from None
+        except (RedisError, OSError) as error:
+            if asyncio.get_running_loop().time() < until_s:
+                await asyncio.sleep(_PAUSE_S)
+                continue
+            await bus.close()
+            raise WickError(
+                f"Redis at {shown(url)} is not reachable ({type(error).__name__})",
+                f"start it, or check {WICK_REDIS}"
+                if session.redis
+                else f"its log is {folder / 'logs' / 'redis.log'}",
+            ) from None
+
+
+def shown(url: str) -> str:
+    """Return a URL without user, password and options.
+
+    >>> shown("rediss://me:secret@db.example:6380/1?password=secret")
+    'rediss://db.example:6380/1'
+    """
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _id(last: str | int) -> str:
+    return last if isinstance(last, str) else f"{last}-0"
