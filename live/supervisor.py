@@ -34,6 +34,8 @@ class Program:
         What it prints.
     ends : bool
         An exit with code 0 means that its work is done; a server's never is.
+    again : bool
+        It may die and be started again; what is lost with it otherwise ends the session.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Program:
     env: Mapping[str, str]
     log: Path
     ends: bool = True
+    again: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,11 @@ class Supervisor:
                 _signal(kept, signal.SIGKILL)
             await asyncio.wait(late)
 
+    def said(self, name: str) -> list[str]:
+        """Return the last lines that a program's present process has printed."""
+        kept = self.kept[name]
+        return _said(kept) if kept.process is not None else []
+
     async def _keep(self, kept: Kept) -> None:
         try:
             while not kept.stopping.is_set():
@@ -139,8 +147,10 @@ class Supervisor:
                 if kept.stopping.is_set() or (code == 0 and kept.program.ends):
                     kept.done = code == 0
                     return
-                if code == _WRONG_USE and kept.program.ends:
+                if code == _WRONG_USE:
                     raise _refusal_of(kept)
+                if not kept.program.again:
+                    raise _loss_of(kept, code)
                 await self._back_off(kept, code)
         except (WickError, OSError) as error:
             if not self._failed.done():
@@ -202,12 +212,25 @@ def _refusal_of(kept: Kept) -> WickError:
     return WickError(message, _last(lines, "hint: ") or f"its log is {log}")
 
 
+def _loss_of(kept: Kept, code: int) -> RunRefused:
+    program = kept.program
+    return RunRefused(
+        f"{program.name} died with {_how(kept, code)}, and what it knew died with it",
+        f"its log is {program.log}; start a new session",
+    )
+
+
 def _crash_loop(kept: Kept, code: int, pace: Pace) -> RunRefused:
-    name, log, lines = kept.program.name, kept.program.log, _said(kept)
+    program = kept.program
+    return RunRefused(
+        f"{program.name} died {pace.deaths} times in {pace.within_s:g} s, last with"
+        f" {_how(kept, code)}",
+        f"its log is {program.log}; stops stay on the exchange",
+    )
+
+
+def _how(kept: Kept, code: int) -> str:
+    lines = _said(kept)
     how = f"exit code {code}" if code >= 0 else f"signal {-code}"
     said = _last(lines, "wick: ") or next((x for x in reversed(lines) if x.strip()), "")
-    words = f": {said}" if said else ""
-    return RunRefused(
-        f"{name} died {pace.deaths} times in {pace.within_s:g} s, last with {how}{words}",
-        f"its log is {log}; stops stay on the exchange",
-    )
+    return f"{how}: {said}" if said else how

@@ -75,7 +75,7 @@ Command = Callable[..., Said]
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give an empty working folder, with nothing set from outside."""
-    for name in ("WICK_STORE", "WICK_RUNS", "WICK_ARCHIVE_URL"):
+    for name in ("WICK_STORE", "WICK_RUNS", "WICK_SESSIONS", "WICK_REDIS", "WICK_ARCHIVE_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Work in an empty folder with the default store."""
     monkeypatch.chdir(tmp_path)
-    for name in ("WICK_STORE", "WICK_RUNS", "WICK_ARCHIVE_URL"):
+    for name in ("WICK_STORE", "WICK_RUNS", "WICK_SESSIONS", "WICK_REDIS", "WICK_ARCHIVE_URL"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
 

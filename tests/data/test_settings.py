@@ -12,7 +12,7 @@ from strategy.errors import WickError
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Work in an empty folder without settings in the environment."""
     monkeypatch.chdir(tmp_path)
-    for name in ("WICK_STORE", "WICK_RUNS", "WICK_ARCHIVE_URL"):
+    for name in ("WICK_STORE", "WICK_RUNS", "WICK_SESSIONS", "WICK_REDIS", "WICK_ARCHIVE_URL"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
 

@@ -1,0 +1,107 @@
+"""Looking at a session from outside, and asking something of it."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from redis.exceptions import RedisError
+
+from live.bus import connect
+from live.folders import supervisor_of
+from live.records import CONTROL, Control, Health
+from live.session import Session, read_session
+from live.watch import Standing, Watch
+from strategy.errors import WickError
+
+Command = Literal["pause", "resume", "flatten"]
+
+_REDIS_WITHIN_S = 1.0
+_HEARD_WITHIN_S = 5.0
+_LOOK_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A session as seen from outside.
+
+    Attributes
+    ----------
+    supervisor : int
+        Its process, 0 where the session is not running.
+    health : tuple of Health
+        Signs of life, of the roles that gave one.
+    trouble : WickError or None
+        Why there are none.
+    """
+
+    folder: Path
+    session: Session
+    supervisor: int
+    standing: Standing
+    health: tuple[Health, ...]
+    trouble: WickError | None
+
+
+def status_of(folder: Path) -> Status:
+    """Read a session's journal and its roles' signs of life."""
+    session = read_session(folder)
+    running = supervisor_of(folder)
+    health: tuple[Health, ...] = ()
+    trouble = None
+    if running:
+        try:
+            health = asyncio.run(_health(session, folder))
+        except WickError as error:
+            trouble = error
+    return Status(folder, session, running, Watch(session, folder).look(), health, trouble)
+
+
+async def _health(session: Session, folder: Path) -> tuple[Health, ...]:
+    bus = await connect(session, folder, _REDIS_WITHIN_S)
+    try:
+        return tuple((await bus.health()).values())
+    except RedisError as error:
+        raise WickError(f"Redis does not answer: {error}", "the session starts it again") from error
+    finally:
+        await bus.close()
+
+
+def ask(folder: Path, command: Command) -> Status:
+    """Ask a running session for something, and wait until its trader has taken note.
+
+    Raises
+    ------
+    WickError
+        It is not running, its Redis is gone, or the trader does not hear.
+    """
+    session = read_session(folder)
+    if not supervisor_of(folder):
+        raise WickError(
+            f"the session {folder.name} is not running, so nobody could {command} it",
+            "wick session list shows which are; what it left on the exchange is closed there",
+        )
+    watch = Watch(session, folder)
+    before = watch.look().asked
+    asyncio.run(_publish(session, folder, command))
+    deadline = time.monotonic() + _HEARD_WITHIN_S
+    while watch.look().asked == before:
+        if time.monotonic() > deadline:
+            raise WickError(
+                f"the trader of {folder.name} has not taken note of {command} within"
+                f" {_HEARD_WITHIN_S:g} s; it will when it reads Redis again",
+                f"wick session status {folder.name} shows its state",
+            )
+        time.sleep(_LOOK_S)
+    return status_of(folder)
+
+
+async def _publish(session: Session, folder: Path, command: Command) -> None:
+    bus = await connect(session, folder, _REDIS_WITHIN_S)
+    try:
+        await bus.publish(CONTROL, Control(command=command, by="command line"), None)
+    except RedisError as error:
+        raise WickError(f"Redis does not answer: {error}", "ask once more") from error
+    finally:
+        await bus.close()

@@ -1,0 +1,151 @@
+"""One role as a process: its places made from the session, and an orderly end at SIGTERM."""
+
+import asyncio
+import contextlib
+import importlib
+import io
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from live.session import Session, read_session
+from strategy.errors import WickError
+
+KEYS = ("WICK_API_KEY", "WICK_API_SECRET")
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """One role.
+
+    Attributes
+    ----------
+    module : str
+        With `async def run`.
+    needs : tuple of str
+        What `run` takes, in order: session, folder, bus, clock, exchange.
+    signed : bool
+        It speaks for the account, so it gets the keys.
+    """
+
+    module: str
+    needs: tuple[str, ...]
+    signed: bool = False
+
+
+ROLES = {
+    "market-data": Role("live.market_data", ("session", "bus", "clock", "exchange")),
+    "signal-generator": Role("live.signal_generator", ("session", "folder", "bus", "clock")),
+    "trader": Role("live.trader", ("session", "folder", "bus", "clock", "exchange"), True),
+    "performance-tracker": Role("live.performance_tracker", ("session", "folder", "bus", "clock")),
+}
+
+
+@contextlib.asynccontextmanager
+async def exchange_of(
+    session: Session, role: str, pair: tuple[str, str]
+) -> AsyncIterator[tuple[Any, Any]]:
+    """Open a session's exchange and its clock."""
+    from live.clocks import make_clock
+    from live.exchange.binance import Binance
+
+    clock = make_clock(session, role)
+    await clock.start()
+    exchange = Binance(session.addresses, clock, *pair, session.market)
+    try:
+        yield exchange, clock
+    finally:
+        await exchange.close()
+        await clock.close()
+
+
+def keys() -> tuple[str, str]:
+    """Read the account's keys from the environment, empty where there are none."""
+    key, secret = (os.environ.get(name, "") for name in KEYS)
+    return key, secret
+
+
+def run_role(name: str, folder: Path) -> None:
+    """Run one role until its replay is over or SIGTERM asks it to end.
+
+    Raises
+    ------
+    WickError
+        The session or the account does not allow it; see each role.
+    """
+    sys.stdout = sys.stderr = Scrubbed(sys.stderr, [secret for secret in keys() if secret])
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO,
+        format="level=%(levelname)s logger=%(name)s %(message)s",
+    )
+    session = read_session(folder)
+    role = ROLES[name]
+    if role.signed and not all(keys()):
+        raise WickError(
+            f"the role {name} speaks for the account and has no key",
+            f"export {KEYS[0]}=… {KEYS[1]}=…",
+        )
+    asyncio.run(_run(name, role, session, folder))
+
+
+async def _run(name: str, role: Role, session: Session, folder: Path) -> None:
+    from live.bus import connect
+
+    main = asyncio.current_task()
+    assert main is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, main.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        bus = await connect(session, folder)
+        try:
+            async with exchange_of(session, name, keys()) as (exchange, clock):
+                places: dict[str, Any] = {
+                    "session": session,
+                    "folder": folder,
+                    "bus": bus,
+                    "clock": clock,
+                    "exchange": exchange,
+                }
+                run = importlib.import_module(role.module).run
+                await run(*(places[need] for need in role.needs))
+        finally:
+            await bus.close()
+
+
+class Scrubbed(io.TextIOBase):
+    """A stream that shows no secrets; whole lines go on, so that none is split.
+
+    Parameters
+    ----------
+    stream : text stream
+    secrets : list of str
+    """
+
+    def __init__(self, stream: TextIO, secrets: list[str]) -> None:
+        self._stream = stream
+        self._secrets = secrets
+        self._rest = ""
+
+    def write(self, text: str) -> int:
+        """Take text and pass on the lines that it completes."""
+        *lines, self._rest = (self._rest + text).split("\n")
+        if lines:
+            self._stream.write(self._clean("\n".join(lines) + "\n"))
+            self._stream.flush()
+        return len(text)
+
+    def flush(self) -> None:
+        """Pass on what there is of a line."""
+        rest, self._rest = self._rest, ""
+        self._stream.write(self._clean(rest))
+        self._stream.flush()
+
+    def _clean(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text

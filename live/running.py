@@ -1,0 +1,247 @@
+"""A session from its first process to its last: places, checks, roles, and an orderly end."""
+
+import asyncio
+import contextlib
+import math
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from data.settings import Settings
+from live import redis_server
+from live.bus import WICK_REDIS, connect, shown
+from live.folders import Hold, earlier, keep
+from live.preflight import check_exchange
+from live.roles import KEYS, ROLES, exchange_of
+from live.session import Addresses, Session
+from live.start import Draft
+from live.supervisor import Program, Supervisor
+from live.watch import Standing, Watch
+
+_Result = TypeVar("_Result")
+
+EXCHANGE, REDIS = "exchange", "redis"
+WICK = (sys.executable, str(Path(__file__).resolve().parents[1] / "wick.py"))
+LAST = "performance-tracker"  # it writes the run when the others have said what they did
+_GRACE_S = 15.0
+_LOOK_S = 0.02
+_REDIS_WITHIN_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How a session is to be run.
+
+    Attributes
+    ----------
+    redis : str
+        Address of a Redis that is there already, empty for an embedded one.
+    keys : tuple of str
+        API key and secret, handed to the processes that need them in their environment.
+    show : callable
+        Called with the standing and what is amiss with the processes, every second.
+    """
+
+    settings: Settings
+    redis: str
+    keys: tuple[str, str]
+    show: Callable[[Standing, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What is left of a session; `by` is the signal that ended it, None for the end of a replay."""
+
+    folder: Path
+    session: Session
+    by: signal.Signals | None
+
+
+async def run_session(drafted: Draft, wish: Wish) -> Ended:
+    """Run a session to the end of its replay, or until asked to stop.
+
+    Raises
+    ------
+    WickError
+        Something is not right; nothing is left of a session that had not begun.
+    RunRefused
+        A process died too often.
+    KeyboardInterrupt
+        It was asked to stop before it had begun.
+    """
+    return await _Run(drafted, wish).run()
+
+
+class _Run:
+    def __init__(self, drafted: Draft, wish: Wish) -> None:
+        self._draft = drafted
+        self._wish = wish
+        self._folder = wish.settings.sessions / drafted.session.id
+        self._supervisor = Supervisor()
+        self._asked: asyncio.Future[signal.Signals] = asyncio.get_running_loop().create_future()
+
+    async def run(self) -> Ended:
+        hold = Hold(self._folder)
+        if self._wish.redis:  # its password goes into no file
+            os.environ[WICK_REDIS] = self._wish.redis
+        try:
+            with self._listening():
+                session = await self._unless_asked(self._place())
+                if session is None:
+                    raise KeyboardInterrupt
+                self._supervisor.start(*self._roles(session))
+                await self._unless_asked(self._follow(session))
+                await self._end()
+        finally:
+            await self._supervisor.stop(grace_s=0.5)
+            if not (self._folder / "journal").exists():
+                hold.undo()
+            hold.close()
+        return Ended(self._folder, session, self._asked.result() if self._asked.done() else None)
+
+    @contextlib.contextmanager
+    def _listening(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._hear, number)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+    def _hear(self, number: signal.Signals) -> None:
+        if not self._asked.done():
+            self._asked.set_result(number)
+
+    async def _unless_asked(self, awaited: Awaitable[_Result]) -> _Result | None:
+        task = asyncio.ensure_future(awaited)
+        either: set[asyncio.Future[Any]] = {task, self._asked}
+        try:
+            first = asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            await self._supervisor.until(first)
+            return await task if task.done() else None
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _place(self) -> Session:
+        old = earlier(self._draft, self._folder)
+        session = old or self._draft.session
+        url = self._wish.redis
+        session = msgspec.structs.replace(session, redis=shown(url) if url else "")
+        _, addresses = await asyncio.gather(self._redis(session), self._exchange(session))
+        session = msgspec.structs.replace(session, addresses=addresses)
+        async with exchange_of(session, "supervisor", self._wish.keys) as (exchange, _):
+            session = await check_exchange(session, exchange, goes_on=old is not None)
+        keep(self._draft, session, self._folder)
+        return session
+
+    async def _redis(self, session: Session) -> None:
+        if not session.redis:
+            argv = redis_server.command_of(self._folder)
+            self._supervisor.start(self._program(REDIS, argv, ends=False))
+        bus = await connect(session, self._folder, 0.0 if session.redis else _REDIS_WITHIN_S)
+        await bus.close()
+
+    async def _exchange(self, session: Session) -> Addresses:
+        settings = self._wish.settings
+        if session.on == "testnet":
+            return Addresses(settings.testnet_rest_url, settings.testnet_stream_url)
+        argv = exchange_command(self._draft, settings.store)
+        program = self._program(EXCHANGE, argv, ends=False, again=False, signed=True)
+        self._supervisor.start(program)
+        while True:  # the first thing it prints is where it is
+            for line in self._supervisor.said(EXCHANGE):
+                with contextlib.suppress(msgspec.MsgspecError):
+                    return msgspec.json.decode(line, type=Addresses)
+            await asyncio.sleep(_LOOK_S)
+
+    def _roles(self, session: Session) -> list[Program]:
+        return [
+            self._program(
+                name,
+                (*WICK, "role", name, "--session", str(self._folder)),
+                ends=True,
+                signed=role.signed,
+            )
+            for name, role in ROLES.items()
+        ]
+
+    def _program(
+        self,
+        name: str,
+        argv: tuple[str, ...],
+        *,
+        ends: bool,
+        again: bool = True,
+        signed: bool = False,
+    ) -> Program:
+        wish = self._wish
+        env = {name: value for name, value in os.environ.items() if name not in KEYS}
+        env |= {"WICK_RUNS": str(wish.settings.runs), "WICK_STORE": str(wish.settings.store)}
+        if signed:
+            env |= dict(zip(KEYS, wish.keys, strict=True))
+        return Program(name, argv, env, self._folder / "logs" / f"{name}.log", ends, again)
+
+    async def _follow(self, session: Session) -> None:
+        watch = Watch(session, self._folder)
+        roles = asyncio.create_task(self._supervisor.done(ROLES))
+        try:
+            while not roles.done():
+                self._wish.show(watch.look(), self._troubles())
+                await asyncio.wait({roles}, timeout=1.0)
+            self._wish.show(watch.look(), "")
+        finally:
+            roles.cancel()
+
+    def _troubles(self) -> str:
+        words = []
+        for name, kept in self._supervisor.kept.items():
+            again = f"started again {kept.restarts} times" if kept.restarts else ""
+            gone = "" if kept.pid or kept.done else "not running"
+            if again or gone:
+                words.append(f"{name} {' '.join(filter(None, (gone, again)))}")
+        return ", ".join(words)
+
+    async def _end(self) -> None:
+        first = [name for name in ROLES if name != LAST]
+        await self._supervisor.stop(first, _GRACE_S)
+        await self._supervisor.stop([LAST], _GRACE_S)
+
+
+def exchange_command(drafted: Draft, store: Path) -> tuple[str, ...]:
+    """Return the command line of the simulated exchange for a session on paper."""
+    session = drafted.session
+    options = {
+        "--symbols": ",".join(session.symbols),
+        "--market": session.market,
+        "--timeframe": session.timeframe,
+        "--from": _moment(session.trade_from),
+        "--to": _moment(drafted.end_ms),
+        "--balance": repr(session.balance),
+        "--fee-bps": _bps(session.fee_rate),
+        "--slippage-bps": _bps(session.slippage),
+        "--speed": f"{drafted.speed:g}" if drafted.speed else "lockstep",
+        "--store": str(store),
+    }
+    flags = (part for pair in options.items() for part in pair)
+    return (*WICK, "exchange", "serve", *flags)
+
+
+def _moment(time_ms: int) -> str:
+    return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat()
+
+
+def _bps(share: float) -> str:
+    # The text that becomes this very share again, to the last bit.
+    bps = share * 1e4
+    near = (bps, math.nextafter(bps, 0.0), math.nextafter(bps, math.inf), round(bps, 9))
+    return repr(next((one for one in near if one / 1e4 == share), bps))

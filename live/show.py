@@ -1,0 +1,182 @@
+"""How a session looks on the terminal."""
+
+import json
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from data import runs
+from data.dates import show_time
+from data.show import print_run
+from live.control import Status
+from live.folders import listed, supervisor_of
+from live.running import Ended
+from live.session import Session, read_session
+from live.start import Draft
+from live.watch import Standing, Watch, line
+from strategy.errors import WickError
+
+_PLAIN_EVERY_S = 60.0
+
+
+class Lines:
+    """The line that tells how a running session stands: one that changes on a terminal; elsewhere
+    one a minute, and one whenever a trade or the state changes.
+
+    Parameters
+    ----------
+    drafted : Draft
+    """
+
+    def __init__(self, drafted: Draft) -> None:
+        session = drafted.session
+        self._console = Console(stderr=True)
+        words = f"session {session.id}: {title(session)}"
+        if session.on == "paper":
+            pace = f"at {drafted.speed:g} times its speed" if drafted.speed else "in lockstep"
+            span = f"{show_time(session.trade_from)} to {show_time(drafted.end_ms)} UTC"
+            words += f", {span} {pace}; Ctrl-C ends it"
+        self._say(words)
+        self._live = Live(console=self._console, auto_refresh=False, transient=True)
+        self._said: tuple[object, ...] = ()
+        self._said_at = 0.0
+
+    def __enter__(self) -> "Lines":
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._live.stop()
+
+    def show(self, standing: Standing, troubles: str) -> None:
+        """Show how the session stands."""
+        if self._console.is_terminal:
+            self._live.update(Text(line(standing, troubles)), refresh=True)
+            return
+        held = tuple(one.symbol for one in standing.positions)
+        said = (standing.trades, held, standing.state, standing.note, troubles)
+        if said != self._said or time.monotonic() >= self._said_at + _PLAIN_EVERY_S:
+            self._said, self._said_at = said, time.monotonic()
+            self._say(line(standing, troubles))
+
+    def _say(self, words: str) -> None:
+        self._console.print(words, highlight=False, soft_wrap=True, markup=False)
+
+
+def title(session: Session) -> str:
+    """Name what a session trades."""
+    name = Path(session.strategy).stem
+    symbols = ", ".join(session.symbols)
+    return f"{name} on {session.on}, {symbols} {session.market} {session.timeframe}"
+
+
+def print_ended(ended: Ended, runs_folder: Path, as_json: bool) -> None:
+    """Print the run that a session left, or how it stood where there is none."""
+    folder = _run_of(ended.session, runs_folder)
+    if folder is not None and as_json:
+        typer.echo((folder / "run.json").read_text(), nl=False)
+        return
+    if folder is not None:
+        print_run(runs.read_record(folder), folder)
+        return
+    standing = Watch(ended.session, ended.folder).look()
+    if as_json:
+        typer.echo(msgspec.json.encode(standing))
+        return
+    console = Console()
+    console.print(line(standing), highlight=False, soft_wrap=True, markup=False)
+    words = f"note: no run was written; the journal is in {ended.folder}"
+    console.print(words, style="yellow", highlight=False, soft_wrap=True, markup=False)
+
+
+def _run_of(session: Session, runs_folder: Path) -> Path | None:
+    found = [path.parent for path in runs_folder.glob(f"{session.id}*/run.json")]
+    return max(found, key=lambda one: (one / "run.json").stat().st_mtime_ns, default=None)
+
+
+def print_list(sessions: Path, as_json: bool) -> None:
+    """List all sessions, oldest first."""
+    rows = []
+    for folder in listed(sessions):
+        session = read_session(folder)
+        standing = Watch(session, folder).look()
+        state = standing.state if supervisor_of(folder) else "ended"
+        rows.append((session, state, standing))
+    rows.sort(key=lambda row: row[0].created_ms)
+    if as_json:
+        typer.echo(
+            json.dumps(
+                [
+                    {"session": one.id, "state": state, "equity": standing.equity}
+                    for one, state, standing in rows
+                ],
+                indent=2,
+            )
+        )
+        return
+    if not rows:
+        raise WickError(
+            f"there is no session in {sessions}", "wick live rsi_macd_atr --on paper starts one"
+        )
+    table = Table(box=None)
+    for name in ("session", "what", "state"):
+        table.add_column(name)
+    table.add_column("equity", justify="right")
+    for session, state, standing in rows:
+        table.add_row(session.id, title(session), state, f"{standing.equity:,.2f}")
+    Console().print(table)
+
+
+def print_status(status: Status, as_json: bool) -> None:
+    """Print the account and what the roles say of themselves."""
+    if as_json:
+        typer.echo(json.dumps(_as_json(status), indent=2))
+        return
+    console = Console()
+    where = f"process {status.supervisor}" if status.supervisor else "not running"
+    console.print(
+        f"[bold]{escape(status.session.id)}[/]  {title(status.session)}  {where}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    console.print(line(status.standing), highlight=False, soft_wrap=True, markup=False)
+    if status.trouble is not None:
+        for words in (f"note: {status.trouble.message}", f"hint: {status.trouble.hint}"):
+            console.print(words, style="yellow", highlight=False, soft_wrap=True, markup=False)
+    if status.health:
+        table = Table(box=None)
+        for name in ("role", "state", "process", "session time", "note"):
+            table.add_column(name)
+        for one in status.health:
+            table.add_row(one.role, one.state, str(one.pid), show_time(one.time), one.note)
+        console.print(table)
+
+
+def _as_json(status: Status) -> dict[str, Any]:
+    standing = msgspec.to_builtins(status.standing)
+    return {
+        "session": status.session.id,
+        "folder": str(status.folder),
+        "running": bool(status.supervisor),
+        "supervisor": status.supervisor,
+        "standing": standing,
+        "roles": [msgspec.to_builtins(one) for one in status.health],
+        "trouble": None
+        if status.trouble is None
+        else {"message": status.trouble.message, "hint": status.trouble.hint},
+    }

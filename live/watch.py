@@ -1,0 +1,135 @@
+"""How a session stands, from its journal: for the line while it runs and for its status."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data.dates import show_time
+from live.journal import Asked, Filled, read_from
+from live.ledger import Ledger
+from live.session import Session
+from strategy.account import UNIT
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One open position; qty is signed, a level is 0.0 where there is none."""
+
+    symbol: str
+    qty: float
+    entry: float
+    stop: float
+    take: float
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A session at one moment.
+
+    Attributes
+    ----------
+    time : int
+        Of the last decision, 0 before the first.
+    trades : int
+        Positions closed so far.
+    net : float
+        What they and the fees of open ones came to.
+    state : str
+        starting, running, paused or halted.
+    asked : int
+        How often a person has asked for something.
+    """
+
+    time: int
+    wallet: float
+    equity: float
+    positions: tuple[Held, ...]
+    trades: int
+    net: float
+    state: str
+    note: str
+    asked: int = 0
+
+
+class Watch:
+    """Follows a session's journal.
+
+    Parameters
+    ----------
+    session : Session
+    folder : Path
+    """
+
+    def __init__(self, session: Session, folder: Path) -> None:
+        self._folder = folder
+        self._ledger = Ledger(session)
+        self._offset = self._trades = self._net = self._asked = 0
+
+    def look(self) -> Standing:
+        """Read what is new, and return how the session stands."""
+        records, self._offset = read_from(self._folder, self._offset)
+        for record in records:
+            self._ledger.apply(record)
+            self._asked += isinstance(record, Asked)
+            if isinstance(record, Filled):
+                self._net += record.pnl - record.fee
+                self._trades += record.held == 0
+        ledger = self._ledger
+        account: Any = ledger.account[0]
+        return Standing(
+            time=ledger.decided,
+            wallet=int(account.wallet) / UNIT,
+            equity=float(account.equity),
+            positions=tuple(self._held()),
+            trades=self._trades,
+            net=self._net / UNIT,
+            state=_state(ledger),
+            note=ledger.halted,
+            asked=self._asked,
+        )
+
+    def _held(self) -> list[Held]:
+        found = []
+        for symbol, rules in self._ledger.rules.items():
+            position = self._ledger.position(symbol)
+            if held := int(position.steps):
+                qty = held * float(rules.step_size)
+                levels = float(position.stop_level), float(position.take_level)
+                found.append(Held(symbol, qty, float(position.entry), *levels))
+        return found
+
+
+def _state(ledger: Ledger) -> str:
+    if ledger.halted:
+        return "halted"
+    if ledger.paused:
+        return "paused"
+    return "running" if ledger.decided else "starting"
+
+
+def line(standing: Standing, troubles: str = "") -> str:
+    """Write a standing as one line.
+
+    >>> line(Standing(0, 10_000.0, 10_000.0, (), 0, 0.0, "starting", ""))
+    'no decision yet  equity 10,000.00  flat  0 trades  starting'
+    """
+    when = f"{show_time(standing.time)} UTC" if standing.time else "no decision yet"
+    count = f"{standing.trades:,} trade{'' if standing.trades == 1 else 's'}"
+    state = f"{standing.state}: {standing.note}" if standing.note else standing.state
+    parts = [when, f"equity {standing.equity:,.2f}", _positions(standing), count, state, troubles]
+    return "  ".join(part for part in parts if part)
+
+
+def _positions(standing: Standing) -> str:
+    return ", ".join(map(held_text, standing.positions)) or "flat"
+
+
+def held_text(held: Held) -> str:
+    """Write a position with what protects it.
+
+    >>> held_text(Held("BTCUSDT", -0.012, 94_000.0, 94_800.0, 0.0))
+    'BTCUSDT -0.012 at 94,000 stop 94,800'
+    """
+    levels = [f"stop {held.stop:,.8g}" if held.stop else "without a stop"]
+    levels += [f"take {held.take:,.8g}"] if held.take else []
+    return f"{held.symbol} {held.qty:.8g} at {held.entry:,.8g} {' '.join(levels)}"
