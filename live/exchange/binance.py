@@ -217,7 +217,8 @@ class Binance:
         return self._private.events()
 
     async def close(self) -> None:
-        """Close the connections."""
+        """End the private events and close the connections."""
+        await self._private.close()
         await self._rest.close()
 
     async def _trades(self, symbol: str, **page: int) -> list[Trade]:

@@ -7,7 +7,6 @@ leaves an expired listenKey in place for minutes.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 
 import aiohttp
 import msgspec
@@ -43,6 +42,7 @@ class PrivateStream:
         self._rest = rest
         self._clock = clock
         self._wait_s = _FIRST_WAIT_S
+        self._task: asyncio.Task[None] | None = None
 
     async def events(self) -> AsyncIterator[PrivateEvent]:
         """Yield events for ever, `Connected` before those of each socket.
@@ -55,16 +55,21 @@ class PrivateStream:
             The key is refused before the first connection; later on it is tried again.
         """
         queue: asyncio.Queue[PrivateEvent | None] = asyncio.Queue()
-        task = asyncio.create_task(self._supervise(queue.put_nowait))
+        self._task = task = asyncio.create_task(self._supervise(queue.put_nowait))
         task.add_done_callback(lambda _: queue.put_nowait(None))
         try:
             while event := await queue.get():
                 yield event
-            await task  # it ends only by what it raises
+            if not task.cancelled():
+                task.result()  # raises: it ends in no other way
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await self.close()
+
+    async def close(self) -> None:
+        """End the stream; its events end with what is queued."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
 
     async def _supervise(self, put: Callable[[PrivateEvent], None]) -> None:
         ever = False
@@ -88,6 +93,8 @@ class PrivateStream:
 
     async def _connect(self, session: aiohttp.ClientSession) -> aiohttp.ClientWebSocketResponse:
         key = await self._rest.listen_key("post")
+        if not key:  # a socket opened without one would be silent for ever
+            raise Unavailable("listenKey: an answer without a key")
         try:
             return await session.ws_connect(
                 f"{self._stream}/private/ws?listenKey={key}",

@@ -149,7 +149,8 @@ class FakeExchange:
         return self.sockets[number - 1]
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        path = request.path.removeprefix("/fapi/").partition("/")[2] or request.path
+        path = request.path.removeprefix("/fapi/").removeprefix("/")
+        path = path if path.startswith("private") else path.partition("/")[2]
         query = request.raw_path.partition("?")[2]
         body = (await request.read()).decode()
         self.requests.append(Request(request.method, path, query, body, dict(request.headers)))
