@@ -68,6 +68,7 @@ class Request:
     query: str
     body: str
     headers: dict[str, str]
+    version: str
 
     @property
     def text(self) -> str:
@@ -149,11 +150,12 @@ class FakeExchange:
         return self.sockets[number - 1]
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        path = request.path.removeprefix("/fapi/").removeprefix("/")
-        path = path if path.startswith("private") else path.partition("/")[2]
+        version, _, path = request.path.removeprefix("/fapi").removeprefix("/").partition("/")
         query = request.raw_path.partition("?")[2]
         body = (await request.read()).decode()
-        self.requests.append(Request(request.method, path, query, body, dict(request.headers)))
+        self.requests.append(
+            Request(request.method, path, query, body, dict(request.headers), version)
+        )
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return await self._socket(request)
         ready = self.answers[f"{request.method} {path}"]

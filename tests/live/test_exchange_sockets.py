@@ -69,7 +69,8 @@ def test_the_private_socket_is_opened_with_a_fresh_listen_key_and_no_api_key() -
         created, opened = fake.requests
         assert (created.method, created.path, created.text) == ("POST", "listenKey", "")
         assert created.headers["X-MBX-APIKEY"] == KEY
-        assert (opened.path, opened.query) == ("private/ws", f"listenKey={LISTEN_KEY}")
+        assert (opened.version, opened.path) == ("private", "ws")
+        assert opened.query == f"listenKey={LISTEN_KEY}"
         assert "X-MBX-APIKEY" not in opened.headers
 
     with_stream(work)
