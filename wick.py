@@ -20,6 +20,9 @@ COMMANDS = {
     "backtest": ("backtest.commands:backtest_app", "Run a strategy over stored candles."),
     "tune": ("research.commands:tune_app", "Search params on one span, judge them on another."),
     "report": ("backtest.commands:report_app", "Write a run as one HTML file."),
+    "live": ("live.commands:live_app", "Run a strategy on paper or testnet, process by process."),
+    "session": ("live.commands:session_app", "Look at a running session, pause or flatten it."),
+    "role": ("live.commands:role_app", "Run one role of a session alone."),
 }
 INTERRUPTED = 130
 
@@ -149,7 +152,7 @@ def _explain(error: Exception) -> int:
             f"{error.filename or 'the system'}: {error.strerror or error}",
             "make room; nothing was left half-written"
             if full
-            else "folders are set by WICK_STORE and WICK_RUNS, or in wick.toml",
+            else "folders are set by WICK_STORE, WICK_RUNS and WICK_SESSIONS, or in wick.toml",
         )
         return 1
     _say(f"unexpected {type(error).__name__}: {error}", "the same command with --debug shows where")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -24,6 +25,7 @@ from live.session import Addresses, Session
 from live.start import Draft
 from live.supervisor import Program, Supervisor
 from live.watch import Standing, Watch
+from strategy.errors import RunRefused
 
 _Result = TypeVar("_Result")
 
@@ -88,22 +90,24 @@ class _Run:
         self._asked: asyncio.Future[signal.Signals] = asyncio.get_running_loop().create_future()
 
     async def run(self) -> Ended:
-        hold = Hold(self._folder)
+        hold, keeps = Hold(self._folder), False
         if self._wish.redis:  # its password goes into no file
             os.environ[WICK_REDIS] = self._wish.redis
-        try:
-            with self._listening():
+        with self._listening():
+            try:
                 session = await self._unless_asked(self._place())
                 if session is None:
                     raise KeyboardInterrupt
                 self._supervisor.start(*self._roles(session))
                 await self._unless_asked(self._follow(session))
+            except RunRefused:
+                keeps = True  # its hint names a log
+                raise
+            finally:
                 await self._end()
-        finally:
-            await self._supervisor.stop(grace_s=0.5)
-            if not (self._folder / "journal").exists():
-                hold.undo()
-            hold.close()
+                if not (keeps or (self._folder / "journal").exists()):
+                    hold.undo()
+                hold.close()
         return Ended(self._folder, session, self._asked.result() if self._asked.done() else None)
 
     @contextlib.contextmanager
@@ -212,9 +216,12 @@ class _Run:
         return ", ".join(words)
 
     async def _end(self) -> None:
-        first = [name for name in ROLES if name != LAST]
-        await self._supervisor.stop(first, _GRACE_S)
-        await self._supervisor.stop([LAST], _GRACE_S)
+        for names in ([name for name in ROLES if name != LAST], [LAST], [EXCHANGE, REDIS]):
+            await self._supervisor.stop(names, _GRACE_S)
+        socket = Path(urlsplit(redis_server.url_of(self._folder)).path)
+        with contextlib.suppress(OSError):  # where there is one, in a folder of its own
+            socket.unlink(missing_ok=True)
+            socket.parent.rmdir()
 
 
 def exchange_command(drafted: Draft, store: Path) -> tuple[str, ...]:

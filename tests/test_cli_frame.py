@@ -99,7 +99,7 @@ def test_a_wrong_command_gets_a_guess(capsys: pytest.CaptureFixture[str]) -> Non
             PermissionError(13, "Permission denied", "var/store"),
             1,
             """wick: var/store: Permission denied
-hint: folders are set by WICK_STORE and WICK_RUNS, or in wick.toml
+hint: folders are set by WICK_STORE, WICK_RUNS and WICK_SESSIONS, or in wick.toml
 """,
         ),
         (

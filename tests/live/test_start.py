@@ -1,0 +1,249 @@
+"""A session is checked as far as possible before any process starts."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.dates import parse_time
+from data.settings import load_settings
+from data.synthetic import synthetic_market
+from data.writer import save
+from live.folders import Hold, earlier, find, keep, listed, supervisor_of
+from live.session import read_session
+from live.start import Asked, Draft, draft, first_open_time, speed_of
+from strategy.errors import WickError
+from strategy.timeframes import DAY_MS, timeframe_ms
+
+MAY = parse_time("2025-05-01", "--from")
+NOW = parse_time("2026-01-02T03:04:05", "--from")
+MINUTE = 60_000
+WARM_UP = 750  # of the blueprint: 50 candles of 15m
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give three days of BTCUSDT and two of ETHUSDT."""
+    folder = tmp_path_factory.mktemp("store")
+    save(folder, synthetic_market(7, 3 * 1440, MAY, "1m", "BTCUSDT"), "synthetic")
+    save(folder, synthetic_market(8, 2 * 1440, MAY + DAY_MS, "1m", "ETHUSDT"), "synthetic")
+    return folder
+
+
+Drafting = Callable[..., Draft]
+
+
+@pytest.fixture
+def drafted(store: Path, tmp_path: Path) -> Drafting:
+    """Give `draft` over that store."""
+    settings = load_settings(store=store, runs=tmp_path / "runs", sessions=tmp_path / "sessions")
+
+    def make(**asked: Any) -> Draft:
+        known: dict[str, Any] = {"strategy": "rsi_macd_atr", "on": "paper", "symbols": ("BTCUSDT",)}
+        return draft(Asked(**(known | asked)), settings, NOW, ["live"])
+
+    return make
+
+
+def refusal(make: Drafting, **asked: Any) -> WickError:
+    with pytest.raises(WickError) as refused:
+        make(**asked)
+    return refused.value
+
+
+def test_without_a_span_the_last_day_is_replayed(drafted: Drafting) -> None:
+    made = drafted()
+    session = made.session
+    assert (session.trade_from, made.end_ms) == (MAY + 2 * DAY_MS, MAY + 3 * DAY_MS)
+    assert made.warm_up == WARM_UP
+    assert session.first_open_time == MAY + DAY_MS
+    assert session.id == "20260102-030405-paper-rsi_macd_atr-BTCUSDT"
+    assert (session.balance, session.fee_rate, session.slippage) == (10_000.0, 0.0005, 0.0001)
+    assert [its.tick_size for its in session.rules] == ["0.1"]
+
+
+def test_the_last_day_begins_when_the_indicators_are_warm(drafted: Drafting) -> None:
+    made = drafted(end_ms=MAY + DAY_MS)
+    assert made.session.trade_from == MAY + WARM_UP * MINUTE
+    assert made.session.first_open_time == MAY
+
+
+def test_what_was_asked_for_is_what_the_session_says(drafted: Drafting) -> None:
+    made = drafted(
+        symbols=("ETHUSDT", "BTCUSDT"),
+        changes=("rsi=21", "risk.per_trade=0.02"),
+        balance=500.0,
+        fee_bps=4.0,
+        slippage_bps=0.0,
+        start_ms=MAY + 2 * DAY_MS,
+        end_ms=MAY + 2 * DAY_MS + 60 * MINUTE,
+        speed="lockstep",
+        name="mine",
+    )
+    session = made.session
+    assert session.symbols == ("ETHUSDT", "BTCUSDT")
+    assert (session.params["rsi"], session.risk["per_trade"]) == (21, 0.02)
+    assert (session.balance, session.fee_rate, session.slippage) == (500.0, 0.0004, 0.0)
+    assert (session.id, made.speed) == ("mine", 0.0)
+    assert made.end_ms == MAY + 2 * DAY_MS + 60 * MINUTE
+
+
+def test_the_tag_tells_sessions_and_params_apart(drafted: Drafting) -> None:
+    tags = {
+        drafted(name=name, changes=changes).session.tag
+        for name in ("a", "b")
+        for changes in ((), ("rsi=21",))
+    }
+    assert len(tags) == 4
+    assert all(len(tag) == 6 and set(tag) <= set("0123456789abcdef") for tag in tags)
+    assert drafted(name="a").session.tag == drafted(name="a").session.tag
+
+
+def test_too_little_history_names_the_first_day_with_enough(drafted: Drafting) -> None:
+    error = refusal(drafted, start_ms=MAY)
+    assert error.message == (
+        "BTCUSDT has 0 1m candles before 2025-05-01 00:00, the indicators of rsi_macd_atr need 750"
+        " before the first decision"
+    )
+    assert error.hint.startswith("--from 2025-05-02 or later, or wick data fetch BTCUSDT")
+    assert drafted(start_ms=MAY + DAY_MS).session.first_open_time == MAY
+
+
+def test_every_symbol_needs_its_history(drafted: Drafting) -> None:
+    error = refusal(drafted, symbols=("BTCUSDT", "ETHUSDT"), start_ms=MAY + DAY_MS)
+    assert error.message.startswith("ETHUSDT has 0 1m candles before 2025-05-02 00:00")
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence", "hint"),
+    [
+        ({"on": "live"}, "--on live is not open yet", "--on paper"),
+        ({"on": "moon"}, "--on moon is unknown", "--on paper"),
+        ({"speed": "fast"}, "--speed is 'fast'", "--speed 60"),
+        ({"speed": "0"}, "--speed is '0'", "lockstep"),
+        ({"speed": "nan"}, "--speed is 'nan'", "lockstep"),
+        ({"name": "last"}, "--name 'last' cannot name a session", "not last"),
+        ({"name": "../x"}, "--name '../x' cannot name a session", "letters"),
+        ({"strategy": "rsi_macd"}, "there is no strategy 'rsi_macd'", "did you mean rsi_macd_atr"),
+        ({"symbols": ("BTCUSD",)}, "BTCUSD um 1m is not in the store", "did you mean BTCUSDT"),
+        ({"symbols": None}, "2 symbols are stored", "--symbols BTCUSDT"),
+        ({"symbols": ("BTCUSDT", "BTCUSDT")}, "--symbols names BTCUSDT twice", "--symbols BTCUSDT"),
+        ({"market": "cm"}, "unknown market 'cm'", "um"),
+        ({"balance": 0.5}, "balance is 0.5", "--balance 10000"),
+        ({"fee_bps": -1.0}, "--fee-bps is -1", "--fee-bps 5"),
+        ({"changes": ("rsii=3",)}, "has no parameter 'rsii'", "did you mean rsi?"),
+        ({"changes": ("risk.leverage=900",)}, "leverage", ""),
+        ({"changes": ("trend=90000",)}, "have no value after 131,072 candles", "--set"),
+        ({"start_ms": MAY + 3 * DAY_MS}, "where the candles end", "wick data show"),
+        ({"start_ms": MAY + 2 * DAY_MS, "end_ms": MAY + DAY_MS}, "is not before --to", ""),
+        ({"params": "last"}, "there is no run in", "wick backtest"),
+        ({"on": "testnet", "symbols": None}, "needs to know what to trade", "--symbols BTCUSDT"),
+        ({"on": "testnet", "start_ms": MAY}, "--from is for a replay", "leave it out"),
+        ({"on": "testnet", "market": "spot"}, "--market spot cannot be traded", "--market um"),
+    ],
+)
+def test_what_does_not_fit_is_one_sentence(
+    drafted: Drafting, asked: dict[str, Any], sentence: str, hint: str
+) -> None:
+    error = refusal(drafted, **asked)
+    assert sentence in error.message
+    assert hint in error.hint
+    assert "\n" not in error.message + error.hint
+
+
+def test_a_testnet_session_starts_now_with_history_before_it(drafted: Drafting) -> None:
+    session = drafted(on="testnet").session
+    assert session.trade_from == NOW
+    assert session.first_open_time == NOW - NOW % DAY_MS - DAY_MS
+    assert session.rules == ()
+
+
+@given(
+    st.sampled_from(["1m", "5m", "15m", "1h", "4h", "1d", "1w"]),
+    st.integers(1_600_000_000_000, 1_900_000_000_000),
+    st.integers(0, 5_000),
+)
+def test_history_begins_early_enough_on_the_grid_and_alike_all_day(
+    timeframe: str, start_ms: int, warm_up: int
+) -> None:
+    length = timeframe_ms(timeframe)
+    first = first_open_time(timeframe, start_ms, warm_up)
+    longest = max(7 * DAY_MS, length)
+    assert start_ms - warm_up * length - longest < first
+    assert first - first_open_time(timeframe, first, 0) in (0, first % DAY_MS)
+    if length <= DAY_MS:
+        assert first <= start_ms - warm_up * length
+        assert first % DAY_MS == 0
+
+
+@pytest.mark.parametrize(("text", "speed"), [("lockstep", 0.0), ("1", 1.0), ("2.5", 2.5)])
+def test_a_speed_is_a_number_or_lockstep(text: str, speed: float) -> None:
+    assert speed_of(text) == speed
+
+
+def test_a_folder_is_held_by_one_supervisor(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    hold = Hold(folder)
+    assert supervisor_of(folder) != 0
+    with pytest.raises(WickError, match="the session mine is running already"):
+        Hold(folder)
+    hold.close()
+    assert supervisor_of(folder) == 0
+    hold.undo()
+    assert not folder.exists()
+    assert supervisor_of(folder) == 0
+
+
+def test_a_kept_session_is_read_back_and_found(drafted: Drafting, tmp_path: Path) -> None:
+    sessions = tmp_path / "sessions"
+    for name in ("one", "two", "twofold"):
+        made = drafted(name=name)
+        hold = Hold(sessions / name)
+        keep(made, made.session, sessions / name)
+        hold.close()
+        assert read_session(sessions / name) == made.session
+        strategy, _, risk = made.session.loaded(sessions / name)
+        assert (strategy.name, risk.per_trade) == ("rsi_macd_atr", 0.01)
+    assert [folder.name for folder in listed(sessions)] == ["one", "two", "twofold"]
+    assert find(sessions, "last").name == "twofold"
+    assert find(sessions, "two").name == "two"
+    assert find(sessions, "fold").name == "twofold"
+    with pytest.raises(WickError, match="2 sessions in"):
+        find(sessions, "tw")
+    with pytest.raises(WickError, match="there is no session 'three'"):
+        find(sessions, "three")
+
+
+def test_a_session_that_never_began_leaves_nothing_and_an_older_one_stays(
+    drafted: Drafting, tmp_path: Path
+) -> None:
+    made = drafted(name="mine")
+    folder = tmp_path / "sessions" / "mine"
+    hold = Hold(folder)
+    keep(made, made.session, folder)
+    hold.undo()
+    hold.close()
+    assert not folder.exists()
+    hold = Hold(folder)
+    keep(made, made.session, folder)
+    hold.close()
+    hold = Hold(folder)
+    hold.undo()
+    hold.close()
+    assert read_session(folder) == made.session
+
+
+def test_a_testnet_session_goes_on_only_as_it_was(drafted: Drafting, tmp_path: Path) -> None:
+    folder = tmp_path / "sessions" / "mine"
+    made = drafted(on="testnet", name="mine")
+    assert earlier(made, folder) is None
+    folder.mkdir(parents=True)
+    keep(made, made.session, folder)
+    assert earlier(drafted(on="testnet", name="mine"), folder) == made.session
+    with pytest.raises(WickError, match="was started with another params"):
+        earlier(drafted(on="testnet", name="mine", changes=("rsi=9",)), folder)
+    with pytest.raises(WickError, match="one on paper cannot go on"):
+        earlier(drafted(name="mine"), folder)
