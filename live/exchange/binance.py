@@ -223,7 +223,7 @@ class Binance:
 
     async def _trades(self, symbol: str, **page: int) -> list[Trade]:
         asked = {"symbol": symbol} | page
-        rows = await self._rest.read("userTrades", tuple[UserTrade, ...], asked, bulk=True)
+        rows = await self._rest.read("userTrades", tuple[UserTrade, ...], asked)
         return [one.trade() for one in sorted(rows, key=lambda one: one.id)]
 
 

@@ -34,6 +34,7 @@ from live.exchange.errors import (
     wrong_clock,
 )
 from live.exchange.port import Rejected, Unavailable, Unknown
+from strategy.errors import WickError
 
 _T = TypeVar("_T")
 Parameters = Mapping[str, str | int]
@@ -85,6 +86,12 @@ class Limit:
 
 class _Client(AsyncClient):  # type: ignore[misc]  # comes without types
     def __init__(self, rest: str, clock: Clock, key: str, secret: str) -> None:
+        for name, value in (("WICK_API_KEY", key), ("WICK_API_SECRET", secret)):
+            if not (value.isascii() and value.isprintable() and " " not in value):
+                raise WickError(
+                    f"{name} holds a character that no key has, such as a blank or a line break",
+                    f"set {name} to the text that the exchange showed",
+                )
         super().__init__(key, secret)
         self.FUTURES_URL = rest.rstrip("/") + "/fapi"
         self.limit = Limit(clock)
@@ -95,6 +102,11 @@ class _Client(AsyncClient):  # type: ignore[misc]  # comes without types
     ) -> dict[str, Any]:
         parameters = dict(given.get("data") or {})
         if signed:
+            if not self.API_SECRET:
+                raise WickError(
+                    "there is no API key for a question about the account",
+                    "set WICK_API_KEY and WICK_API_SECRET",
+                )
             parameters["recvWindow"] = _READ_WINDOW_MS if method == "get" else _WRITE_WINDOW_MS
             parameters["timestamp"] = self._clock.now_ms()
         text = urlencode(parameters, quote_via=quote, safe="")
@@ -113,9 +125,12 @@ class _Client(AsyncClient):  # type: ignore[misc]  # comes without types
         if 200 <= response.status < 300:
             return body
         code, text = body_of(body)
+        raise ErrorAnswer(response.status, code, self._without_secrets(text), wait_ms)
+
+    def _without_secrets(self, text: str) -> str:
         # A proxy's page may quote the request that it refuses.
-        text = re.sub(rf"{re.escape(self.API_KEY)}|signature=\w+", "…", text)
-        raise ErrorAnswer(response.status, code, text, wait_ms)
+        text = re.sub(r"signature=\w+", "signature=…", text)
+        return text.replace(self.API_KEY, "…") if self.API_KEY else text
 
 
 class ServerTime(msgspec.Struct, frozen=True, rename="camel"):

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 _MINUTE_MS = 60_000
 _KEEPALIVE_MS = 30 * _MINUTE_MS  # a key lives for 60 minutes
 _LIFETIME_MS = 23 * 60 * _MINUTE_MS  # the exchange ends a connection after 24 hours
+_CONNECT_S = 10.0
 _FIRST_WAIT_S, _LAST_WAIT_S = 0.1, 10.0
 # A ping of ours that stays without a pong for half of it ends the socket: a dead peer sends no FIN.
 _HEARTBEAT_S = 30.0
@@ -96,11 +97,12 @@ class PrivateStream:
         if not key:  # a socket opened without one would be silent for ever
             raise Unavailable("listenKey: an answer without a key")
         try:
-            return await session.ws_connect(
-                f"{self._stream}/private/ws?listenKey={key}",
-                heartbeat=_HEARTBEAT_S,
-                timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
-            )
+            async with asyncio.timeout(_CONNECT_S):
+                return await session.ws_connect(
+                    f"{self._stream}/private/ws?listenKey={key}",
+                    heartbeat=_HEARTBEAT_S,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
+                )
         except (aiohttp.ClientError, OSError) as error:
             # Its text may quote the address, and with it the key.
             raise Unavailable(f"private socket: {error.__class__.__name__}") from None
