@@ -119,7 +119,10 @@ def run_record(
         slippage=outcome.costs.slippage,
         balance=outcome.balance,
         seed=seed,
-        data=[_data(one, its) for one, its in zip(outcome.candles, rules, strict=True)],
+        data=[
+            _data(one, its, int(outcome.time[0]))
+            for one, its in zip(outcome.candles, rules, strict=True)
+        ],
         figures=figures_of(outcome),
         refused=dict(refused),
         exits=exit_counts(outcome.trades),
@@ -136,14 +139,15 @@ def _hold(candles: Candles, start_ms: int) -> float:
     return float(candles.arrays["close"][-1] / candles.arrays["open"][first] - 1.0)
 
 
-def _data(candles: Candles, rules: SymbolRules) -> DataRecord:
+def _data(candles: Candles, rules: SymbolRules, start_ms: int) -> DataRecord:
     times, length = candles.arrays["open_time"], candles.timeframe_ms
+    empty = not len(times)  # a symbol that was silent all through a live session
     return DataRecord(
         symbol=candles.symbol,
         market=candles.market,
         timeframe=candles.timeframe,
-        first_ms=int(times[0]),
-        end_ms=int(times[-1]) + length,
+        first_ms=start_ms if empty else int(times[0]),
+        end_ms=start_ms if empty else int(times[-1]) + length,
         candles=len(times),
         missing=sum(gap.count for gap in holes(times, length)),
         columns=list(candles.arrays),
