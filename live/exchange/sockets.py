@@ -13,7 +13,7 @@ import msgspec
 
 from live.clock import Clock
 from live.exchange.errors import NoListenKey
-from live.exchange.parsing import ListenKeyExpired, private_event
+from live.exchange.events import ListenKeyExpired, private_event
 from live.exchange.port import Connected, Disconnected, PrivateEvent, Unavailable
 from live.exchange.rest import Rest
 from strategy.errors import WickError

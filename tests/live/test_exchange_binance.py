@@ -14,7 +14,7 @@ from data.symbols import SymbolRules
 from live.exchange import parsing
 from live.exchange.binance import Binance
 from live.exchange.errors import ErrorAnswer, body_of, outcome_of
-from live.exchange.parsing import ListenKeyExpired, private_event
+from live.exchange.events import ListenKeyExpired, private_event
 from live.exchange.port import (
     AccountEvent,
     AccountMode,
