@@ -1,0 +1,214 @@
+"""What a session looks like: the journal's records, folded into what the live page shows.
+
+Nothing here reads a file, asks Redis or knows Streamlit: the same records give the same view, from
+wherever they came.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dashboard.trades import UNIT, Book, Fill, Trade, fill_of
+from live.journal import Asked, Began, Decided, Filled, Halted, Record
+from live.records import Health
+from live.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """An open position; qty has no sign, levels are 0.0 where there is none."""
+
+    symbol: str
+    side: str
+    qty: float
+    entry: float
+    mark: float
+    unrealized: float
+    stop: float
+    take: float
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A role's last sign of life, in the session's time."""
+
+    name: str
+    state: str
+    age_ms: int
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A session at one instant.
+
+    Attributes
+    ----------
+    time : int
+        Of the newest record, UTC ms, 0 before the first.
+    state : str
+        starting, running, paused, halted, blocked or ended.
+    why : str
+        One sentence for a state that is not running, else empty.
+    start, wallet, equity : float
+        The balance at the start, the balance now, and that with what is unrealized.
+    today : float
+        Change of equity since the UTC day began, as a share of what it began with.
+    limit : float
+        Loss of a day at which entries stop, as a share; 0 for none.
+    equity_times, equities : tuple
+        The account's value at every decision.
+    marks : tuple of tuple of float
+        Last closes at every decision, in configured order of the symbols.
+    """
+
+    time: int
+    state: str
+    why: str
+    start: float
+    wallet: float
+    equity: float
+    today: float
+    limit: float
+    positions: tuple[Position, ...]
+    trades: tuple[Trade, ...]
+    fills: tuple[Fill, ...]
+    roles: tuple[Role, ...]
+    equity_times: tuple[int, ...]
+    equities: tuple[float, ...]
+    marks: tuple[tuple[float, ...], ...]
+
+    @property
+    def unrealized(self) -> float:
+        """Profit of all open positions at their marks."""
+        return sum(position.unrealized for position in self.positions)
+
+    @property
+    def realized(self) -> float:
+        """Profit of all closed trades, after fees."""
+        return sum(trade.net for trade in self.trades)
+
+    def position_of(self, symbol: str) -> Position | None:
+        """Return the open position on a symbol."""
+        return next((one for one in self.positions if one.symbol == symbol), None)
+
+
+def view(
+    session: Session,
+    records: Sequence[Record],
+    health: Sequence[Health],
+    now: int,
+    *,
+    running: bool = True,
+) -> View:
+    """Fold a session's records into what its page shows.
+
+    Parameters
+    ----------
+    records : sequence of Record
+        All of them, by number.
+    health : sequence of Health
+        The newest of every role; none when nobody could be asked.
+    now : int
+        The session's time, UTC ms.
+    running : bool
+        Somebody runs the session.
+    """
+    books, trades, fills = _booked(session, records)
+    decided = [record for record in records if isinstance(record, Decided)]
+    last = decided[-1] if decided else None
+    positions = _positions(session, books, last)
+    wallet = _wallet(records)
+    equity = wallet + sum(position.unrealized for position in positions)
+    over = not running or (bool(health) and all(one.state == "ended" for one in health))
+    state, why = ("ended", "Nobody runs this session.") if over else _state(records, last)
+    return View(
+        time=records[-1].time if records else 0,
+        state=state,
+        why=why,
+        start=next((record.wallet / UNIT for record in records if isinstance(record, Began)), 0.0),
+        wallet=wallet,
+        equity=equity,
+        today=equity / last.day_open - 1.0 if last and last.day_open > 0.0 else 0.0,
+        limit=session.risk.get("daily_loss_limit", 0.0),
+        positions=positions,
+        trades=trades,
+        fills=fills,
+        roles=tuple(Role(h.role, h.state, max(0, now - h.time), h.note) for h in health),
+        equity_times=tuple(record.time for record in decided),
+        equities=tuple(record.equity for record in decided),
+        marks=tuple(record.marks for record in decided),
+    )
+
+
+def _booked(
+    session: Session, records: Sequence[Record]
+) -> tuple[dict[str, Book], tuple[Trade, ...], tuple[Fill, ...]]:
+    books = {
+        symbol: Book(float(rules.step_size))
+        for symbol, rules in zip(session.symbols, session.rules, strict=True)
+    }
+    fills = [record for record in records if isinstance(record, Filled)]
+    trades = [books[fill.symbol].add(fill) for fill in fills]
+    return (
+        books,
+        tuple(trade for trade in trades if trade is not None),
+        tuple(fill_of(fill, books[fill.symbol].step) for fill in fills),
+    )
+
+
+def _positions(
+    session: Session, books: dict[str, Book], last: Decided | None
+) -> tuple[Position, ...]:
+    marks = dict(zip(session.symbols, last.marks, strict=True)) if last else {}
+    return tuple(
+        _position(book, book.last, marks.get(symbol, 0.0))
+        for symbol, book in books.items()
+        if book.last is not None and book.last.held != 0
+    )
+
+
+def _position(book: Book, fill: Filled, mark: float) -> Position:
+    mark = mark or fill.price
+    return Position(
+        symbol=fill.symbol,
+        side="long" if fill.held > 0 else "short",
+        qty=abs(fill.held) * book.step,
+        entry=fill.entry,
+        mark=mark,
+        unrealized=fill.held * book.step * (mark - fill.entry),
+        stop=fill.stop,
+        take=fill.take,
+        since=book.opened,
+    )
+
+
+def _wallet(records: Sequence[Record]) -> float:
+    # A decision says the whole wallet, funding and transfers included; fills change it in between.
+    wallet = 0
+    for record in records:
+        if isinstance(record, Began | Decided):
+            wallet = record.wallet
+        elif isinstance(record, Filled):
+            wallet += record.pnl - record.fee
+    return wallet / UNIT
+
+
+def _state(records: Sequence[Record], last: Decided | None) -> tuple[str, str]:
+    halted, asked = "", None
+    for record in records:
+        if isinstance(record, Halted):
+            halted = record.reason
+        elif isinstance(record, Asked):
+            asked = record
+            halted = "" if record.command == "resume" else halted
+    if halted:
+        return "halted", f"Entries stopped by themselves: {halted}. Exits and stops go on."
+    if asked is not None and asked.command != "resume":
+        wish = "close every position" if asked.command == "flatten" else "pause"
+        return "paused", f"{asked.by} asked to {wish}: no entries, exits and stops go on."
+    if last is not None and last.blocked:
+        return "blocked", "The day's loss reached its limit: no entries until 00:00 UTC."
+    if last is None:
+        return "starting", "No decision has been taken yet."
+    return "running", ""
