@@ -1,5 +1,6 @@
 """The folders of sessions: written, held by one supervisor, found again."""
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -40,6 +41,7 @@ class Hold:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._new = not (folder / FILE).exists()
+        self._made = [path for path in folder.parents if not path.exists()]
         (folder / "logs").mkdir(parents=True, exist_ok=True)
         self._file = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -57,6 +59,9 @@ class Hold:
         """Take the folder away again, if there was no session in it before."""
         if self._new:
             shutil.rmtree(self._folder, ignore_errors=True)
+            with contextlib.suppress(OSError):  # another session may have come meanwhile
+                for path in self._made:
+                    path.rmdir()
 
     def close(self) -> None:
         """Let go of the folder."""

@@ -91,9 +91,7 @@ class _Run:
 
     async def run(self) -> Ended:
         hold, keeps = Hold(self._folder), False
-        if self._wish.redis:  # its password goes into no file
-            os.environ[WICK_REDIS] = self._wish.redis
-        with self._listening():
+        with self._listening(), _redis_in_environment(self._wish.redis):
             try:
                 session = await self._unless_asked(self._place())
                 if session is None:
@@ -222,6 +220,21 @@ class _Run:
         with contextlib.suppress(OSError):  # where there is one, in a folder of its own
             socket.unlink(missing_ok=True)
             socket.parent.rmdir()
+
+
+@contextlib.contextmanager
+def _redis_in_environment(url: str) -> Iterator[None]:
+    # Where the roles look for it: its password goes into no file.
+    before = os.environ.get(WICK_REDIS)
+    if url:
+        os.environ[WICK_REDIS] = url
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.environ[WICK_REDIS] = before
+        else:
+            os.environ.pop(WICK_REDIS, None)
 
 
 def exchange_command(drafted: Draft, store: Path) -> tuple[str, ...]:

@@ -38,21 +38,16 @@ class Lines:
     """
 
     def __init__(self, drafted: Draft) -> None:
-        session = drafted.session
+        self._drafted = drafted
         self._console = Console(stderr=True)
-        words = f"session {session.id}: {title(session)}"
-        if session.on == "paper":
-            pace = f"at {drafted.speed:g} times its speed" if drafted.speed else "in lockstep"
-            span = f"{show_time(session.trade_from)} to {show_time(drafted.end_ms)} UTC"
-            words += f", {span} {pace}; Ctrl-C ends it"
-        self._say(words)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
-        self._said: tuple[object, ...] = ()
+        self._said: tuple[object, ...] | None = None
         self._said_at = 0.0
 
     def __enter__(self) -> "Lines":
         if self._console.is_terminal:
             self._live.start()
+            self._live.update(Text("starting and checking …"), refresh=True)
         return self
 
     def __exit__(
@@ -64,7 +59,10 @@ class Lines:
         self._live.stop()
 
     def show(self, standing: Standing, troubles: str) -> None:
-        """Show how the session stands."""
+        """Show how the session stands; before the first time, what it is."""
+        if self._said is None:
+            self._said = ()
+            self._say(_headline(self._drafted))
         if self._console.is_terminal:
             self._live.update(Text(line(standing, troubles)), refresh=True)
             return
@@ -76,6 +74,16 @@ class Lines:
 
     def _say(self, words: str) -> None:
         self._console.print(words, highlight=False, soft_wrap=True, markup=False)
+
+
+def _headline(drafted: Draft) -> str:
+    session = drafted.session
+    words = f"session {session.id}: {title(session)}"
+    if session.on == "paper":
+        pace = f"at {drafted.speed:g} times its speed" if drafted.speed else "in lockstep"
+        span = f"{show_time(session.trade_from)} to {show_time(drafted.end_ms)} UTC"
+        words += f", {span} {pace}"
+    return f"{words}; Ctrl-C ends it"
 
 
 def title(session: Session) -> str:
