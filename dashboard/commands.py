@@ -16,19 +16,14 @@ APP = Path(__file__).with_name("app.py")
 def dashboard(
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="On this machine.")] = 8501,
     session: Annotated[
-        str | None, typer.Option("--session", help="Begin with this one; default: the newest.")
+        str | None, typer.Option("--session", help="A name or a part of it; default: the newest.")
     ] = None,
 ) -> None:
     """Show sessions and runs in the browser; only this machine can see it.
 
     Ctrl-C ends it. Sessions go on without it.
     """
-    from urllib.parse import quote
-
-    query = ""
-    if session is not None:
-        _check_session(session)
-        query = f"?session={quote(session)}"
+    query = "" if session is None else f"?session={_found(session)}"
     _check_free(port)
     from streamlit.web import cli
 
@@ -40,16 +35,13 @@ def dashboard(
     )
 
 
-def _check_session(name: str) -> None:
-    from dashboard.load import sessions
-    from data.settings import load_settings
-    from strategy.errors import WickError, did_you_mean
+def _found(session: str) -> str:
+    from urllib.parse import quote
 
-    folder = load_settings().sessions
-    known = sessions(folder)
-    if name not in known:
-        hint = did_you_mean(name, known) if known else "wick live rsi_macd_atr --on paper"
-        raise WickError(f"there is no session {name!r} in {folder}", hint)
+    from data.settings import load_settings
+    from live.folders import find
+
+    return quote(find(load_settings().sessions, session).name)
 
 
 def _check_free(port: int) -> None:

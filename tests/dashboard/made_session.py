@@ -1,10 +1,11 @@
 """A session made by hand: its folder with a journal, and the same records in a real Redis."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -26,6 +27,8 @@ from live.records import (
 )
 from live.redis_server import start_embedded
 from live.session import FILE, Addresses, Session
+
+_Result = TypeVar("_Result")
 
 MINUTE = 60_000
 NOON = 1_746_100_800_000  # 2025-05-01 12:00 UTC
@@ -155,12 +158,22 @@ async def ship(made: Session, folder: Path, records: Sequence[Record], candles: 
     await bus.close()
 
 
-async def asked(made: Session, folder: Path) -> list[Control]:
+def asked(made: Session, folder: Path) -> list[Control]:
     """Return what the session's control stream holds."""
-    bus = await connect(made, folder)
-    entries = await bus.range(CONTROL)
-    await bus.close()
-    return [entry.record for entry in entries]
+
+    async def look() -> list[Control]:
+        bus = await connect(made, folder)
+        entries = await bus.range(CONTROL)
+        await bus.close()
+        return [entry.record for entry in entries]
+
+    return done(look())
+
+
+def done(work: Coroutine[Any, Any, _Result]) -> _Result:
+    """Run a coroutine to its end, in a thread: beside Playwright a loop runs in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 @contextmanager
@@ -172,7 +185,7 @@ def running(folder: Path, minutes: int = 400, **changes: Any) -> Iterator[tuple[
     place = folder / made.id
     server = start_embedded(place)
     try:
-        asyncio.run(ship(made, place, numbered, candles))
+        done(ship(made, place, numbered, candles))
         yield made, place
     finally:
         server.terminate()

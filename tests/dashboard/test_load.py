@@ -92,7 +92,7 @@ def test_a_redis_that_lost_a_part_is_not_believed(tmp_path: Path) -> None:
 def test_what_is_asked_for_is_in_the_control_stream(live: Running) -> None:
     made, folder = live
     Reader(folder).ask("flatten")
-    (control,) = asyncio.run(asked(made, folder))
+    (control,) = asked(made, folder)
     assert (control.command, control.by) == ("flatten", "dashboard")
 
 

@@ -72,7 +72,7 @@ def test_the_buttons_reach_the_control_stream(
         click(ran, "Pause")
         assert "on its way" in ran.toast[0].value
         click(ran, "Close every position")
-        found = asyncio.run(asked(made, folder))
+        found = asked(made, folder)
     assert [one.command for one in found] == ["pause", "flatten"]
 
 
