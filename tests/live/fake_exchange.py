@@ -108,6 +108,7 @@ class FakeExchange:
         self.requests: list[Request] = []
         self.sockets: list[web.WebSocketResponse] = []
         self.opened = asyncio.Condition()
+        self.answers_pings = True
         self.addresses = Addresses("", "")
 
     def says(self, name: str, *answers: Answer) -> None:
@@ -166,7 +167,7 @@ class FakeExchange:
         return await given(request)
 
     async def _socket(self, request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse()
+        socket = web.WebSocketResponse(autoping=self.answers_pings)
         await socket.prepare(request)
         async with self.opened:
             self.sockets.append(socket)

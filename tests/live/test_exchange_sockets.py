@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from live.exchange import sockets
 from live.exchange.port import (
     Connected,
     Disconnected,
@@ -168,6 +169,20 @@ def test_a_socket_is_renewed_before_the_exchange_ends_it() -> None:
         await keepalive_is_waiting(clock)
         clock.set(clock.now + 23 * HOUR)
         assert await heard(events, 2) == [Disconnected("23 hours old"), Connected()]
+
+    with_stream(work)
+
+
+def test_a_peer_that_no_longer_answers_pings_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets, "_HEARTBEAT_S", 0.1)
+
+    async def work(
+        fake: FakeExchange, events: AsyncIterator[PrivateEvent], clock: HandClock
+    ) -> None:
+        fake.answers_pings = False
+        await heard(events, 1)
+        gone, back = await heard(events, 2)
+        assert (type(gone), back) == (Disconnected, Connected())
 
     with_stream(work)
 
