@@ -8,11 +8,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
+import aiohttp
 import pytest
 from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from live.exchange import rest
 from live.exchange.binance import Binance
 from live.exchange.port import Accepted, Exchange, Outcome, Rejected, Unavailable, Unknown
 from live.exchange.rest import _Client
@@ -264,6 +266,25 @@ def test_an_order_is_not_repeated_on_a_connection_that_the_exchange_had_closed()
         await client.server_time()  # leaves a connection open for the order
         assert isinstance(await place(client), Unknown)
         assert len(fake.asked("POST order")) == 1
+
+    with_fake(work)
+
+
+def test_an_order_without_an_answer_in_time_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rest, "_WRITE_TIMEOUT", aiohttp.ClientTimeout(total=0.2))
+    monkeypatch.setattr(rest, "_READ_TIMEOUT", aiohttp.ClientTimeout(total=0.2))
+
+    async def hang(request: web.Request) -> web.Response:
+        await asyncio.sleep(2)
+        return answer(PLACED)
+
+    async def work(fake: FakeExchange, client: Binance) -> None:
+        fake.says("POST order", hang)
+        fake.says("GET balance", hang)
+        assert isinstance(await place(client), Unknown)
+        assert len(fake.requests) == 1
+        with pytest.raises(Unavailable):
+            await client.balance()
 
     with_fake(work)
 
