@@ -1,0 +1,126 @@
+"""What the exchange demands of a request's parameters, and the errors that say so."""
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+
+from data.symbols import SymbolRules
+
+Params = Mapping[str, str]
+
+_ID = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
+
+
+class ApiError(Exception):
+    """A request that is refused.
+
+    Parameters
+    ----------
+    status : int
+        Of HTTP.
+    code : int
+        The exchange's own, negative.
+    msg : str
+    """
+
+    def __init__(self, status: int, code: int, msg: str) -> None:
+        super().__init__(f"{code} {msg}")
+        self.status = status
+        self.code = code
+        self.msg = msg
+
+
+def refuse(code: int, msg: str) -> ApiError:
+    """Return the usual kind of error."""
+    return ApiError(400, code, msg)
+
+
+def needed(p: Params, name: str) -> str:
+    """Return a parameter that must be there."""
+    value = p.get(name, "")
+    if not value:
+        raise refuse(
+            -1102,
+            f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.",
+        )
+    return value
+
+
+def decimal(p: Params, name: str) -> Decimal:
+    """Return a parameter that must be a plain decimal number."""
+    text = needed(p, name)
+    if not re.fullmatch(r"\d+(\.\d*)?|\.\d+", text):
+        raise refuse(-1100, f"Illegal characters found in parameter '{name}'.")
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise refuse(-1102, f"Parameter '{name}' is malformed.") from None
+
+
+def word(p: Params, name: str) -> bool:
+    """Return a parameter that is the word true or false, false where it is not sent."""
+    text = p.get(name, "false").lower()
+    if text not in ("true", "false"):
+        raise refuse(-1130, f"Data sent for parameter '{name}' is not valid.")
+    return text == "true"
+
+
+def client_id(p: Params, name: str, made: str) -> str:
+    """Return the client's id of an order, or the one made for it."""
+    text = p.get(name, "") or made
+    if len(text) > 36:
+        raise refuse(-4015, "Client order id length should be less than 36 chars.")
+    if not _ID.fullmatch(text):
+        raise refuse(-1100, f"Illegal characters found in parameter '{name}'.")
+    return text
+
+
+def side(p: Params) -> int:
+    """Return 1 for BUY and -1 for SELL."""
+    text = needed(p, "side")
+    if text not in ("BUY", "SELL"):
+        raise refuse(-1117, "Invalid side.")
+    return 1 if text == "BUY" else -1
+
+
+def one_way(p: Params, hedge: bool) -> None:
+    """Refuse an order whose position side does not fit the account's mode."""
+    given = p.get("positionSide", "BOTH")
+    if given not in ("BOTH", "LONG", "SHORT"):
+        raise refuse(-4060, "Invalid position side.")
+    if (given == "BOTH") == hedge:
+        raise refuse(-4061, "Order's position side does not match user's setting.")
+
+
+def quantity(p: Params, rules: SymbolRules) -> int:
+    """Return an order's quantity in steps."""
+    value, step = decimal(p, "quantity"), Decimal(rules.step_size)
+    if value <= 0:
+        raise refuse(-4003, "Quantity less than or equal to zero.")
+    if -_exponent(value) > max(-_exponent(step), 0):
+        raise refuse(-1111, "Precision is over the maximum defined for this asset.")
+    if value % step:
+        raise refuse(-4023, "Quantity not increased by step size.")
+    if value < Decimal(rules.min_qty):
+        raise refuse(-4004, "Quantity less than min quantity.")
+    if Decimal(rules.max_qty) and value > Decimal(rules.max_qty):
+        raise refuse(-4005, "Quantity greater than max quantity.")
+    return int(value / step)
+
+
+def trigger(p: Params, rules: SymbolRules) -> float:
+    """Return a trigger price; it must lie on the tick."""
+    value, tick = decimal(p, "triggerPrice"), Decimal(rules.tick_size)
+    if value <= 0:
+        raise refuse(-4006, "Stop price less than or equal to zero.")
+    if -_exponent(value) > max(-_exponent(tick), 0):
+        raise refuse(-1111, "Precision is over the maximum defined for this asset.")
+    if value % tick:
+        raise refuse(-4014, "Price not increased by tick size.")
+    return float(value)
+
+
+def _exponent(value: Decimal) -> int:
+    exponent = value.normalize().as_tuple().exponent
+    assert isinstance(exponent, int)
+    return exponent
