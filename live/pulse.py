@@ -1,0 +1,38 @@
+"""Signs of life of one role, no more often than somebody could look."""
+
+import os
+import time
+from typing import Literal
+
+from live.bus import Bus
+from live.clock import Clock
+from live.records import Health
+
+State = Literal["starting", "catching up", "running", "waiting", "halted", "ended"]
+_EVERY_S = 1.0
+
+
+class Pulse:
+    """What one role tells about itself: at once when it changes, else once a second.
+
+    Parameters
+    ----------
+    role : str
+        As in `live.bus.ROLES`.
+    """
+
+    def __init__(self, role: str, bus: Bus, clock: Clock) -> None:
+        self._role = role
+        self._bus = bus
+        self._clock = clock
+        self._told: tuple[State, str] = ("starting", "")
+        self._told_s = 0.0
+
+    async def tell(self, state: State, note: str = "") -> None:
+        """Say how it is; raise a RedisError if nobody can hear it."""
+        told, now_s = (state, note), time.monotonic()
+        if told == self._told and now_s < self._told_s + _EVERY_S:
+            return
+        health = Health(self._role, os.getpid(), self._clock.now_ms(), state, note)
+        await self._bus.set_health(health)
+        self._told, self._told_s = told, now_s
