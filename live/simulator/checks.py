@@ -20,14 +20,14 @@ class ApiError(Exception):
         Of HTTP.
     code : int
         The exchange's own, negative.
-    msg : str
+    message : str
     """
 
-    def __init__(self, status: int, code: int, msg: str) -> None:
-        super().__init__(f"{code} {msg}")
+    def __init__(self, status: int, code: int, message: str) -> None:
+        super().__init__(f"{code} {message}")
         self.status = status
         self.code = code
-        self.msg = msg
+        self.message = message
 
 
 def refuse(code: int, msg: str) -> ApiError:

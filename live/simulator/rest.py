@@ -84,7 +84,7 @@ class Rest:
                 raise ApiError(fault.status, fault.code, fault.message)
             answer, status = self._answer(name, request, query, body, given), 200
         except ApiError as error:
-            answer, status = {"code": error.code, "msg": error.message}, error.status
+            answer, status = {"code": error.code, "msg": error.msg}, error.status
         self._playback.publish()
         self.answered += 1
         if isinstance(fault, Lose):

@@ -95,4 +95,51 @@ def _listen_key_routes(hub: Hub) -> dict[str, Route]:
 
 
 def _account_routes(playback: Playback) -> dict[str, Route]:
-    return {}
+    v = playback.venue
+    # Method and path without /fapi: weight, call, and what it counts as an order.
+    table: dict[str, tuple[int, Call, int]] = {
+        "POST /v1/order": (0, v.new_order, 1),
+        "GET /v1/order": (1, v.get_order, 0),
+        "DELETE /v1/order": (1, v.cancel_order, 0),
+        "GET /v1/openOrder": (1, v.open_order, 0),
+        "GET /v1/openOrders": (1, v.open_orders, 0),
+        "GET /v1/allOrders": (5, v.all_orders, 0),
+        "DELETE /v1/allOpenOrders": (1, v.cancel_all_orders, 0),
+        "POST /v1/algoOrder": (0, v.new_algo, 1),
+        "GET /v1/algoOrder": (1, v.get_algo, 0),
+        "DELETE /v1/algoOrder": (1, v.cancel_algo, 0),
+        "GET /v1/openAlgoOrders": (1, v.open_algos, 0),
+        "GET /v1/allAlgoOrders": (5, v.all_algos, 0),
+        "DELETE /v1/algoOpenOrders": (1, v.cancel_all_algos, 0),
+        "GET /v1/userTrades": (5, v.user_trades, 0),
+        "GET /v1/income": (30, v.income, 0),
+        "GET /v2/balance": (5, v.balance, 0),
+        "GET /v3/balance": (5, v.balance, 0),
+        "GET /v2/account": (5, lambda p: v.account(p, 2), 0),
+        "GET /v3/account": (5, lambda p: v.account(p, 3), 0),
+        "GET /v2/positionRisk": (5, lambda p: v.position_risk(p, 2), 0),
+        "GET /v3/positionRisk": (5, lambda p: v.position_risk(p, 3), 0),
+        "GET /v1/accountConfig": (5, v.account_config, 0),
+        "GET /v1/symbolConfig": (5, v.symbol_config, 0),
+        "GET /v1/commissionRate": (20, v.commission_rate, 0),
+        "GET /v1/leverageBracket": (1, v.leverage_bracket, 0),
+        "POST /v1/leverage": (1, v.set_leverage, 0),
+        "POST /v1/marginType": (1, v.set_margin_type, 0),
+        "GET /v1/positionSide/dual": (30, v.position_mode, 0),
+        "POST /v1/positionSide/dual": (1, v.set_position_mode, 0),
+        "GET /v1/multiAssetsMargin": (30, v.multi_assets_mode, 0),
+        "GET /v1/feeBurn": (30, v.fee_burn, 0),
+        "GET /v1/rateLimit/order": (1, v.rate_limit_order, 0),
+    }
+    routes = {}
+    for name, (weight, call, orders) in table.items():
+        method, path = name.split()
+        routes[f"{method} /fapi{path}"] = Route("signed", weight, call, orders)
+    open_calls: dict[str, tuple[int, Call]] = {
+        "/v1/ticker/bookTicker": (2, v.book_ticker),
+        "/v1/premiumIndex": (1, v.premium_index),
+    }
+    return routes | {
+        f"GET /fapi{path}": Route("none", weight, call)
+        for path, (weight, call) in open_calls.items()
+    }

@@ -578,7 +578,7 @@ class Venue:
                                 "tradeId": str(one.trade_id),
                             }
                         )
-        rows.sort(key=lambda row: int(row["time"]))
+        rows.sort(key=lambda row: str(row["time"]))
         return rows[-int(p.get("limit") or 100) :]
 
     def balance(self, _: Params) -> list[dict[str, Any]]:
@@ -753,7 +753,8 @@ class Venue:
         wanted = word(p, "dualSidePosition")
         if wanted == self.hedge:
             raise refuse(-4059, "No need to change position side.")
-        if any(o.is_open for one in self._markets.values() for o in (*one.orders, *one.algos)):
+        every = self._markets.values()
+        if any(o.is_open for m in every for o in m.orders) or self.open_algos({}):
             raise refuse(-4067, "Position side cannot be changed if there exists open orders.")
         if any(one.position.steps for one in self._markets.values()):
             raise refuse(-4068, "Position side cannot be changed if there exists position.")
