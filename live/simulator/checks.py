@@ -20,14 +20,14 @@ class ApiError(Exception):
         Of HTTP.
     code : int
         The exchange's own, negative.
-    message : str
+    msg : str
     """
 
-    def __init__(self, status: int, code: int, message: str) -> None:
-        super().__init__(f"{code} {message}")
+    def __init__(self, status: int, code: int, msg: str) -> None:
+        super().__init__(f"{code} {msg}")
         self.status = status
         self.code = code
-        self.message = message
+        self.msg = msg
 
 
 def refuse(code: int, msg: str) -> ApiError:
