@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from live.simulator.replay import Replay, text
-from live.simulator.signing import missing
-from live.simulator.venue import ApiError, Venue
+from live.simulator.checks import needed, refuse
+from live.simulator.replay import Replay
+from live.simulator.signing import whole
+from live.simulator.venue import Venue
 
 USUAL_ROWS, MOST_ROWS = 500, 1_500
 
@@ -36,15 +37,9 @@ class Quotes:
 
     def depth(self, given: Mapping[str, str]) -> dict[str, Any]:
         """Answer a book of one level at the last price: candles do not tell more."""
-        price = self._price(self._symbol(given, "symbol"))
-        now = self._venue.now
-        return {
-            "lastUpdateId": now,
-            "E": now,
-            "T": now,
-            "bids": [[price, "1000"]],
-            "asks": [[price, "1000"]],
-        }
+        price, now = self._price(self._symbol(given, "symbol")), self._venue.now
+        level = [[price, "1000"]]
+        return {"lastUpdateId": now, "E": now, "T": now, "bids": level, "asks": level}
 
     def prices(self, given: Mapping[str, str]) -> dict[str, Any] | list[dict[str, Any]]:
         """Answer the last price of one symbol or of all."""
@@ -56,37 +51,30 @@ class Quotes:
         return found[0] if given.get("symbol") else found
 
     def _price(self, symbol: str) -> str:
-        newest = self._replay.rows(symbol, self._replay.timeframe, self._venue.now, None, None, 1)
-        return text(newest[0].close) if newest else "0"
+        last = self._venue.book_ticker({"symbol": symbol})
+        assert isinstance(last, dict)
+        return str(last["bidPrice"])
 
     def _rows(self, symbol: str, given: Mapping[str, str]) -> list[list[int | str]]:
-        timeframe = given.get("interval", "")
-        if not timeframe:
-            raise missing("interval")
+        timeframe = needed(given, "interval")
         if not self._replay.has_timeframe(timeframe):
-            raise ApiError(400, -1120, "Invalid interval.")
-        limit = _whole(given, "limit")
-        if limit is not None and not 0 < limit <= MOST_ROWS:
-            raise ApiError(400, -1130, "Data sent for parameter 'limit' is not valid.")
-        start_ms, end_ms = _whole(given, "startTime"), _whole(given, "endTime")
+            raise refuse(-1120, "Invalid interval.")
+        limit = whole(given, "limit", USUAL_ROWS)
+        if not 0 < limit <= MOST_ROWS:
+            raise refuse(-1130, "Data sent for parameter 'limit' is not valid.")
+        start_ms, end_ms = whole(given, "startTime", -1), whole(given, "endTime", -1)
         rows = self._replay.rows(
-            symbol, timeframe, self._venue.now, start_ms, end_ms, limit or USUAL_ROWS
+            symbol,
+            timeframe,
+            self._venue.now,
+            start_ms if start_ms >= 0 else None,
+            end_ms if end_ms >= 0 else None,
+            limit,
         )
         return [one.row for one in rows]
 
     def _symbol(self, given: Mapping[str, str], name: str) -> str:
-        symbol = given.get(name, "")
-        if not symbol:
-            raise missing(name)
+        symbol = needed(given, name)
         if symbol not in self._replay.symbols:
-            raise ApiError(400, -1121, "Invalid symbol.")
+            raise refuse(-1121, "Invalid symbol.")
         return symbol
-
-
-def _whole(given: Mapping[str, str], name: str) -> int | None:
-    text = given.get(name, "")
-    if not text:
-        return None
-    if not (text.isascii() and text.isdigit()):
-        raise missing(name)
-    return int(text)

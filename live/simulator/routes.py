@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from secrets import token_hex
 from typing import Any, Literal
 
+from live.simulator.checks import refuse
 from live.simulator.playback import Playback
 from live.simulator.quotes import USUAL_ROWS, Quotes
 from live.simulator.sockets import Hub
-from live.simulator.venue import ApiError
 
 Call = Callable[[Mapping[str, str]], Any]
 KLINES = -1
@@ -68,6 +69,8 @@ def _open_routes(playback: Playback) -> dict[str, Route]:
         "/fapi/v1/depth": (2, quotes.depth),
         "/fapi/v1/ticker/price": (1, quotes.prices),
         "/fapi/v2/ticker/price": (1, quotes.prices),
+        "/fapi/v1/ticker/bookTicker": (2, venue.book_ticker),
+        "/fapi/v1/premiumIndex": (1, venue.premium_index),
     }
     return {f"GET {path}": Route("none", weight, call) for path, (weight, call) in calls.items()}
 
@@ -75,7 +78,7 @@ def _open_routes(playback: Playback) -> dict[str, Route]:
 def _listen_key_routes(hub: Hub) -> dict[str, Route]:
     def extend(_: Mapping[str, str]) -> dict[str, Any]:
         if not hub.listen_key:
-            raise ApiError(400, -1125, "This listenKey does not exist.")
+            raise refuse(-1125, "This listenKey does not exist.")
         return {"listenKey": hub.listen_key}
 
     def create(_: Mapping[str, str]) -> dict[str, Any]:
@@ -95,51 +98,40 @@ def _listen_key_routes(hub: Hub) -> dict[str, Route]:
 
 
 def _account_routes(playback: Playback) -> dict[str, Route]:
-    v = playback.venue
-    # Method and path without /fapi: weight, call, and what it counts as an order.
-    table: dict[str, tuple[int, Call, int]] = {
-        "POST /v1/order": (0, v.new_order, 1),
-        "GET /v1/order": (1, v.get_order, 0),
-        "DELETE /v1/order": (1, v.cancel_order, 0),
-        "GET /v1/openOrder": (1, v.open_order, 0),
-        "GET /v1/openOrders": (1, v.open_orders, 0),
-        "GET /v1/allOrders": (5, v.all_orders, 0),
-        "DELETE /v1/allOpenOrders": (1, v.cancel_all_orders, 0),
-        "POST /v1/algoOrder": (0, v.new_algo, 1),
-        "GET /v1/algoOrder": (1, v.get_algo, 0),
-        "DELETE /v1/algoOrder": (1, v.cancel_algo, 0),
-        "GET /v1/openAlgoOrders": (1, v.open_algos, 0),
-        "GET /v1/allAlgoOrders": (5, v.all_algos, 0),
-        "DELETE /v1/algoOpenOrders": (1, v.cancel_all_algos, 0),
-        "GET /v1/userTrades": (5, v.user_trades, 0),
-        "GET /v1/income": (30, v.income, 0),
-        "GET /v2/balance": (5, v.balance, 0),
-        "GET /v3/balance": (5, v.balance, 0),
-        "GET /v2/account": (5, lambda p: v.account(p, 2), 0),
-        "GET /v3/account": (5, lambda p: v.account(p, 3), 0),
-        "GET /v2/positionRisk": (5, lambda p: v.position_risk(p, 2), 0),
-        "GET /v3/positionRisk": (5, lambda p: v.position_risk(p, 3), 0),
-        "GET /v1/accountConfig": (5, v.account_config, 0),
-        "GET /v1/symbolConfig": (5, v.symbol_config, 0),
-        "GET /v1/commissionRate": (20, v.commission_rate, 0),
-        "GET /v1/leverageBracket": (1, v.leverage_bracket, 0),
-        "POST /v1/leverage": (1, v.set_leverage, 0),
-        "POST /v1/marginType": (1, v.set_margin_type, 0),
-        "GET /v1/positionSide/dual": (30, v.position_mode, 0),
-        "POST /v1/positionSide/dual": (1, v.set_position_mode, 0),
-        "GET /v1/multiAssetsMargin": (30, v.multi_assets_mode, 0),
-        "GET /v1/feeBurn": (30, v.fee_burn, 0),
-        "GET /v1/rateLimit/order": (1, v.rate_limit_order, 0),
+    venue = playback.venue
+    calls: dict[str, tuple[int, Call]] = {
+        "GET /fapi/v1/order": (1, venue.get_order),
+        "DELETE /fapi/v1/order": (1, venue.cancel_order),
+        "GET /fapi/v1/openOrder": (1, venue.open_order),
+        "GET /fapi/v1/openOrders": (1, venue.open_orders),
+        "GET /fapi/v1/allOrders": (5, venue.all_orders),
+        "DELETE /fapi/v1/allOpenOrders": (1, venue.cancel_all_orders),
+        "GET /fapi/v1/algoOrder": (1, venue.get_algo),
+        "DELETE /fapi/v1/algoOrder": (1, venue.cancel_algo),
+        "GET /fapi/v1/openAlgoOrders": (1, venue.open_algos),
+        "GET /fapi/v1/allAlgoOrders": (5, venue.all_algos),
+        "DELETE /fapi/v1/algoOpenOrders": (1, venue.cancel_all_algos),
+        "GET /fapi/v1/userTrades": (5, venue.user_trades),
+        "GET /fapi/v1/income": (30, venue.income),
+        "GET /fapi/v1/accountConfig": (5, venue.account_config),
+        "GET /fapi/v1/symbolConfig": (5, venue.symbol_config),
+        "GET /fapi/v1/commissionRate": (20, venue.commission_rate),
+        "GET /fapi/v1/leverageBracket": (1, venue.leverage_bracket),
+        "POST /fapi/v1/leverage": (1, venue.set_leverage),
+        "POST /fapi/v1/marginType": (1, venue.set_margin_type),
+        "GET /fapi/v1/positionSide/dual": (30, venue.position_mode),
+        "POST /fapi/v1/positionSide/dual": (1, venue.set_position_mode),
+        "GET /fapi/v1/multiAssetsMargin": (30, venue.multi_assets_mode),
+        "GET /fapi/v1/feeBurn": (30, venue.fee_burn),
+        "GET /fapi/v1/rateLimit/order": (1, venue.rate_limit_order),
+        "GET /fapi/v2/balance": (5, venue.balance),
+        "GET /fapi/v3/balance": (5, venue.balance),
+        "GET /fapi/v2/account": (5, partial(venue.account, version=2)),
+        "GET /fapi/v3/account": (5, venue.account),
+        "GET /fapi/v2/positionRisk": (5, partial(venue.position_risk, version=2)),
+        "GET /fapi/v3/positionRisk": (5, venue.position_risk),
     }
-    routes = {}
-    for name, (weight, call, orders) in table.items():
-        method, path = name.split()
-        routes[f"{method} /fapi{path}"] = Route("signed", weight, call, orders)
-    open_calls: dict[str, tuple[int, Call]] = {
-        "/v1/ticker/bookTicker": (2, v.book_ticker),
-        "/v1/premiumIndex": (1, v.premium_index),
-    }
-    return routes | {
-        f"GET /fapi{path}": Route("none", weight, call)
-        for path, (weight, call) in open_calls.items()
+    return {name: Route("signed", weight, call) for name, (weight, call) in calls.items()} | {
+        "POST /fapi/v1/order": Route("signed", 0, venue.new_order, orders=1),
+        "POST /fapi/v1/algoOrder": Route("signed", 0, venue.new_algo, orders=1),
     }

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote_plus
 
-from live.simulator.venue import ApiError
+from live.simulator.checks import ApiError, needed, refuse
 
 AHEAD_MS = 1_000
 RECV_WINDOW_MS, MOST_RECV_WINDOW_MS = 5_000, 60_000
@@ -67,16 +67,14 @@ def check_signature(query: str, body: str, secret: str, strict: bool) -> None:
     ApiError
         -1022, or -1102 without any signature.
     """
-    given = parameters(query, body).get("signature", "")
-    if not given:
-        raise missing("signature")
+    given = needed(parameters(query, body), "signature")
     sent = _unsigned(query) + _unsigned(body)
     good = [signature(sent, secret)]
     if not strict:
         good.append(signature(unquote_plus(sent), secret))
     # Bytes: compare_digest refuses text that is not ASCII.
     if not any(hmac.compare_digest(given.lower().encode(), one.encode()) for one in good):
-        raise ApiError(400, -1022, "Signature for this request is not valid.")
+        raise refuse(-1022, "Signature for this request is not valid.")
 
 
 def check_time(given: Mapping[str, str], now_ms: int, early_ms: int, late_ms: int | None) -> None:
@@ -98,33 +96,30 @@ def check_time(given: Mapping[str, str], now_ms: int, early_ms: int, late_ms: in
     ApiError
         -1021, or -1102 and -1131 for parameters that make no sense.
     """
-    sent = _whole(given, "timestamp", None)
-    window = _whole(given, "recvWindow", RECV_WINDOW_MS)
+    needed(given, "timestamp")
+    sent = whole(given, "timestamp", 0)
+    window = whole(given, "recvWindow", RECV_WINDOW_MS)
     if not 0 < window <= MOST_RECV_WINDOW_MS:
-        raise ApiError(400, -1131, f"recvWindow must be less than {MOST_RECV_WINDOW_MS}.")
+        raise refuse(-1131, f"recvWindow must be less than {MOST_RECV_WINDOW_MS}.")
     if sent >= now_ms + AHEAD_MS + early_ms:
-        raise ApiError(
-            400, -1021, "Timestamp for this request was 1000ms ahead of the server's time."
-        )
+        raise refuse(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
     if late_ms is not None and now_ms - sent > window + late_ms:
-        raise ApiError(400, -1021, "Timestamp for this request is outside of the recvWindow.")
+        raise refuse(-1021, "Timestamp for this request is outside of the recvWindow.")
 
 
-def missing(name: str) -> ApiError:
-    """Return the error for a parameter that is absent or unreadable."""
-    return ApiError(
-        400,
-        -1102,
-        f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.",
-    )
+def whole(given: Mapping[str, str], name: str, otherwise: int) -> int:
+    """Return a parameter that must be a whole number where it is sent.
 
-
-def _whole(given: Mapping[str, str], name: str, otherwise: int | None) -> int:
+    Raises
+    ------
+    ApiError
+        -1102 for anything else.
+    """
     text = given.get(name, "")
-    if not text and otherwise is not None:
+    if not text:
         return otherwise
-    if not (text.isascii() and text.isdigit()):
-        raise missing(name)
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise refuse(-1102, f"Parameter '{name}' was malformed.")
     return int(text)
 
 

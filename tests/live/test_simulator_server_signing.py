@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from live.simulator.venue import ApiError
 
 from live.simulator.signing import (
     Keys,
@@ -15,6 +14,7 @@ from live.simulator.signing import (
     parameters,
     signature,
 )
+from live.simulator.venue import ApiError
 
 SECRET = "2b5eb11e18796d12d88f13dc27dbbd02c2cc51ff7059765ed9821957d82bb4d9"
 QUERY = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC"
@@ -96,7 +96,7 @@ def test_a_timestamp_off_the_exchanges_time_is_refused(
     with pytest.raises(ApiError) as error:
         check_time(sent, NOW, 0, 0)
     assert code_of(error) == code
-    assert word in error.value.message
+    assert word in error.value.msg
 
 
 def test_a_timestamp_inside_the_window_is_taken() -> None:
