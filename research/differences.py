@@ -162,22 +162,22 @@ def _signal_facts(result: Result, first: int, last: int) -> Iterable[Fact]:
 
 
 def _trade_facts(symbol: str, trade: Any, last: int) -> Iterable[Fact]:
-    entered, left = int(trade.entry_time), int(trade.exit_time)
+    entered, left = int(trade["entry_time"]), int(trade["exit_time"])
     if entered >= last:  # an order of the last decision, or later ones: nothing live fills them
         return
-    side, steps = int(trade.side), int(trade.steps)
-    yield Fact(entered, "orders", symbol, "entry", (side, steps, bool(trade.reversal)))
-    yield Fact(entered, "orders", symbol, "stop", (float(trade.stop),))
-    yield Fact(entered, "orders", symbol, "take", (float(trade.take),))
-    yield Fact(entered, "fills", symbol, "open", (side * steps, float(trade.entry_price)))
-    reason = EXIT_REASONS[trade.exit_reason]
+    side, steps = int(trade["side"]), int(trade["steps"])
+    yield Fact(entered, "orders", symbol, "entry", (side, steps, bool(trade["reversal"])))
+    yield Fact(entered, "orders", symbol, "stop", (float(trade["stop"]),))
+    yield Fact(entered, "orders", symbol, "take", (float(trade["take"]),))
+    yield Fact(entered, "fills", symbol, "open", (side * steps, float(trade["entry_price"])))
+    reason = EXIT_REASONS[trade["exit_reason"]]
     at_open = reason in _BY_ORDER
     if reason == "end" or left > last or (at_open and left >= last):
         return
     if at_open:
         yield Fact(left, "orders", symbol, "exit", (steps, reason))
-    yield Fact(left, "fills", symbol, "close", (-side * steps, float(trade.exit_price), reason))
-    yield Fact(left, "fees", symbol, "trade", (int(trade.fees), int(trade.pnl)))
+    yield Fact(left, "fills", symbol, "close", (-side * steps, float(trade["exit_price"]), reason))
+    yield Fact(left, "fees", symbol, "trade", (int(trade["fees"]), int(trade["pnl"])))
 
 
 def live_facts(
