@@ -4,6 +4,7 @@ import ast
 from pathlib import Path
 
 import pytest
+from hatchling.builders.wheel import WheelBuilder
 
 DASHBOARD = Path(__file__).resolve().parents[2] / "dashboard"
 LONGEST = 20
@@ -22,3 +23,16 @@ def test_a_function_of_a_page_has_at_most_20_lines(path: Path) -> None:
 @pytest.mark.parametrize("name", WITHOUT_STREAMLIT)
 def test_what_pages_call_does_not_know_streamlit(name: str) -> None:
     assert "streamlit" not in (DASHBOARD / f"{name}.py").read_text().replace("Streamlit", "")
+
+
+def test_the_wheel_holds_what_the_pages_need_beside_their_code() -> None:
+    files = {
+        file.distribution_path
+        for file in WheelBuilder(str(DASHBOARD.parent)).recurse_included_files()
+    }
+    assert {
+        "dashboard/.streamlit/config.toml",
+        "dashboard/page.css",
+        "dashboard/icon.svg",
+        "dashboard/pages/live.py",
+    } <= files
