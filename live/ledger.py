@@ -233,6 +233,8 @@ class Ledger:
                 order.stop_distance, order.take_distance = one.stop_distance, one.take_distance
                 order.reversal, order.decided_at = int(one.reversal), record.time
             elif one.close_reason:
+                # What an entry has not filled by now is given up with it.
+                order.side, order.steps = 0, 0
                 order.decided_at, order.price = record.time, one.price
 
     def _intend(self, record: Intent) -> None:
@@ -271,8 +273,8 @@ class Ledger:
             sent.filled += abs(record.steps)
             if sent.intent.steps and sent.filled >= sent.intent.steps:
                 sent.state = "gone"
-                if record.leg == "e":
-                    order.side, order.steps = 0, 0
+            if record.leg == "e" and not sent.open:  # also when its end was reported first
+                order.side, order.steps = 0, 0
         if record.held == 0:
             order.close_reason = 0
             book.opened_at, book.opened_time = 0, 0
