@@ -97,7 +97,7 @@ class Bus:
             )
         except ValueError:  # its text may quote the password
             raise WickError(
-                f"{shown(url)} is not the URL of a Redis server",
+                f"the URL in {WICK_REDIS} cannot be read, expected redis://HOST:PORT/0",
                 f"export {WICK_REDIS}=redis://127.0.0.1:6379/0",
             ) from None
         self._prefix = prefix
@@ -242,17 +242,17 @@ async def connect(session: Session, folder: Path, wait_s: float = 10.0) -> Bus:
         try:
             await bus.ping()
             return bus
-        except (AuthenticationError, ResponseError) as error:
-            await bus.close()
-            raise WickError(
-                f"Redis at {shown(url)} refuses us: {error}",
-                f"check user and password in {WICK_REDIS}",
-            ) from None
         except (RedisError, OSError) as error:
-            if asyncio.get_running_loop().time() < until_s:
+            refused = _is_refusal(error)
+            if not refused and asyncio.get_running_loop().time() < until_s:
                 await asyncio.sleep(_PAUSE_S)
                 continue
             await bus.close()
+            if refused:
+                raise WickError(
+                    f"Redis at {shown(url)} refuses us: {error}",
+                    f"check user and password in {WICK_REDIS}",
+                ) from None
             raise WickError(
                 f"Redis at {shown(url)} is not reachable ({type(error).__name__})",
                 f"start it, or check {WICK_REDIS}"
@@ -269,6 +269,11 @@ def shown(url: str) -> str:
     """
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _is_refusal(error: Exception) -> bool:
+    # While connecting, redis-py wraps a wrong password in what also means an absent server.
+    return isinstance(error, ResponseError) or isinstance(error.__cause__, AuthenticationError)
 
 
 def _id(last: str | int) -> str:

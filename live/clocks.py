@@ -212,10 +212,11 @@ class SimulatorClock:
         while not self._unsent.empty():
             self._unsent.get_nowait()
         await _send(socket, "role", self._role)
-        await _send(socket, "settled", self._settled)
-        await _send(socket, "decided", self._decided)
-        for wish in list(self._wishes):
-            await _send(socket, "pass_until", wish)
+        again = [("settled", self._settled), ("decided", self._decided)]
+        again += [("pass_until", wish) for wish in self._wishes]
+        for what, value in again:
+            if value:
+                await _send(socket, what, value)
         writer = asyncio.create_task(self._write(socket))
         try:
             async for message in socket:

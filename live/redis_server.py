@@ -62,7 +62,7 @@ def command_of(folder: Path) -> tuple[str, ...]:
 
 
 def start_embedded(folder: Path) -> "subprocess.Popen[bytes]":
-    """Start a session's server, and return its process once it accepts connections.
+    """Start a session's server, and return its process once it answers.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def start_embedded(folder: Path) -> "subprocess.Popen[bytes]":
     with log.open("ab") as out:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
     path, until_s = _socket_of(folder), time.monotonic() + _START_S
-    while not _answers(path):
+    while not _answers(path, b"+PONG"):
         if process.poll() is not None or time.monotonic() > until_s:
             process.kill()
             process.wait()
@@ -113,13 +113,16 @@ def _own(folder: Path) -> None:
         folder.chmod(0o700)
 
 
-def _answers(path: Path) -> bool:
+def _answers(path: Path, words: bytes = b"") -> bool:
+    # While it reads its data it accepts connections and says so: words other than these.
     with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as probe:
+        probe.settimeout(_START_S)
         try:
             probe.connect(str(path))
+            probe.sendall(b"PING\r\n")
+            return probe.recv(64).startswith(words)
         except OSError:
             return False
-    return True
 
 
 def _program() -> str:
