@@ -125,6 +125,8 @@ class Venue:
         """Begin a symbol's next candle: its open is the last price, and held orders may fill."""
         market = self._markets[symbol]
         market.last, market.open = price, True
+        # The balance was paid in before the first candle; ccxt hides a wallet that never changed.
+        self._changed = self._changed or self.now
         # As in a backtest, a position is valued at its symbol's last close, not at the open.
         market.position.mark = market.position.mark or price
 

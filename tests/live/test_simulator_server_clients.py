@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import ccxt.async_support as ccxt  # type: ignore[import-untyped]
-import ccxt.pro  # type: ignore[import-untyped]
 import pytest
 from binance import AsyncClient, BinanceSocketManager  # type: ignore[import-untyped]
 from binance.exceptions import BinanceAPIException  # type: ignore[import-untyped]
+from ccxt.async_support import binanceusdm  # type: ignore[import-untyped]
+from ccxt.pro import binanceusdm as streaming  # type: ignore[import-untyped]
 
 from live.session import Addresses
 from live.simulator.server import Simulator
@@ -63,7 +63,7 @@ def socket_manager(client: Any, addresses: Addresses) -> Any:
 
 
 @asynccontextmanager
-async def ccxt_client(addresses: Addresses, kind: Any = ccxt.binanceusdm) -> AsyncIterator[Any]:
+async def ccxt_client(addresses: Addresses, kind: Any = binanceusdm) -> AsyncIterator[Any]:
     client = kind(
         {
             "apiKey": KEY,
@@ -151,7 +151,7 @@ def test_python_binance_reads_klines() -> None:
             rows = await client.futures_klines(symbol=SYMBOL, interval="1m", limit=500)
             assert len(rows) == HISTORY + 1
             assert rows[-2][6] == START - 1
-            rows = await client.futures_continous_klines(
+            rows = await client.futures_continuous_klines(
                 pair=SYMBOL, contractType="PERPETUAL", interval="5m"
             )
             assert rows[-1][0] == START
@@ -169,6 +169,8 @@ def test_python_binance_hears_the_account_and_candles() -> None:
                 manager.futures_multiplex_socket([f"{SYMBOL.lower()}@kline_1m"]) as candles,
                 manager.kline_futures_socket(SYMBOL) as continuous,
             ):
+                for socket in (account, candles, continuous):
+                    socket.TIMEOUT = 0.2  # 10 s otherwise, which it waits for when it is closed
                 await until(lambda: len(exchange.hub.subscribed()) == 2)
                 await until(lambda: bool(exchange.hub.of("private")))
                 # Time stands still: the client's clock may be a second ahead at most.
@@ -227,7 +229,7 @@ def test_ccxt_hears_candles_and_orders() -> None:
         exchange = simulator(market(minutes=60))
         async with (
             served(exchange) as (addresses, _),
-            ccxt_client(addresses, ccxt.pro.binanceusdm) as client,
+            ccxt_client(addresses, streaming) as client,
         ):
             await client.load_markets()
             name = "BTC/USDT:USDT"
