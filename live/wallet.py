@@ -11,8 +11,9 @@ class Wallet:
         self._time = -1
 
     def take(self, balance: Balance) -> None:
-        """Take in a balance that was asked for."""
-        self.units, self._time = balance.wallet, max(balance.time, self._time)
+        """Take in a balance that was asked for; the stream may have told a newer one since."""
+        if balance.time >= self._time:
+            self.units, self._time = balance.wallet, balance.time
 
     def hear(self, event: AccountEvent) -> None:
         """Take in what the private stream says."""
