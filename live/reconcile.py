@@ -7,14 +7,12 @@ from live.exchange.port import Balance, Exchange, Rejected, SymbolInfo, Unknown
 from live.journal import Answered, Began, Halted
 from live.ledger import Ledger, Sent
 from live.order_ids import parse
-from live.trade_executor import TradeExecutor
+from live.trade_executor import READ_LAG_MS, TradeExecutor
 from live.writer import Writer
 from strategy.errors import WickError, did_you_mean
 from strategy.risk import Risk
 
 log = logging.getLogger(__name__)
-
-_READ_LAG_MS = 10_000
 
 
 async def check_account(exchange: Exchange) -> None:
@@ -124,13 +122,12 @@ class Reconciler:
         await check_account(self._exchange)
         infos = await check_symbols(self._exchange, self._ledger.symbols)
         self._check_rules(infos)
-        if not self._ledger.began:
-            for symbol in self._ledger.symbols:
-                await refuse_foreign(self._exchange, symbol)
+        if self._ledger.began:
+            return  # what is held may need a stop: nothing more comes before that
+        for symbol in self._ledger.symbols:
+            await refuse_foreign(self._exchange, symbol)
         for symbol in self._ledger.symbols:
             await self._set_leverage(symbol, int(risk.leverage))
-        if self._ledger.began:
-            return
         newest = {}
         for symbol in self._ledger.symbols:
             trades = await self._exchange.trades(symbol)
@@ -200,12 +197,10 @@ class Reconciler:
             if one.intent.leg in "stp":
                 if one.intent.id not in there:
                     algo = await self._exchange.algo(one.intent.id)
-                    # What was just placed may not be found for some seconds.
-                    fresh = algo is None and now_ms - one.intent.time < _READ_LAG_MS
+                    fresh = algo is None and now_ms - one.intent.time < READ_LAG_MS
                     self._close_if(one, fresh or (algo is not None and algo.is_open), now_ms)
             else:
-                order = await self._exchange.order(symbol, one.intent.id)
-                self._close_if(one, order is not None and order.is_open, now_ms)
+                await self._executor.look_at_order(one)
 
     def _close_if(self, sent: Sent, still_open: bool, now_ms: int) -> None:
         if still_open or not sent.open:

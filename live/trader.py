@@ -197,6 +197,7 @@ class Trader:
         while True:
             now = self._clock.now_ms()
             await self._clock.sleep_until(now + TICK_MS)
+            self.executor.wake()
             if not self._connected:
                 continue
             if self._clock.now_ms() - caught_up >= CATCH_UP_MS and not self._clock.lockstep:
@@ -204,7 +205,6 @@ class Trader:
                 self.executor.hold("reconcile")
                 await self._reconcile()
                 self.executor.release("reconcile")
-            self.executor.wake()
             await self._health("halted" if self.ledger.halted else "running", self.ledger.halted)
 
     async def _health(self, state: Any, note: str = "") -> None:
