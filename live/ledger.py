@@ -42,6 +42,8 @@ class Sent:
         intent, then accepted, rejected, unknown, absent or gone.
     filled : int
         Steps filled so far, positive.
+    asked : int
+        When the exchange was last asked about it; this alone is in no record.
     """
 
     intent: Intent
@@ -50,11 +52,17 @@ class Sent:
     code: int = 0
     text: str = ""
     again: bool = False
+    asked: int = field(default=0, compare=False)
 
     @property
     def open(self) -> bool:
         """Whether it is, or may be, on the exchange."""
         return self.state in ("intent", "unknown", "accepted")
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it is a conditional order that was given up for lost and may still turn up."""
+        return self.state == "absent" and self.intent.leg in "stp"
 
 
 @dataclass(slots=True)
@@ -86,6 +94,10 @@ class SymbolBook:
     def legs(self, legs: str) -> list[Sent]:
         """Return the open orders of these legs."""
         return [one for one in self.sent.values() if one.intent.leg in legs and one.open]
+
+    def conditional(self) -> list[Sent]:
+        """Return the conditional orders that are or may yet be on the exchange."""
+        return [one for one in self.sent.values() if one.is_lost] + self.legs("stp")
 
 
 class Ledger:
@@ -247,7 +259,7 @@ class Ledger:
 
     def _answer(self, record: Answered) -> None:
         sent = self.books[record.symbol].sent.get(record.id)
-        if sent is None or not sent.open:
+        if sent is None or not (sent.open or (sent.is_lost and record.state == "gone")):
             return
         sent.state, sent.again = record.state, record.again
         sent.code, sent.text = record.code, record.text

@@ -17,11 +17,13 @@ from live.exchange.port import (
     AlgoKind,
     Exchange,
     Holding,
+    OrderState,
     Outcome,
     Rejected,
     Side,
     Trade,
     Unavailable,
+    Unknown,
 )
 from live.journal import Answered, Dropped, Intent, Leg
 from live.ledger import Ledger, Sent
@@ -38,6 +40,10 @@ RECV_WINDOW_MS = 2_000
 PROOF_MS = RECV_WINDOW_MS + 2_000
 NEGATIVES = 4
 BACK_OFF_S = 0.05
+# A market order fills at once or not at all: when nobody reports on it, it is asked for.
+ASK_AFTER_MS = 1_000
+# What was just placed may not be found for some seconds.
+READ_LAG_MS = 10_000
 _ALGO: dict[str, AlgoKind] = {"s": "STOP_MARKET", "p": "STOP_MARKET", "t": "TAKE_PROFIT_MARKET"}
 
 
@@ -108,7 +114,7 @@ class TradeExecutor:
         while True:
             await self._wakes[symbol].wait()
             self._wakes[symbol].clear()
-            while action := plan.next_action(self._ledger, symbol, self._clock.now_ms()):
+            while action := self._next(symbol):
                 try:
                     await self._do(symbol, action)
                 except Unavailable as error:
@@ -116,6 +122,16 @@ class TradeExecutor:
                     await asyncio.sleep(max(error.retry_after_ms / 1000, BACK_OFF_S))
             if not self._wakes[symbol].is_set():
                 self.release(symbol)
+
+    def _next(self, symbol: str) -> plan.Action | None:
+        now = self._clock.now_ms()
+        action = plan.next_action(self._ledger, symbol, now)
+        if action is not None:
+            return action
+        for sent in self._ledger.books[symbol].legs("exq"):
+            if now - max(sent.intent.time, sent.asked) >= ASK_AFTER_MS:
+                return plan.Resolve(sent)
+        return None
 
     def book(self, trade: Trade) -> bool:
         """Book a fill if it is new; the fee in another coin than USDT is left to its own line."""
@@ -306,13 +322,13 @@ class TradeExecutor:
     async def _cancel(self, symbol: str, client_id: str) -> None:
         outcome = await self._exchange.cancel_algo(client_id)
         sent = self._ledger.books[symbol].sent.get(client_id)
+        if isinstance(outcome, Unknown) or (isinstance(outcome, Rejected) and outcome.retry):
+            raise Unavailable(f"{client_id} may not be cancelled: {outcome.text}")
         if isinstance(outcome, Accepted) and sent:
             self._write_answer(sent.intent, "gone")
         elif isinstance(outcome, Rejected) and sent:
             # It may just have triggered: what it is now decides.
             await self._look_at_algo(sent, outcome.text)
-        elif sent:
-            raise Unavailable(f"nobody knows whether {client_id} is cancelled")
 
     async def _look_at_algo(self, sent: Sent, text: str) -> None:
         found = await self._exchange.algo(sent.intent.id)
@@ -323,14 +339,20 @@ class TradeExecutor:
             raise Unavailable(f"{sent.intent.id} is {found.status} and will not be cancelled")
 
     async def _clean(self, symbol: str) -> None:
-        # The list, not our memory, says what is left: an order we gave up for lost may be there.
+        # The list, not our memory, says what is left, and our memory what the list may not show
+        # yet: what was just placed, and what was given up for lost and may still arrive.
+        book = self._ledger.books[symbol]
+        if lost := [one for one in book.conditional() if one.is_lost]:
+            arrived = max(one.intent.time for one in lost) + PROOF_MS
+            if self._clock.now_ms() < arrived:
+                await self._clock.pass_until(arrived)
         ours = [algo for algo in await self._exchange.open_algos(symbol) if self._is_ours(algo)]
         for algo in ours:
             await self._cancel(symbol, algo.client_id)
         if ours:
             return
-        for sent in self._ledger.books[symbol].legs("stp"):
-            self._write_answer(sent.intent, "gone")
+        for sent in book.conditional():
+            await self._cancel(symbol, sent.intent.id)
 
     def _is_ours(self, algo: object) -> bool:
         known = parse(getattr(algo, "client_id", ""))
@@ -339,8 +361,29 @@ class TradeExecutor:
     async def _resolve(self, sent: Sent) -> None:
         if sent.intent.leg in "stp":
             await self._resolve_algo(sent)
+        elif sent.state == "accepted":
+            sent.asked = self._clock.now_ms()
+            await self.look_at_order(sent)
         else:
             await self._resolve_order(sent)
+
+    async def look_at_order(self, sent: Sent) -> None:
+        """Ask what became of a market order that the exchange has taken."""
+        found = await self._exchange.order(sent.intent.symbol, sent.intent.id)
+        if found is not None:
+            await self._take_state(sent, found)
+        elif self._clock.now_ms() - sent.intent.time > READ_LAG_MS:
+            self._write_answer(sent.intent, "gone", 0, 0, "not to be found")
+
+    async def _take_state(self, sent: Sent, found: OrderState) -> None:
+        intent = sent.intent
+        await self.fetch_trades(intent.symbol)
+        if sent.open and sent.state != "accepted":  # a fill just booked may have ended it
+            self._write_answer(intent, "accepted", found.exchange_id)
+        filled = steps(found.filled, self._ledger.rules[intent.symbol])
+        # Its fills may still be on the way; without them it is not over for us.
+        if sent.open and not found.is_open and sent.filled >= filled:
+            self._write_answer(intent, "gone", found.exchange_id, 0, found.status.lower())
 
     async def _resolve_algo(self, sent: Sent) -> None:
         # A stop that may be missing is urgent: three questions, then the next attempt goes out.
@@ -365,11 +408,7 @@ class TradeExecutor:
                 await self._cover(sent)
                 raise
             if found is not None:
-                await self.fetch_trades(intent.symbol)
-                if sent.open:  # a fill that was just booked may have ended it
-                    self._write_answer(intent, "accepted", found.exchange_id)
-                if not found.is_open and sent.open:
-                    self._write_answer(intent, "gone", found.exchange_id, 0, found.status.lower())
+                await self._take_state(sent, found)
                 return
             negatives += 1
             await self._cover(sent)
