@@ -2,13 +2,16 @@
 
 import re
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from data.symbols import SymbolRules
+from live.simulator.texts import places
 
 Params = Mapping[str, str]
 
 _ID = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
+_DECIMAL = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
+_MOST_ROWS = 1_000
 
 
 class ApiError(Exception):
@@ -46,20 +49,46 @@ def needed(p: Params, name: str) -> str:
     return value
 
 
+def whole(p: Params, name: str, otherwise: int) -> int:
+    """Return a parameter that must be a whole number where it is sent.
+
+    Raises
+    ------
+    ApiError
+        -1102 for anything else.
+    """
+    text = p.get(name, "")
+    if not text:
+        return otherwise
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise refuse(-1102, f"Parameter '{name}' was malformed.")
+    return int(text)
+
+
+def rows(p: Params, usual: int) -> int:
+    """Return how many rows a request wants at most."""
+    limit = whole(p, "limit", usual)
+    if not 0 < limit <= _MOST_ROWS:
+        raise refuse(-1130, "Data sent for parameter 'limit' is not valid.")
+    return limit
+
+
+def window(p: Params) -> tuple[int, int]:
+    """Return the first and last time that a request asks for."""
+    return whole(p, "startTime", 0), whole(p, "endTime", 2**62)
+
+
 def decimal(p: Params, name: str) -> Decimal:
     """Return a parameter that must be a plain decimal number."""
     text = needed(p, name)
-    if not re.fullmatch(r"\d+(\.\d*)?|\.\d+", text):
+    if not _DECIMAL.fullmatch(text):
         raise refuse(-1100, f"Illegal characters found in parameter '{name}'.")
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        raise refuse(-1102, f"Parameter '{name}' is malformed.") from None
+    return Decimal(text)
 
 
 def word(p: Params, name: str) -> bool:
     """Return a parameter that is the word true or false, false where it is not sent."""
-    text = p.get(name, "false").lower()
+    text = (p.get(name) or "false").lower()
     if text not in ("true", "false"):
         raise refuse(-1130, f"Data sent for parameter '{name}' is not valid.")
     return text == "true"
@@ -84,43 +113,46 @@ def side(p: Params) -> int:
 
 
 def one_way(p: Params, hedge: bool) -> None:
-    """Refuse an order whose position side does not fit the account's mode."""
-    given = p.get("positionSide", "BOTH")
+    """Refuse an order whose position side does not fit the account's mode; in hedge mode none is
+    traded here."""
+    given = p.get("positionSide") or "BOTH"
     if given not in ("BOTH", "LONG", "SHORT"):
         raise refuse(-4060, "Invalid position side.")
     if (given == "BOTH") == hedge:
         raise refuse(-4061, "Order's position side does not match user's setting.")
+    if hedge:
+        raise refuse(-1014, "Orders in hedge mode are not simulated.")
 
 
 def quantity(p: Params, rules: SymbolRules) -> int:
     """Return an order's quantity in steps."""
-    value, step = decimal(p, "quantity"), Decimal(rules.step_size)
+    value = decimal(p, "quantity")
     if value <= 0:
         raise refuse(-4003, "Quantity less than or equal to zero.")
-    if -_exponent(value) > max(-_exponent(step), 0):
-        raise refuse(-1111, "Precision is over the maximum defined for this asset.")
-    if value % step:
-        raise refuse(-4023, "Quantity not increased by step size.")
+    steps = _on_grid(value, rules.step_size, -4023, "Quantity not increased by step size.")
     if value < Decimal(rules.min_qty):
         raise refuse(-4004, "Quantity less than min quantity.")
-    if Decimal(rules.max_qty) and value > Decimal(rules.max_qty):
+    if 0 < Decimal(rules.max_qty) < value:
         raise refuse(-4005, "Quantity greater than max quantity.")
-    return int(value / step)
+    return steps
 
 
 def trigger(p: Params, rules: SymbolRules) -> float:
     """Return a trigger price; it must lie on the tick."""
-    value, tick = decimal(p, "triggerPrice"), Decimal(rules.tick_size)
+    value = decimal(p, "triggerPrice")
     if value <= 0:
         raise refuse(-4006, "Stop price less than or equal to zero.")
-    if -_exponent(value) > max(-_exponent(tick), 0):
-        raise refuse(-1111, "Precision is over the maximum defined for this asset.")
-    if value % tick:
-        raise refuse(-4014, "Price not increased by tick size.")
+    _on_grid(value, rules.tick_size, -4014, "Price not increased by tick size.")
     return float(value)
 
 
-def _exponent(value: Decimal) -> int:
-    exponent = value.normalize().as_tuple().exponent
+def _on_grid(value: Decimal, size: str, code: int, text: str) -> int:
+    # As sent: a zero beyond the grid's decimals is one too many as well.
+    exponent = value.as_tuple().exponent
     assert isinstance(exponent, int)
-    return exponent
+    if -exponent > places(size):
+        raise refuse(-1111, "Precision is over the maximum defined for this asset.")
+    count = value / Decimal(size)
+    if count != count.to_integral_value():
+        raise refuse(code, text)
+    return int(count)
