@@ -217,8 +217,9 @@ def _length(session: Session) -> int:
 
 
 def _when(time: int, length: int) -> int:
-    # The exchange stamps a fill inside a candle with its last millisecond.
-    return time + 1 if (time + 1) % length == 0 else time
+    # The exchange stamps a fill inside a candle with its last millisecond. Every other one is at
+    # the candle's open, also when the order's work let some seconds of the candle pass.
+    return time + 1 if (time + 1) % length == 0 else time - time % length
 
 
 def _order_facts(records: Sequence[Record], length: int, last: int) -> Iterable[Fact]:
@@ -233,7 +234,7 @@ def _order_facts(records: Sequence[Record], length: int, last: int) -> Iterable[
     for record in records:
         if isinstance(record, Intent):
             first_of.setdefault((record.symbol, record.decided_at, record.leg), record)
-            if record.leg in "ex" and not fills[record.id] and record.decided_at < last:
+            if record.leg in "ex" and record.id not in fills and record.decided_at < last:
                 what = "entry without a fill" if record.leg == "e" else "exit without a fill"
                 yield Fact(record.decided_at, "orders", record.symbol, what, (record.id,))
     for (symbol, decided_at), time in opened.items():

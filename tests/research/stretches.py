@@ -1,0 +1,78 @@
+"""Stretches of candles to compare the two worlds on, and hands that disturb the live one."""
+
+import asyncio
+import os
+import random
+import signal
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from backtest.inputs import Asked, Inputs, gather
+from data.synthetic import synthetic_market
+from data.writer import save
+from live.simulator.faults import Faults
+from live.simulator.server import Simulator
+from live.supervisor import Supervisor
+from research.parity import Parity, check_parity
+
+START = 1_746_835_200_000  # 2025-05-10 00:00 UTC
+MINUTE = 60_000
+# Many trades in little time: the blueprint with lengths and levels that speak often.
+BUSY = (
+    "rsi=4", "oversold=49", "overbought=51", "fast=3", "slow=6", "signal=3", "trend=4", "atr=5",
+    "stop=1", "take=1.5",
+)  # fmt: skip
+
+Meddler = Callable[[Supervisor, Simulator], "asyncio.Task[None]"]
+
+
+def made_up(
+    folder: Path, minutes: int, symbols: Sequence[str] = ("BTCUSDT",), *changes: str
+) -> Inputs:
+    """Inputs over a seeded market."""
+    for seed, symbol in enumerate(symbols):
+        candles = synthetic_market(seed + 1, minutes, START, "1m", symbol)
+        save(folder / "store", candles, "seeded")
+    asked = Asked("rsi_macd_atr", tuple(symbols), "um", changes=(*BUSY, *changes))
+    return gather(asked, folder / "store", folder / "runs")
+
+
+def compared(
+    inputs: Inputs,
+    folder: Path,
+    *,
+    faults: Faults | None = None,
+    programs: dict[str, Sequence[str]] | None = None,
+    meddle: Meddler | None = None,
+    name: str = "parity",
+) -> Parity:
+    """Compare both worlds in folders of a test."""
+    return check_parity(
+        inputs,
+        folder / "sessions",
+        folder / "runs",
+        command=("wick", "parity"),
+        now_ms=START,
+        name=name,
+        faults=faults,
+        programs=programs,
+        meddle=meddle,
+    )
+
+
+def killer(seed: int, names: Sequence[str], first_ms: int, last_ms: int) -> Meddler:
+    """Kill each of these processes once with -9, at random instants of the market's time and at
+    random moments after them."""
+    dice = random.Random(seed)
+    moments = sorted((dice.randrange(first_ms, last_ms), name) for name in names)
+
+    async def kill(supervisor: Supervisor, simulator: Simulator) -> None:
+        for time_ms, name in moments:
+            while simulator.venue.now < time_ms:
+                await asyncio.sleep(0.001)
+            await asyncio.sleep(dice.random() * 0.02)
+            while (pid := supervisor.kept[name].pid) is None:
+                await asyncio.sleep(0.01)
+            os.kill(pid, signal.SIGKILL)
+
+    return lambda supervisor, simulator: asyncio.create_task(kill(supervisor, simulator))

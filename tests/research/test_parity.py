@@ -1,0 +1,127 @@
+"""The backtester and the live stack decide the same, whatever happens on the way."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from backtest.engine import backtest
+from backtest.inputs import Inputs
+from live import journal
+from live.simulator.faults import Drop, Faults, Lose, Refuse
+from research.differences import Difference
+from research.parity import Parity
+from tests.research.stretches import MINUTE, START, compared, killer, made_up
+
+HOURS = 60
+ROLES = ("market-data", "signal-generator", "trader", "performance-tracker")
+
+
+def assert_same(found: Parity, trades: int) -> None:
+    comparison = found.comparison
+    assert comparison.first is None, comparison.first
+    assert comparison.total == 0
+    assert comparison.compared["rows"] == found.candles
+    assert comparison.compared["equity"] == found.instants - 1
+    assert found.trades >= trades
+    assert comparison.compared["fills"] >= 2 * found.trades
+    assert comparison.compared["fees"] == found.trades
+
+
+def test_two_symbols_under_a_limit_of_one_position(tmp_path: Path) -> None:
+    inputs = made_up(tmp_path, 5 * HOURS, ("BTCUSDT", "ETHUSDT"), "risk.max_positions=1")
+    found = compared(inputs, tmp_path)
+    assert_same(found, 10)
+    assert found.comparison.compared["refusals"] > 0
+    assert (found.run / "run.json").exists()
+    assert found.restarts == 0
+
+
+def test_every_process_killed_once_changes_nothing(tmp_path: Path) -> None:
+    inputs = made_up(tmp_path, 5 * HOURS)
+    meddle = killer(3, (*ROLES, "trader", "redis"), START + MINUTE, START + 4 * HOURS * MINUTE)
+    found = compared(inputs, tmp_path, meddle=meddle)
+    assert found.restarts == 6
+    assert_same(found, 10)
+
+
+def test_dropped_sockets_and_lost_answers_change_nothing(tmp_path: Path) -> None:
+    inputs = made_up(tmp_path, 4 * HOURS)
+    order, algo = "POST /fapi/v1/order", "POST /fapi/v1/algoOrder"
+    faults = Faults(
+        [
+            Drop(START + 50 * MINUTE, "market"),
+            Drop(START + 90 * MINUTE, "private"),
+            Drop(START + 91 * MINUTE, "all"),
+            Drop(START + 120 * MINUTE, "all", "open"),
+            Lose(2, request=order, executed=True),
+            Lose(5, request=order, executed=False),
+            Lose(3, request=algo, executed=True),
+            Lose(7, request=algo, executed=False),
+            Lose(2, request="DELETE /fapi/v1/algoOrder", executed=True),
+            Refuse(-1008, 8, 503, "Request throttled by system-level protection.", order),
+            Refuse(-1008, 12, 503, "Request throttled by system-level protection.", algo),
+        ]
+    )
+    found = compared(inputs, tmp_path, faults=faults)
+    assert len(faults.done) == len(faults.faults), "every fault must have happened"
+    assert_same(found, 8)
+
+
+def test_a_refused_entry_is_found_as_the_first_difference(tmp_path: Path) -> None:
+    inputs = made_up(tmp_path, 2 * HOURS)
+    faults = Faults([Refuse(-2019, message="Margin is insufficient.")])
+    found = compared(inputs, tmp_path, faults=faults)
+    assert found.comparison.different["orders"] > 0
+    assert found.comparison.different["rows"] == found.comparison.different["decisions"] == 0
+    first = found.comparison.first
+    assert first is not None
+    assert first.kind == "orders"
+    assert first.live is None
+    dropped = [r for r in journal.read(found.folder) if isinstance(r, journal.Dropped)]
+    assert [one.reason for one in dropped] == ["Margin is insufficient."]
+
+
+PLANTED = Path(__file__).parent / "planted"
+
+
+def planted(inputs: Inputs, folder: Path, program: str, role: str) -> Difference:
+    """Compare with a role replaced by a faulty one, and return the first difference."""
+    command = (sys.executable, str(PLANTED / program), "role", role)
+    first = compared(inputs, folder, programs={role: command}).comparison.first
+    assert first is not None
+    return first
+
+
+def test_rows_shifted_by_one_candle_are_found_where_the_first_value_is(tmp_path: Path) -> None:
+    inputs = made_up(tmp_path, 2 * HOURS)
+    first = planted(inputs, tmp_path, "shifted_rows.py", "signal-generator")
+    columns = inputs.strategy.columns(inputs.candles[0], inputs.params)
+    warm = min(int((~np.isnan(column)).argmax()) for column in columns)
+    assert (first.kind, first.time) == ("rows", START + (warm + 1) * MINUTE)
+    assert first.live is not None
+    assert np.isnan(first.live).all()
+
+
+def test_a_look_into_an_unfinished_15m_candle_is_found_at_once(tmp_path: Path) -> None:
+    inputs = made_up(tmp_path, 2 * HOURS)
+    first = planted(inputs, tmp_path, "unfinished_15m.py", "signal-generator")
+    assert (first.kind, first.time) == ("rows", START + MINUTE)
+    at = inputs.strategy.rules.fields.index("close_15m")
+    assert first.backtest is not None
+    assert first.live is not None
+    assert np.isnan(first.backtest[at])
+    assert first.live[at] == inputs.candles[0].arrays["close"][0]
+
+
+def test_a_lost_fill_is_found_as_the_entry_that_is_missing(tmp_path: Path) -> None:
+    inputs = made_up(tmp_path, 3 * HOURS)
+    first = planted(inputs, tmp_path, "lost_fill.py", "trader")
+    trades = backtest(
+        inputs.strategy, inputs.candles, params=inputs.params, risk=inputs.risk,
+        costs=inputs.costs, balance=inputs.balance, grids=inputs.grids,
+    ).trades  # fmt: skip
+    second = trades[1]
+    assert (first.kind, first.what, first.live) == ("orders", "entry", None)
+    assert first.time == second["entry_time"]
+    assert first.backtest == (int(second["side"]), int(second["steps"]), bool(second["reversal"]))
