@@ -208,7 +208,7 @@ class _Run:
         words = []
         for name, kept in self._supervisor.kept.items():
             again = f"started again {kept.restarts} times" if kept.restarts else ""
-            gone = "" if kept.pid or kept.done else "not running"
+            gone = "not running" if kept.process and not (kept.pid or kept.done) else ""
             if again or gone:
                 words.append(f"{name} {' '.join(filter(None, (gone, again)))}")
         return ", ".join(words)
