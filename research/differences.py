@@ -225,16 +225,20 @@ def _when(time: int, length: int) -> int:
 def _order_facts(records: Sequence[Record], length: int, last: int) -> Iterable[Fact]:
     fills: dict[str, list[Filled]] = defaultdict(list)
     opened: dict[tuple[str, int], int] = {}
+    done = set()
     for record in records:
         if isinstance(record, Filled):
             fills[record.id].append(record)
+            done.add((record.symbol, record.decided_at, record.leg))
             if record.leg == "e":
                 opened.setdefault((record.symbol, record.decided_at), _when(record.time, length))
     first_of: dict[tuple[str, int, str], Intent] = {}
     for record in records:
         if isinstance(record, Intent):
-            first_of.setdefault((record.symbol, record.decided_at, record.leg), record)
-            if record.leg in "ex" and record.id not in fills and record.decided_at < last:
+            # Of one order there may be several attempts; one of them fills.
+            order = (record.symbol, record.decided_at, record.leg)
+            first_of.setdefault(order, record)
+            if record.leg in "ex" and order not in done and record.decided_at < last:
                 what = "entry without a fill" if record.leg == "e" else "exit without a fill"
                 yield Fact(record.decided_at, "orders", record.symbol, what, (record.id,))
     for (symbol, decided_at), time in opened.items():
