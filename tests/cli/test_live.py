@@ -25,7 +25,7 @@ LIVE = ("live", "rsi_macd_atr", "--on", "paper")
         ((*LIVE, "--set", "rsii=3"), "did you mean rsi?"),
         ((*LIVE, "--name", "a b"), "--name 'a b' cannot name a session"),
         ((*LIVE, "--redis", "redis://127.0.0.1:1"), "redis://127.0.0.1:1 is not reachable"),
-        ((*LIVE, "--redis", "localhost"), "localhost is not the URL of a Redis server"),
+        ((*LIVE, "--redis", "localhost"), "cannot be read, expected redis://HOST:PORT"),
     ],
 )
 def test_what_does_not_fit_starts_nothing(
