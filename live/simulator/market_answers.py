@@ -4,10 +4,9 @@ from decimal import Decimal
 from typing import Any
 
 from data.symbols import SymbolRules
-from live.decimals import price_text
 from live.simulator.account_settings import ORDER_LIMITS
 from live.simulator.state import Params, State
-from live.simulator.texts import places, plain_text
+from live.simulator.texts import places, plain_text, price_text
 
 _WEIGHT_LIMIT = {
     "rateLimitType": "REQUEST_WEIGHT",

@@ -4,9 +4,9 @@ from decimal import Decimal
 from typing import Any
 
 from data.symbols import SymbolRules
-from live.decimals import price_text, qty_text
+from live.decimals import qty_text
 from live.simulator.state import AlgoOrder, Fill, PlainOrder
-from live.simulator.texts import money_text
+from live.simulator.texts import money_text, price_text
 
 WORDS = {1: "BUY", -1: "SELL"}
 # A stop for the whole position lives as long as the position does.

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from live.decimals import price_text, qty_text
+from live.decimals import qty_text
 from live.simulator.order_answers import GOOD_TILL_CANCEL, WORDS
 from live.simulator.state import AlgoOrder, Fill, Market, PlainOrder, State
-from live.simulator.texts import amount_text, money_text, plain_text, signed_qty_text
+from live.simulator.texts import amount_text, money_text, plain_text, price_text, signed_qty_text
 
 
 def order_event(

@@ -20,6 +20,12 @@ def amount_text(amount: float) -> str:
     return money_text(int(money(amount)))
 
 
+def price_text(price: float, rules: SymbolRules) -> str:
+    """Write a price on the tick, with all of the tick's decimals."""
+    tick = Decimal(rules.tick_size)
+    return format(round(Decimal(price) / tick) * tick, "f")
+
+
 def signed_qty_text(steps: int, rules: SymbolRules) -> str:
     """Write a count of steps with the symbol's precision, a sold one with a minus."""
     return format(steps * Decimal(rules.step_size), "f")
