@@ -2,7 +2,7 @@
 
 DATA ?= ../shared/data
 
-.PHONY: help setup demo test lint bench lock clean
+.PHONY: help setup demo test parity lint bench lock clean
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /make \1 	/p' Makefile
@@ -15,6 +15,9 @@ demo: setup ## real klines to a backtest, a tuning and a report; DATA=folder of 
 
 test: setup ## the whole suite
 	@.venv/bin/python -m pytest -q -n 2
+
+parity: setup ## three days and seven symbols of real candles through backtest and live stack
+	@.venv/bin/python -m tests.parity "$(DATA)"
 
 lint: setup ## ruff and mypy
 	@.venv/bin/ruff check .

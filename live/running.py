@@ -253,7 +253,9 @@ def exchange_command(drafted: Draft, store: Path) -> tuple[str, ...]:
         "--store": str(store),
     }
     flags = (part for pair in options.items() for part in pair)
-    return (*WICK, "exchange", "serve", *flags)
+    # Time stands still until the trader listens, or the first minutes would pass without it.
+    wait = ("--wait",) if drafted.speed else ()
+    return (*WICK, "exchange", "serve", *flags, *wait)
 
 
 def _moment(time_ms: int) -> str:

@@ -10,16 +10,19 @@ from rich.panel import Panel
 from backtest import commands as backtest_commands
 from backtest.inputs import Asked, gather
 from data import commands as data_commands
-from data.dates import parse_time, show_time
+from data.dates import now_ms, parse_time, show_time
 from data.download import archive_reachable
 from data.manifest import Series
-from data.runs import RunRecord, check_writable, load
+from data.runs import Run, RunRecord, check_writable, load
 from data.settings import Settings
 from data.show import print_run
 from data.store import StoredSeries, series
 from data.synthetic import synthetic_market
+from data.table import numbers
 from data.writer import save
 from research.commands import run_tune
+from research.parity import check_parity
+from research.parity_commands import print_parity
 from research.show import print_tune
 from research.tune import check as check_search
 from strategy.errors import WickError
@@ -90,6 +93,13 @@ def run_demo(data: Path | None, trials: int, settings: Settings) -> None:
     )  # fmt: skip
     _say_same(console, again.record, source)
 
+    first_ms, last_ms = _parity_days(load(settings.runs, run.record.id), start_ms, end_ms)
+    span = f"--from {show_time(first_ms)[:10]} --to {show_time(last_ms)[:10]}"
+    line = f"parity {STRATEGY} --symbols {symbol} --market {market} {span}"
+    _head(console, f"wick {line}")
+    asked = Asked(STRATEGY, (symbol,), market, start_ms=first_ms, end_ms=last_ms)
+    _show_parity(console, asked, settings, line.split())
+
     _head(console, f"wick report {run.record.id}")
     for one in (run, tuned):
         path = backtest_commands.write_report_of(load(settings.runs, one.record.id), settings.store)
@@ -97,6 +107,29 @@ def run_demo(data: Path | None, trials: int, settings: Settings) -> None:
     console.print(f"\nAll of it took {time.monotonic() - began:.0f} s. Next, try:", highlight=False)
     for command in _next(symbol, market, tuned.record.id):
         console.print(f"  {command}", highlight=False, soft_wrap=True)
+
+
+def _parity_days(run: Run, start_ms: int, end_ms: int) -> tuple[int, int]:
+    # Two days of the run with a trade in the second: the first one warms the indicators up.
+    times = numbers(run.trades, "entry_time")
+    fitting = times[times >= start_ms + DAY_MS]
+    day_ms = int(fitting[0]) // DAY_MS * DAY_MS if len(fitting) else end_ms - DAY_MS
+    return max(day_ms - DAY_MS, start_ms), min(day_ms + DAY_MS, end_ms)
+
+
+def _show_parity(console: Console, asked: Asked, settings: Settings, command: list[str]) -> None:
+    words = "the real live stack on loopback: exchange, sockets, Redis, four processes"
+    with console.status(words):
+        found = check_parity(
+            gather(asked, settings.store, settings.runs),
+            settings.sessions,
+            settings.runs,
+            command=command,
+            now_ms=now_ms(),
+        )
+    print_parity(found)
+    if found.comparison.total:
+        raise AssertionError("backtest and live differ; this is a bug")
 
 
 def _get_candles(console: Console, data: Path | None, settings: Settings) -> Series:

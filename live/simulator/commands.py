@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
-# Of the candles before --from that klines are answered with; longer than any warm-up.
-HISTORY_MS = 90 * 86_400_000
+# Candles before --from that klines are answered with; no warm-up may be longer.
+HISTORY = 1 << 17
 NEW_KEYS = (
     "a new pair: export WICK_API_KEY=$(openssl rand -hex 32)"
     " WICK_API_SECRET=$(openssl rand -hex 32)"
@@ -59,6 +59,9 @@ def serve(
         typer.Option("--speed", help="Times the wall clock's speed, or lockstep."),
     ] = "1",
     port: Annotated[int, typer.Option("--port", help="0 takes a free one.")] = 0,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Begin when a private socket is connected.")
+    ] = False,
     faults: Annotated[
         Path | None, typer.Option("--faults", help="A .toml file of what goes wrong.")
     ] = None,
@@ -100,10 +103,10 @@ def serve(
         end_ms=end_ms,
         faults=Faults() if faults is None else read_faults(faults),
     )
-    asyncio.run(_serve(simulator, port, rate))
+    asyncio.run(_serve(simulator, port, rate, wait))
 
 
-async def _serve(simulator: "Simulator", port: int, rate: float | None) -> None:
+async def _serve(simulator: "Simulator", port: int, rate: float | None, wait: bool) -> None:
     import msgspec
 
     from strategy.errors import WickError
@@ -116,7 +119,7 @@ async def _serve(simulator: "Simulator", port: int, rate: float | None) -> None:
                 f"port {port} cannot be opened: {error.strerror}", "--port 0 takes a free one"
             ) from error
         typer.echo(msgspec.json.encode(addresses))
-        await (simulator.run_lockstep() if rate is None else simulator.run_at(rate))
+        await (simulator.run_lockstep() if rate is None else simulator.run_at(rate, wait=wait))
         typer.echo("the replay is over; Ctrl-C ends the exchange", err=True)
         await asyncio.Event().wait()
     finally:
@@ -135,6 +138,7 @@ def _candles(
     from data.dates import parse_time, show_time
     from data.selection import market_of, only_symbol, refuse_twice
     from strategy.errors import WickError
+    from strategy.timeframes import timeframe_ms
 
     start_ms = None if start is None else parse_time(start, "--from")
     end_ms = None if end is None else parse_time(end, "--to")
@@ -150,7 +154,7 @@ def _candles(
     market = market or market_of(folder, names[0], timeframe)
     first_ms = None
     if start_ms is not None:
-        first_ms = start_ms - HISTORY_MS
+        first_ms = start_ms - HISTORY * timeframe_ms(timeframe)
         stored = store.select(folder, names, market, timeframe)
         if stored and max(one.last_open_time for one in stored) < start_ms:
             raise WickError(

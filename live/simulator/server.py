@@ -1,5 +1,6 @@
 """A Binance USDⓈ-M exchange on this machine: REST, streams and the clock on one port."""
 
+import asyncio
 import contextlib
 from collections.abc import Sequence
 
@@ -21,6 +22,7 @@ from strategy.fills import Costs
 
 # How long a request may take to arrive where time is played faster than it passes, in real ms.
 ROUND_TRIP_MS = 5_000
+_LOOK_S = 0.02
 
 
 class Simulator:
@@ -99,8 +101,13 @@ class Simulator:
         self.venue.hold_market_orders = True
         await Lockstep(self._playback, self.clock).run()
 
-    async def run_at(self, rate: float) -> None:
-        """Play all candles at a multiple of the wall clock's speed; market orders fill at once."""
+    async def run_at(self, rate: float, *, wait: bool = False) -> None:
+        """Play all candles at a multiple of the wall clock's speed; market orders fill at once.
+
+        `wait` lets time stand still until a private socket is connected.
+        """
+        while wait and not self.hub.of("private"):
+            await asyncio.sleep(_LOOK_S)
         if rate > 1.0:
             # A client's clock runs on between two messages, and a request takes real time.
             self.rest.tolerance = Tolerance(*[round(ROUND_TRIP_MS * rate)] * 2)

@@ -1,6 +1,5 @@
 """A signal generator whose rows come one candle late."""
 
-import sys
 from typing import Any
 
 import msgspec
@@ -22,4 +21,4 @@ def shifted(self: SymbolTape, *arguments: Any) -> Any:
 
 
 SymbolTape.read = shifted  # type: ignore[method-assign]
-sys.exit(wick.main())
+wick.main()

@@ -1,7 +1,5 @@
 """A signal generator that looks into the 15m candle that is still running."""
 
-import sys
-
 import wick
 from strategy.candles import HigherCandles
 from strategy.column import Column
@@ -18,4 +16,4 @@ def peeking(self: HigherCandles, column: Column) -> Column:
 
 
 HigherCandles.align = peeking  # type: ignore[method-assign]
-sys.exit(wick.main())
+wick.main()
