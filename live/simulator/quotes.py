@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from live.simulator.checks import needed, refuse
+from live.simulator.checks import needed, refuse, whole
 from live.simulator.replay import Replay
-from live.simulator.signing import whole
 from live.simulator.venue import Venue
 
 USUAL_ROWS, MOST_ROWS = 500, 1_500

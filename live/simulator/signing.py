@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote_plus
 
-from live.simulator.checks import ApiError, needed, refuse
+from live.simulator.checks import ApiError, needed, refuse, whole
 
 AHEAD_MS = 1_000
 RECV_WINDOW_MS, MOST_RECV_WINDOW_MS = 5_000, 60_000
@@ -105,22 +105,6 @@ def check_time(given: Mapping[str, str], now_ms: int, early_ms: int, late_ms: in
         raise refuse(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
     if late_ms is not None and now_ms - sent > window + late_ms:
         raise refuse(-1021, "Timestamp for this request is outside of the recvWindow.")
-
-
-def whole(given: Mapping[str, str], name: str, otherwise: int) -> int:
-    """Return a parameter that must be a whole number where it is sent.
-
-    Raises
-    ------
-    ApiError
-        -1102 for anything else.
-    """
-    text = given.get(name, "")
-    if not text:
-        return otherwise
-    if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise refuse(-1102, f"Parameter '{name}' was malformed.")
-    return int(text)
 
 
 def _unsigned(text: str) -> str:
