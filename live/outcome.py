@@ -76,9 +76,9 @@ class History:
         }
 
     @property
-    def candles_read(self) -> dict[str, int]:
-        """Open time of the newest candle of each stream, 0 before the first."""
-        return {stream: columns.last for stream, columns in self._columns.items()}
+    def candle_streams(self) -> tuple[str, ...]:
+        """Streams that its candles come from."""
+        return tuple(self._columns)
 
     @property
     def has_gap(self) -> bool:
@@ -96,7 +96,7 @@ class History:
     def take_candle(self, stream: str, candle: ClosedCandle) -> None:
         """Take in a closed candle; of one time only the first, which was decided on."""
         columns = self._columns[stream]
-        if candle.open_time >= self.session.first_open_time and candle.open_time > columns.last:
+        if candle.open_time > max(columns.last, self.session.first_open_time - 1):
             columns.take(candle)
 
     def outcome(self) -> Outcome:

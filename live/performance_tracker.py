@@ -6,12 +6,9 @@ over the streams; every record has a number, so none counts twice and none is pa
 
 import asyncio
 import logging
-import os
-import time
 from bisect import bisect_right
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
 
 from redis.exceptions import RedisError
 
@@ -20,7 +17,8 @@ from live import journal
 from live.bus import Bus
 from live.clock import Clock
 from live.outcome import History, keep
-from live.records import ACCOUNT, EQUITY, FILLS, ORDERS, ClosedCandle, EquityPoint, Health
+from live.pulse import Pulse, State
+from live.records import ACCOUNT, EQUITY, FILLS, ORDERS, ClosedCandle, EquityPoint
 from live.session import Session
 
 log = logging.getLogger(__name__)
@@ -29,7 +27,6 @@ ROLE = "performance_tracker"
 TRADER = "trader"
 _BLOCK_MS = 500
 _BACK_OFF_S = 0.2
-_HEALTH_EVERY_S = 1.0
 _POINTS_AT_ONCE = 1_000
 
 
@@ -61,8 +58,11 @@ class _Tracker:
         self._history = History(session, folder)
         self._offset = 0  # in the journal
         self._published = 0  # points of equity
-        self._said_s = 0.0
+        self._pulse = Pulse(ROLE, bus, clock)
         self._read_journal()
+        records = dict.fromkeys((ORDERS, FILLS, ACCOUNT), self._history.last)
+        before = session.first_open_time - 1
+        self._read = records | dict.fromkeys(self._history.candle_streams, before)
 
     async def follow(self) -> None:
         while True:
@@ -91,9 +91,9 @@ class _Tracker:
 
     async def _step(self, block_ms: int) -> int:
         history = self._history
-        after = dict.fromkeys((ORDERS, FILLS, ACCOUNT), history.last) | history.candles_read
-        entries = await self._bus.read(after, block_ms)
+        entries = await self._bus.read(self._read, block_ms)
         for entry in entries:
+            self._read[entry.stream] = entry.number
             if isinstance(entry.record, ClosedCandle):
                 history.take_candle(entry.stream, entry.record)
             else:
@@ -101,8 +101,7 @@ class _Tracker:
         if history.has_gap:  # Redis lost something, or gave only a part
             self._read_journal()
         await self._publish_equity()
-        if time.monotonic() - self._said_s >= _HEALTH_EVERY_S:
-            await self._say("running")
+        await self._say("running")
         return len(entries)
 
     async def _over(self) -> bool:
@@ -112,7 +111,11 @@ class _Tracker:
         trader = (await self._bus.health()).get(TRADER)
         if trader is None or trader.state != "ended" or int(trader.note or 0) > self._history.last:
             return False
-        return await self._step(1) == 0
+        if await self._step(1):
+            return False
+        await self._resume_equity()  # Redis may have lost points that nothing newer asked for
+        await self._publish_equity()
+        return True
 
     def _read_journal(self) -> None:
         records, self._offset = journal.read_from(self._folder, self._offset)
@@ -131,10 +134,5 @@ class _Tracker:
             await self._bus.publish_all([(EQUITY, point, point.time) for point in points])
             self._published = min(part.stop, len(books.time))
 
-    async def _say(self, state: Literal["running", "ended"]) -> None:
-        books = self._history.log
-        self._said_s = time.monotonic()
-        note = f"{books.closed} trades"
-        if books.equity:
-            note += f", equity {books.equity[-1]:,.2f}"
-        await self._bus.set_health(Health(ROLE, os.getpid(), self._clock.now_ms(), state, note))
+    async def _say(self, state: State) -> None:
+        await self._pulse.tell(state, f"{self._history.log.closed} trades")

@@ -224,7 +224,7 @@ class TradeLog:
         pnl = int(book_fill(position, g, -side * steps, price))
         fee = int(fee_of(self._session.fee_rate, qty_of(steps, g), price))
         times, length = arrays["open_time"], timeframe_ms(self._session.timeframe)
-        close = int(times[-1]) + length if len(times) else 0
+        close = int(times[-1]) + length if len(times) else max([0, *self.time[-1:]])
         # In the last millisecond of the last candle, as everything inside one.
         last = max(close - 1, *(part.time for part in (*trip.entries, *trip.exits)))
         part = _Part(steps, price, last, "", BY_END, 0, mark)
