@@ -8,7 +8,7 @@ begins again after what is left. All trouble after the start is a `RedisError`.
 import asyncio
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from live import journal, redis_server
 from live.records import Batch, ClosedCandle, Control, EquityPoint, Health
@@ -51,7 +52,7 @@ if at >= tonumber(ARGV[1]) then return {_OLD} end
 redis.call('XADD', KEYS[1], ARGV[1] .. '-0', 'm', ARGV[3])
 return {_ADDED}
 """
-_SOCKET_S = 10.0
+_ANSWER_S = 10.0
 _MOST_BLOCK_MS = 5_000
 _PAUSE_S = 0.1
 
@@ -91,7 +92,7 @@ class Bus:
             self._redis: Any = Redis.from_url(
                 url,
                 protocol=2,
-                socket_timeout=_SOCKET_S,
+                socket_timeout=None,  # see _answer
                 # A repeat would add a control message twice; roles begin again by themselves.
                 retry=Retry(NoBackoff(), 0),
             )
@@ -107,7 +108,7 @@ class Bus:
 
     async def ping(self) -> None:
         """Ask whether Redis is there; raise a RedisError if not."""
-        await self._redis.ping()
+        await _answer(self._redis.ping())
 
     async def publish(self, stream: str, record: Record, id: int | None) -> bool:
         """Append a record, and say whether it is new.
@@ -125,10 +126,10 @@ class Bus:
             publish again what follows it.
         """
         if id is None:
-            await self._redis.xadd(self._key(stream), {_FIELD: self._encode(record)})
+            await _answer(self._redis.xadd(self._key(stream), {_FIELD: self._encode(record)}))
             return True
         newest, packed = self._known.get(stream, 0), self._encode(record)
-        result = await self._redis.eval(_PUBLISH, 1, self._key(stream), id, newest, packed)
+        result = await _answer(self._redis.eval(_PUBLISH, 1, self._key(stream), id, newest, packed))
         return self._took(stream, id, result)
 
     async def publish_all(self, entries: Sequence[tuple[str, Record, int]]) -> list[bool]:
@@ -139,7 +140,7 @@ class Bus:
         for stream, record, number in entries:
             newest, packed = self._known.get(stream, 0), self._encode(record)
             pipeline.eval(_PUBLISH, 1, self._key(stream), number, newest, packed)
-        results = await pipeline.execute()
+        results = await _answer(pipeline.execute())
         return [
             self._took(stream, number, result)
             for (stream, _, number), result in zip(entries, results, strict=True)
@@ -151,7 +152,9 @@ class Bus:
         At most a thousand entries of each stream come at once. Without any, an empty list.
         """
         keys = {self._key(name): _id(last) for name, last in after.items()}
-        found = await self._redis.xread(keys, count=1_000, block=min(block_ms, _MOST_BLOCK_MS))
+        found = await _answer(
+            self._redis.xread(keys, count=1_000, block=min(block_ms, _MOST_BLOCK_MS))
+        )
         entries = []
         for key, items in found or ():
             entries += self._entries(key.decode()[len(self._prefix) + 1 :], items)
@@ -162,38 +165,38 @@ class Bus:
     ) -> list[Entry]:
         """Return a stream's entries from one id to another, both included, oldest first."""
         high = "+" if last is None else str(last)
-        items = await self._redis.xrange(self._key(stream), str(first), high, count)
+        items = await _answer(self._redis.xrange(self._key(stream), str(first), high, count))
         return self._entries(stream, items)
 
     async def newest(self, stream: str, count: int) -> list[Entry]:
         """Return a stream's newest entries, oldest first."""
-        items = await self._redis.xrevrange(self._key(stream), count=count)
+        items = await _answer(self._redis.xrevrange(self._key(stream), count=count))
         return self._entries(stream, items[::-1])
 
     async def last_id(self, stream: str) -> int:
         """Return the newest entry's id, 0 for an empty stream, and go on publishing after it."""
-        items = await self._redis.xrevrange(self._key(stream), count=1)
+        items = await _answer(self._redis.xrevrange(self._key(stream), count=1))
         last = int(items[0][0].partition(b"-")[0]) if items else 0
         self._known[stream] = last
         return last
 
     async def set_health(self, health: Health) -> None:
         """Leave a sign of life."""
-        await self._redis.set(self._key(f"health:{health.role}"), self._encode(health))
+        await _answer(self._redis.set(self._key(f"health:{health.role}"), self._encode(health)))
 
     async def health(self) -> dict[str, Health]:
         """Return the newest sign of life of every role that ever gave one."""
-        found = await self._redis.mget([self._key(f"health:{role}") for role in ROLES])
+        found = await _answer(self._redis.mget([self._key(f"health:{role}") for role in ROLES]))
         signs = (msgspec.msgpack.decode(one, type=Health) for one in found if one)
         return {one.role: one for one in signs}
 
     async def keep(self, name: str, value: bytes) -> None:
         """Store bytes under a plain key."""
-        await self._redis.set(self._key(name), value)
+        await _answer(self._redis.set(self._key(name), value))
 
     async def kept(self, name: str) -> bytes | None:
         """Return the bytes stored under a plain key, None where there are none."""
-        found: bytes | None = await self._redis.get(self._key(name))
+        found: bytes | None = await _answer(self._redis.get(self._key(name)))
         return found
 
     async def close(self) -> None:
@@ -269,6 +272,16 @@ def shown(url: str) -> str:
     """
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+async def _answer(asked: Awaitable[Any]) -> Any:
+    # Instead of redis-py's own timeout, which waits with asyncio.wait_for: that loses a task's
+    # cancellation in Python 3.11 (test_a_cancelled_role_ends), and a role would not hear SIGTERM.
+    try:
+        async with asyncio.timeout(_ANSWER_S):
+            return await asked
+    except TimeoutError:
+        raise RedisTimeoutError(f"no answer within {_ANSWER_S:g} s") from None
 
 
 def _is_refusal(error: Exception) -> bool:

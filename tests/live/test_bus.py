@@ -1,5 +1,6 @@
 import asyncio
 import math
+import signal
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -228,6 +229,39 @@ def test_a_killed_server_raises_and_a_restarted_one_is_found_again(tmp_path: Pat
         assert await bus.publish(EQUITY, point(2), 2)
         assert [entry.number for entry in await bus.read({EQUITY: 0}, 10)] == [1, 2]
 
+    with_bus(tmp_path, test)
+
+
+def test_a_cancelled_role_ends(tmp_path: Path) -> None:
+    async def test(bus: Bus, server: Server) -> None:
+        async def work(own: Bus) -> None:
+            while True:
+                await own.publish(EQUITY, point(await own.last_id(EQUITY) + 1), 1)
+
+        for n in range(50):  # at any place inside a command
+            own = server.bus()
+            role = asyncio.create_task(work(own))
+            await asyncio.sleep(n * 5e-5)
+            role.cancel()
+            done, _ = await asyncio.wait([role], timeout=2.0)
+            assert done
+            await own.close()
+
+    with_bus(tmp_path, test)
+
+
+def test_a_server_that_does_not_answer_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test(bus: Bus, server: Server) -> None:
+        await bus.ping()
+        server.process.send_signal(signal.SIGSTOP)
+        with pytest.raises(RedisError, match="no answer within 0.05 s"):
+            await bus.last_id(EQUITY)
+        server.process.send_signal(signal.SIGCONT)
+        assert await bus.last_id(EQUITY) == 0
+
+    monkeypatch.setattr("live.bus._ANSWER_S", 0.05)
     with_bus(tmp_path, test)
 
 
