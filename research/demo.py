@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.panel import Panel
 
@@ -93,6 +94,10 @@ def run_demo(data: Path | None, trials: int, settings: Settings) -> None:
     )  # fmt: skip
     _say_same(console, again.record, source)
 
+    _head(console, f"wick report {run.record.id}")
+    for one in (run, tuned):
+        path = backtest_commands.write_report_of(load(settings.runs, one.record.id), settings.store)
+        console.print(path, highlight=False, soft_wrap=True)
     first_ms, last_ms = _parity_days(load(settings.runs, run.record.id), start_ms, end_ms)
     span = f"--from {show_time(first_ms)[:10]} --to {show_time(last_ms)[:10]}"
     line = f"parity {STRATEGY} --symbols {symbol} --market {market} {span}"
@@ -100,20 +105,16 @@ def run_demo(data: Path | None, trials: int, settings: Settings) -> None:
     asked = Asked(STRATEGY, (symbol,), market, start_ms=first_ms, end_ms=last_ms)
     _show_parity(console, asked, settings, line.split())
 
-    _head(console, f"wick report {run.record.id}")
-    for one in (run, tuned):
-        path = backtest_commands.write_report_of(load(settings.runs, one.record.id), settings.store)
-        console.print(path, highlight=False, soft_wrap=True)
     console.print(f"\nAll of it took {time.monotonic() - began:.0f} s. Next, try:", highlight=False)
     for command in _next(symbol, market, tuned.record.id):
         console.print(f"  {command}", highlight=False, soft_wrap=True)
 
 
 def _parity_days(run: Run, start_ms: int, end_ms: int) -> tuple[int, int]:
-    # Two days of the run with a trade in the second: the first one warms the indicators up.
-    times = numbers(run.trades, "entry_time")
-    fitting = times[times >= start_ms + DAY_MS]
-    day_ms = int(fitting[0]) // DAY_MS * DAY_MS if len(fitting) else end_ms - DAY_MS
+    # Two days of the run: one in which the indicators warm up, then the one with most trades.
+    days = numbers(run.trades, "entry_time") // DAY_MS * DAY_MS
+    found, counts = np.unique(days[days >= start_ms + DAY_MS], return_counts=True)
+    day_ms = int(found[counts.argmax()]) if len(found) else end_ms - DAY_MS
     return max(day_ms - DAY_MS, start_ms), min(day_ms + DAY_MS, end_ms)
 
 

@@ -72,12 +72,14 @@ class Playback:
                     first = self.replay.window(symbol, timeframe, time_ms, time_ms)
                     self._tell(name, symbol, timeframe, continuous, first, False)
 
-    def publish(self) -> None:
-        """Send what the venue has to say to the account."""
+    def publish(self) -> int:
+        """Send what the venue has to say to the account, and return how much that was."""
         events = self.venue.events
+        count = len(events)
         for event in events:
             self.hub.tell_private(event)
         events.clear()
+        return count
 
     def cut(self, time_ms: int, phase: Phase) -> None:
         """Cut the sockets that the faults name for this moment."""

@@ -119,19 +119,28 @@ def test_nothing_moves_while_nobody_answers() -> None:
             marker = await hear(private)
             assert (marker["e"], marker["n"], marker["E"]) == ("marker", 1, START)
             await clock.send_json({"settled": 1})
+            # Nothing happened inside the candle, so there is nothing to settle.
             assert await hear(clock) == {"now": START + MINUTE, "rate": 0}
-            marker = await hear(private)
-            await asyncio.sleep(0.1)
-            assert exchange.venue.now == START + MINUTE
-            await clock.send_json({"settled": marker["n"]})
             closing = {"now": START + MINUTE, "rate": 0, "closing": ["BTCUSDT"]}
             assert await hear(clock) == closing
+            await asyncio.sleep(0.1)
+            assert exchange.venue.now == START + MINUTE
             # Who comes now is told where things stand.
             late = await call.clock("signal_generator")
             assert await hear(late) == closing
             assert await hear(late) == {"now": START + MINUTE, "rate": 0}
             again = await call.private()
             assert (await hear(again))["n"] == marker["n"]
+            await call(
+                "POST", "/fapi/v1/order", symbol="BTCUSDT", side="BUY", type="MARKET", quantity="1"
+            )
+            await clock.send_json({"decided": START + MINUTE})
+            while (event := await hear(private))["e"] != "marker":
+                pass
+            await asyncio.sleep(0.1)
+            assert (event["n"], exchange.venue.now) == (2, START + MINUTE), "the fill is unsettled"
+            await clock.send_json({"settled": 2})
+            assert await hear(clock) == {"now": START + 2 * MINUTE, "rate": 0}
             running.cancel()
 
     asyncio.run(run())
@@ -153,8 +162,6 @@ def test_time_passes_for_work_that_needs_it_but_never_past_the_next_close() -> N
             await clock.send_json({"settled": 1})
             # The rest of the wish is granted in the next candle, the instant keeps its name.
             assert await hear(clock) == {"now": START + MINUTE, "rate": 0}
-            assert await hear(clock) == {"now": START + 2 * MINUTE - 1, "rate": 0}
-            await clock.send_json({"settled": 2})
             assert (await hear(clock))["closing"] == ["BTCUSDT"]
             assert await hear(clock) == {"now": START + 2 * MINUTE - 1, "rate": 0}
             running.cancel()
