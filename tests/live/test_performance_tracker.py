@@ -122,6 +122,12 @@ async def say_ended(bus: Bus, last: int) -> None:
     await bus.set_health(Health("trader", 1, 7, "ended", str(last)))
 
 
+async def finish(told: Told, bus: Bus, clock: Clock, task: "asyncio.Task[None]") -> None:
+    clock.ended = True
+    await say_ended(bus, len(told.records))
+    await asyncio.wait_for(task, 30)
+
+
 async def until(holds: Callable[[], Any]) -> None:
     async with asyncio.timeout(30):
         while not await holds():
@@ -151,9 +157,7 @@ def test_a_session_becomes_the_run_that_the_backtest_would_have_kept(told: Told,
             for at in range(0, len(told.records), 97):
                 await tell(bus, told.records[at : at + 97])
             await tell_candles(told, bus)
-            clock.ended = True
-            await say_ended(bus, len(told.records))
-            await asyncio.wait_for(task, 30)
+            await finish(told, bus, clock, task)
             points = [entry.record for entry in await bus.range(EQUITY)]
             decisions = [one for one in told.records if isinstance(one, Decided)]
             assert [(p.time, p.equity) for p in points] == [(d.time, d.equity) for d in decisions]
@@ -215,9 +219,7 @@ def test_started_again_it_counts_nothing_twice_and_keeps_no_second_run(
         async with tracked(told, url) as (bus, clock, task):
             await tell(bus, records)
             await tell_candles(told, bus)
-            clock.ended = True
-            await say_ended(bus, len(told.records))
-            await asyncio.wait_for(task, 30)
+            await finish(told, bus, clock, task)
             assert len(await bus.range(EQUITY)) == len(told.result.time)
 
     for _ in range(2):
@@ -235,9 +237,7 @@ def test_without_the_journal_at_hand_the_streams_are_enough(told: Told, url: str
             for stream in ("account", "fills", "orders"):
                 await tell(bus, [one for one in told.records if stream_of(one) == stream])
             await tell_candles(told, bus)
-            clock.ended = True
-            await say_ended(bus, len(told.records))
-            await asyncio.wait_for(task, 30)
+            await finish(told, bus, clock, task)
 
     asyncio.run(play())
     assert_the_backtest(told, told.only_run())
@@ -256,9 +256,7 @@ def test_it_outlives_a_redis_that_lost_everything(told: Told, url: str) -> None:
             for stream in ("orders", "fills", "account", EQUITY):
                 await bus.last_id(stream)
             await tell(bus, told.records)  # the trader ships all of its journal again
-            clock.ended = True
-            await say_ended(bus, len(told.records))
-            await asyncio.wait_for(task, 30)
+            await finish(told, bus, clock, task)
             assert len(await bus.range(EQUITY)) == len(told.result.time)
 
     asyncio.run(play())
@@ -297,9 +295,7 @@ def test_candles_from_before_the_session_are_left_out(told: Told, url: str) -> N
                 stream = CANDLES.format(symbol=symbol, timeframe="1m")
                 await bus.publish(stream, older, older.open_time)
             await tell_candles(told, bus)
-            clock.ended = True
-            await say_ended(bus, len(told.records))
-            await asyncio.wait_for(task, 30)
+            await finish(told, bus, clock, task)
 
     asyncio.run(play())
     assert_the_backtest(told, told.only_run())
