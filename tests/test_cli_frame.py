@@ -35,7 +35,7 @@ def failing(error: BaseException) -> typer.Typer:
 @pytest.fixture
 def fails(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Give the table of commands one that fails as a test wishes."""
-    commands = wick.COMMANDS | {"fail": ("tests.test_cli_frame:app", "Fail.")}
+    commands = wick.COMMANDS | {"fail": ("failing:app", "Fail.")}
     monkeypatch.setattr(wick, "COMMANDS", commands)
     return monkeypatch
 
@@ -43,7 +43,7 @@ def fails(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 def run_failing(fails: pytest.MonkeyPatch, error: BaseException, *flags: str) -> int:
     module = type(sys)("failing")
     module.app = failing(error)  # type: ignore[attr-defined]  # a module made here
-    fails.setattr(importlib, "import_module", lambda name: module)
+    fails.setitem(sys.modules, "failing", module)
     return run("fail", *flags)
 
 
@@ -125,7 +125,7 @@ def test_errors_are_sentences_with_their_exit_code(
 def test_debug_shows_the_traceback_wherever_it_stands(fails: pytest.MonkeyPatch) -> None:
     module = type(sys)("failing")
     module.app = failing(WickError("wrong", "do this"))  # type: ignore[attr-defined]
-    fails.setattr(importlib, "import_module", lambda name: module)
+    fails.setitem(sys.modules, "failing", module)
     for arguments in (["--debug", "fail"], ["fail", "--debug"]):
         with pytest.raises(WickError, match="wrong"):
             wick.main(arguments)
