@@ -11,5 +11,6 @@ def deaf(self: TradeExecutor, trade: Trade) -> bool:
     return trade.trade_id != 3 and _book(self, trade)
 
 
-TradeExecutor.book = deaf  # type: ignore[method-assign]
-wick.main()
+if __name__ == "__main__":
+    TradeExecutor.book = deaf  # type: ignore[method-assign]
+    wick.main()

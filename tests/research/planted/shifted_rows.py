@@ -20,5 +20,6 @@ def shifted(self: SymbolTape, *arguments: Any) -> Any:
     return signals
 
 
-SymbolTape.read = shifted  # type: ignore[method-assign]
-wick.main()
+if __name__ == "__main__":
+    SymbolTape.read = shifted  # type: ignore[method-assign]
+    wick.main()

@@ -15,5 +15,6 @@ def peeking(self: HigherCandles, column: Column) -> Column:
     return aligned
 
 
-HigherCandles.align = peeking  # type: ignore[method-assign]
-wick.main()
+if __name__ == "__main__":
+    HigherCandles.align = peeking  # type: ignore[method-assign]
+    wick.main()
