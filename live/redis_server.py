@@ -12,6 +12,7 @@ import shutil
 import socket
 import stat
 import subprocess
+import sys
 import tempfile
 import time
 from contextlib import closing
@@ -127,7 +128,7 @@ def _answers(path: Path, words: bytes = b"") -> bool:
 
 def _program() -> str:
     too_old = ""
-    for program in (shutil.which("redis-server"), _in_wheel()):
+    for program in (shutil.which("redis-server"), _in_wheel(), _beside_python()):
         if program is None:
             continue
         version = _version(program)
@@ -145,6 +146,11 @@ def _in_wheel() -> str | None:
         if os.access(program, os.X_OK):
             return str(program)
     return None
+
+
+def _beside_python() -> str | None:
+    # Where a wheel's server was put for a Python that has no such wheel.
+    return shutil.which("redis-server", path=str(Path(sys.executable).parent))
 
 
 def _version(program: str) -> int:
