@@ -48,9 +48,13 @@ def chromium() -> str:
     pytest.skip(words)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
-    """Start Chromium with a profile of its own and stop it after the last test."""
+    """Start Chromium with a profile of its own and stop it after a module's last test.
+
+    While it is open Playwright keeps an event loop running in this thread, and no other test could
+    have one.
+    """
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
         yield started
