@@ -25,7 +25,7 @@ from strategy.timeframes import timeframe_ms, timeframe_offset_ms
 log = logging.getLogger(__name__)
 
 ROLE = "market_data"
-_PAGE = 1_500
+_PAGES = (99, 499, 1_000, 1_500)  # they weigh 1, 2, 5 and 10 of the 2,400 a minute
 _OVERDUE_MS = 2_000  # after a close the socket's event usually comes within one second
 _LONGEST_MS = 60_000
 _LOOK_S = 0.2
@@ -91,7 +91,7 @@ class MarketData:
         for symbol, stream in self._streams.items():
             last = await self._bus.last_id(stream)
             self._next[symbol] = last + self._length if last else self._session.first_open_time
-            self._wait_for_next(symbol)
+            self._look_at[symbol] = self._next[symbol] + self._length + _OVERDUE_MS
         works = (self._socket.run(), self._deliver(), self._look(), self._watch())
         tasks = [asyncio.create_task(one) for one in works]
         try:
@@ -118,7 +118,6 @@ class MarketData:
                         await self._fill([s for s, due in self._look_at.items() if due <= now])
                     case _:
                         await self._fill(self._next)
-                        self._filled = True
             await self._publish()
             if "end" in items:
                 return
@@ -149,6 +148,7 @@ class MarketData:
             ]
         for symbol in symbols:
             self._wait_for_next(symbol)
+        self._filled = True
 
     async def _ask(self, symbol: str) -> Sequence[ClosedCandle]:
         wait_s = _FIRST_WAIT_S
@@ -156,7 +156,7 @@ class MarketData:
             pause_ms = 0
             try:
                 page = await self._exchange.klines(
-                    symbol, self._session.timeframe, self._next[symbol], _PAGE
+                    symbol, self._session.timeframe, self._next[symbol], self._page(symbol)
                 )
                 self._answered = True
                 return page
@@ -169,6 +169,10 @@ class MarketData:
                 log.warning("symbol=%s klines=unavailable error=%s", symbol, error)
             await asyncio.sleep(max(pause_ms / 1000, wait_s))
             wait_s = min(2 * wait_s, _LAST_WAIT_S)
+
+    def _page(self, symbol: str) -> int:
+        missing = (self._clock.now_ms() - self._next[symbol]) // self._length + 2
+        return next((size for size in _PAGES if size > missing), _PAGES[-1])
 
     def _keep(self, candle: ClosedCandle) -> None:
         if not self._is_sound(candle):
@@ -187,7 +191,8 @@ class MarketData:
         except ValueError:
             return False
         return (
-            0.0 < low <= min(opened, close) <= max(opened, close) <= high < math.inf
+            0.0 < low <= opened <= high < math.inf  # false of NaN, at every place
+            and low <= close <= high
             and 0.0 <= volume < math.inf
             and (candle.open_time - self._offset) % self._length == 0
         )

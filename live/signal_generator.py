@@ -121,6 +121,7 @@ class SignalGenerator:
             after = {stream: max(self._newest[one], 0) for stream, one in self._symbols.items()}
             entries = await self._bus.read(after, _BLOCK_MS)
             self._take(entries)
+            await asyncio.sleep(0)  # what was read is worked on before more is asked for
             empty = empty + 1 if ended and not entries else 0
         self._over = True
         self._news.set()

@@ -110,6 +110,16 @@ async def batches_of(bus: Bus) -> list[Batch]:
     return [entry.record for entry in await bus.range(SIGNALS)]
 
 
+async def lose(bus: Bus, stream: str, count: int) -> None:
+    """Leave a stream as a server does that comes back without its last second."""
+    kept = await bus.range(stream)
+    pipeline = bus._redis.pipeline(transaction=True)
+    pipeline.delete(bus._key(stream))
+    for entry in kept[: len(kept) - count]:
+        pipeline.xadd(bus._key(stream), {b"m": bus._encode(entry.record)}, entry.id)
+    await pipeline.execute()
+
+
 class Decider:
     """Stands for the trader: acknowledges markers at once, and each instant with its batch."""
 
