@@ -7,6 +7,7 @@ entry on is shipped again from the journal; ids are the records' numbers, so not
 import asyncio
 import logging
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 
 from redis.exceptions import RedisError
@@ -19,6 +20,9 @@ from live.records import ACCOUNT, FILLS, ORDERS
 from strategy.errors import RunRefused
 
 log = logging.getLogger(__name__)
+
+_STREAMS = (ORDERS, FILLS, ACCOUNT)
+_LOOK_S = 5.0
 
 
 def stream_of(record: Record) -> str:
@@ -82,20 +86,32 @@ class Writer:
                 await asyncio.sleep(0.2)
 
     async def _ship_all(self, bus: Bus) -> None:
-        known = {stream: await bus.last_id(stream) for stream in (ORDERS, FILLS, ACCOUNT)}
+        known = {stream: await bus.last_id(stream) for stream in _STREAMS}
         self._unshipped.clear()
         for record in journal.read(self._folder):
             if record.n > known[stream_of(record)]:
-                await bus.publish(stream_of(record), record, record.n)
+                await self._publish(bus, record, known)
         # What was written while reading is in both; its repeat is refused by its id.
         while True:
             while self._unshipped:
-                record = self._unshipped[0]
-                await bus.publish(stream_of(record), record, record.n)
+                await self._publish(bus, self._unshipped[0], known)
                 self._unshipped.popleft()
             self._news.clear()
-            if not self._unshipped:
-                await self._news.wait()
+            if self._unshipped or await self._told(self._news, _LOOK_S):
+                continue
+            # Redis may have come back without its newest entries while nothing was sent.
+            if any([await bus.last_id(one) < known[one] for one in _STREAMS]):
+                return
+
+    async def _publish(self, bus: Bus, record: Record, known: dict[str, int]) -> None:
+        stream = stream_of(record)
+        await bus.publish(stream, record, record.n)
+        known[stream] = max(known[stream], record.n)
+
+    async def _told(self, news: asyncio.Event, wait_s: float) -> bool:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(news.wait(), wait_s)
+        return news.is_set()
 
     async def shipped(self) -> None:
         """Wait until Redis has everything."""
