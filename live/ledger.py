@@ -79,6 +79,9 @@ class SymbolBook:
         Exchange time of the position's first fill, 0 when flat.
     last_trade : int
         Newest fill booked.
+    settled : int
+        Newest fill when the symbol was last flat with no market order under way: what came after
+        it may have been told with gaps.
     before : int
         Fills up to this one are older than the session, or were booked long ago.
     """
@@ -87,6 +90,7 @@ class SymbolBook:
     opened_at: int = 0
     opened_time: int = 0
     last_trade: int = -1
+    settled: int = -1
     before: int = -1
     seen: set[int] = field(default_factory=set)
     order_of_seen: deque[int] = field(default_factory=deque)
@@ -223,7 +227,8 @@ class Ledger:
         self.account[0].wallet = record.wallet
         self.account[0].equity = record.wallet / 1e8
         for symbol, trade_id in record.last_trade.items():
-            self.books[symbol].last_trade = self.books[symbol].before = trade_id
+            book = self.books[symbol]
+            book.last_trade = book.settled = book.before = trade_id
 
     def _decide(self, record: Decided) -> None:
         account = self.account[0]
@@ -290,6 +295,8 @@ class Ledger:
         if record.held == 0:
             order.close_reason = 0
             book.opened_at, book.opened_time = 0, 0
+            if not book.legs("exq"):
+                book.settled = book.last_trade
 
     def _see(self, book: SymbolBook, trade_id: int) -> None:
         book.seen.add(trade_id)

@@ -3,10 +3,10 @@
 
 import logging
 
+from live.clock import Clock
 from live.exchange.port import Balance, Exchange, Rejected, SymbolInfo, Unknown
-from live.journal import Answered, Began, Halted
+from live.journal import Answered, Began
 from live.ledger import Ledger, Sent
-from live.order_ids import parse
 from live.trade_executor import READ_LAG_MS, TradeExecutor
 from live.writer import Writer
 from strategy.errors import WickError, did_you_mean
@@ -104,14 +104,20 @@ class Reconciler:
     """Bring the ledger to what the exchange says."""
 
     def __init__(
-        self, ledger: Ledger, writer: Writer, exchange: Exchange, executor: TradeExecutor
+        self,
+        ledger: Ledger,
+        writer: Writer,
+        exchange: Exchange,
+        executor: TradeExecutor,
+        clock: Clock,
     ) -> None:
         self._ledger = ledger
         self._writer = writer
         self._exchange = exchange
         self._executor = executor
+        self._clock = clock
 
-    async def begin(self, now_ms: int, risk: Risk) -> None:
+    async def begin(self, risk: Risk) -> None:
         """Check the account, set leverage, and write the session's first record.
 
         Raises
@@ -133,6 +139,7 @@ class Reconciler:
             trades = await self._exchange.trades(symbol)
             newest[symbol] = max((trade.trade_id for trade in trades), default=-1)
         balance = await self._exchange.balance()
+        now_ms = self._clock.now_ms()
         self._writer.write(
             Began(n=0, time=now_ms, wallet=balance.wallet, last_trade=newest), needed=True
         )
@@ -159,28 +166,32 @@ class Reconciler:
         if isinstance(outcome, Unknown):
             log.warning("symbol=%s leverage=unknown text=%s", symbol, outcome.text)
 
-    async def catch_up(self, now_ms: int) -> Balance:
+    async def catch_up(self) -> Balance:
         """Book what was missed, look at every open order, and return the balance.
 
         A position that differs after that halts entries.
         """
         for symbol in self._ledger.symbols:
             await self._executor.fetch_trades(symbol)
-            await self._look_at_orders(symbol, now_ms)
+            await self._look_at_orders(symbol)
         balance = await self._exchange.balance()
-        if await self._differing():
-            for symbol in self._ledger.symbols:  # once more, from the newest fills
-                for trade in await self._exchange.trades(symbol):
-                    self._executor.book(trade)
-            if wrong := await self._differing():
-                reason = f"{wrong[0]}: the exchange's position is not the sum of our fills"
+        # What has just filled may be in one answer of the exchange and not yet in the other.
+        until = self._clock.now_ms() + READ_LAG_MS
+        while wrong := await self._differing():
+            if self._clock.now_ms() >= until:
                 if not self._ledger.halted:
-                    self._writer.write(Halted(n=0, reason=reason, time=now_ms))
+                    self._executor.halt(
+                        f"{wrong[0]}: the exchange's position is not the sum of our fills"
+                    )
+                break
+            for symbol in wrong:
+                await self._executor.fetch_trades(symbol, newest=True)
+            await self._clock.pass_until(self._clock.now_ms() + 500)
         return balance
 
     async def _differing(self) -> list[str]:
-        holdings = await self._exchange.holdings()
-        self._executor.hear_holdings(holdings, complete=True)
+        heard = dict(self._executor.heard)
+        self._executor.take_holdings(await self._exchange.holdings(), heard)
         reported = self._executor.reported
         return [
             symbol
@@ -188,7 +199,7 @@ class Reconciler:
             if reported[symbol] != int(self._ledger.position(symbol).steps)
         ]
 
-    async def _look_at_orders(self, symbol: str, now_ms: int) -> None:
+    async def _look_at_orders(self, symbol: str) -> None:
         sent = [s for s in self._ledger.books[symbol].sent.values() if s.state == "accepted"]
         if not sent:
             return
@@ -196,14 +207,20 @@ class Reconciler:
         for one in sent:
             if one.intent.leg in "stp":
                 if one.intent.id not in there:
-                    algo = await self._exchange.algo(one.intent.id)
-                    fresh = algo is None and now_ms - one.intent.time < READ_LAG_MS
-                    self._close_if(one, fresh or (algo is not None and algo.is_open), now_ms)
+                    await self._look_at_algo(one)
             else:
                 await self._executor.look_at_order(one)
 
-    def _close_if(self, sent: Sent, still_open: bool, now_ms: int) -> None:
-        if still_open or not sent.open:
+    async def _look_at_algo(self, sent: Sent) -> None:
+        algo = await self._exchange.algo(sent.intent.id)
+        age_ms = self._clock.now_ms() - sent.intent.time
+        if age_ms < READ_LAG_MS if algo is None else algo.is_open:
+            return
+        await self._executor.fetch_trades(sent.intent.symbol)  # it may have filled
+        self._gone(sent)
+
+    def _gone(self, sent: Sent) -> None:
+        if not sent.open:
             return
         self._writer.write(
             Answered(
@@ -214,12 +231,6 @@ class Reconciler:
                 exchange_id=0,
                 code=0,
                 text="no longer open",
-                time=now_ms,
+                time=self._clock.now_ms(),
             )
         )
-
-
-def is_foreign(client_id: str, tag: str) -> bool:
-    """Whether an order was sent by someone else than this session."""
-    known = parse(client_id)
-    return known is None or known.tag != tag

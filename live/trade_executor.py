@@ -25,7 +25,7 @@ from live.exchange.port import (
     Unavailable,
     Unknown,
 )
-from live.journal import Answered, Dropped, Intent, Leg
+from live.journal import Answered, Dropped, Halted, Intent, Leg
 from live.ledger import Ledger, Sent
 from live.order_ids import OrderId, parse
 from live.risk_manager import Approval, RiskManager
@@ -78,6 +78,7 @@ class TradeExecutor:
         self._wakes = {symbol: asyncio.Event() for symbol in ledger.symbols}
         self._busy: set[str] = set()
         self.reported = dict.fromkeys(ledger.symbols, 0)  # signed steps, in the exchange's words
+        self.heard = dict.fromkeys(ledger.symbols, 0)  # how often the private stream told them
 
     @property
     def quiet(self) -> bool:
@@ -100,14 +101,22 @@ class TradeExecutor:
             self._busy.add(one)
             self._wakes[one].set()
 
-    def hear_holdings(self, holdings: Iterable[Holding], *, complete: bool = False) -> None:
-        """Take in the positions that the exchange reports; `complete` means the others are flat."""
-        if complete:
-            self.reported = dict.fromkeys(self._ledger.symbols, 0)
+    def hear_holdings(self, holdings: Iterable[Holding]) -> None:
+        """Take in positions that the private stream tells."""
         for one in holdings:
             if one.symbol in self.reported:
+                self.heard[one.symbol] += 1
                 self.reported[one.symbol] = steps(one.qty, self._ledger.rules[one.symbol])
                 self.wake(one.symbol)
+
+    def take_holdings(self, holdings: Iterable[Holding], heard: dict[str, int]) -> None:
+        """Take in all positions there are, as asked for when `heard` was the count of what the
+        stream had told: what it told since is newer."""
+        there = {one.symbol: one.qty for one in holdings}
+        for symbol, rules in self._ledger.rules.items():
+            if self.heard[symbol] == heard[symbol]:
+                self.reported[symbol] = steps(there.get(symbol, "0"), rules)
+                self.wake(symbol)
 
     async def work(self, symbol: str) -> None:
         """Do what there is to do on one symbol, for ever."""
@@ -134,24 +143,37 @@ class TradeExecutor:
         return None
 
     def book(self, trade: Trade) -> bool:
-        """Book a fill if it is new; the fee in another coin than USDT is left to its own line."""
+        """Book a fill if it is new; the fee in another coin than USDT is left to its own line.
+
+        One of an order that is not ours halts entries.
+        """
         if trade.symbol not in self._ledger.books or not self._ledger.is_new(trade):
             return False
         fee = units(trade.fee) if trade.fee_asset == "USDT" else 0
         record = self._ledger.booked(trade, fee, units(trade.pnl), trade.time)
         self._writer.write(record)
+        if not record.leg and not self._ledger.halted:
+            self.halt(f"{trade.symbol}: a fill of an order that is not ours")
         self.wake(trade.symbol)
         return True
 
-    async def fetch_trades(self, symbol: str) -> None:
-        """Book every fill that the exchange knows and we do not."""
-        book = self._ledger.books[symbol]
-        for trade in await self._exchange.trades(symbol, book.last_trade + 1):
+    def halt(self, reason: str) -> None:
+        """Let no more entries out until a person says so."""
+        log.error("halted=%s", reason)
+        self._writer.write(Halted(n=0, reason=reason, time=self._clock.now_ms()))
+
+    async def fetch_trades(self, symbol: str, *, newest: bool = False) -> None:
+        """Book every fill that the exchange knows and we do not; `newest` looks at the last
+        hundred, however old."""
+        first = None if newest else self._ledger.books[symbol].settled + 1
+        for trade in await self._exchange.trades(symbol, first):
             if self._ledger.is_new(trade):
                 self.book(trade if trade.client_id else await self._named(trade))
 
     async def _named(self, trade: Trade) -> Trade:
         order = await self._exchange.order_of(trade.symbol, trade.order_id)
+        if order is None and self._clock.now_ms() - trade.time < READ_LAG_MS:
+            raise Unavailable(f"{trade.symbol}: whose fill {trade.trade_id} is cannot be seen yet")
         return dataclasses.replace(trade, client_id=order.client_id if order else "")
 
     async def _do(self, symbol: str, action: plan.Action) -> None:

@@ -25,10 +25,10 @@ from live.exchange.port import (
     PrivateEvent,
     Unavailable,
 )
-from live.journal import Answered, Halted
+from live.journal import Answered
 from live.ledger import Ledger
 from live.order_ids import parse
-from live.reconcile import Reconciler, is_foreign
+from live.reconcile import Reconciler
 from live.records import Health
 from live.risk_manager import RiskManager
 from live.session import Session
@@ -63,7 +63,7 @@ class Trader:
         self.executor = TradeExecutor(
             self.ledger, self.writer, exchange, clock, risk, self._against, self._on_quiet
         )
-        self._reconciler = Reconciler(self.ledger, self.writer, exchange, self.executor)
+        self._reconciler = Reconciler(self.ledger, self.writer, exchange, self.executor, clock)
         self._manager = StrategyManager(
             session, self.ledger, self.writer, risk, self.executor, self._wallet, clock
         )
@@ -80,7 +80,7 @@ class Trader:
             The account, a symbol or the session's files do not allow it.
         """
         await self._health("starting")
-        await _insist(self._reconciler.begin, self._clock.now_ms(), self._risk_settings)
+        await _insist(self._reconciler.begin, self._risk_settings)
         self.executor.hold("start")
         tasks = [
             asyncio.create_task(one, name=name)
@@ -150,7 +150,7 @@ class Trader:
                     self._on_quiet()
 
     async def _reconcile(self) -> None:
-        self._wallet.take(await _insist(self._reconciler.catch_up, self._clock.now_ms()))
+        self._wallet.take(await _insist(self._reconciler.catch_up))
 
     def _hear_order(self, event: OrderEvent) -> None:
         order = event.order
@@ -158,8 +158,6 @@ class Trader:
             return
         if event.trade is not None:
             self.executor.book(event.trade)
-            if is_foreign(order.client_id, self._session.tag) and not self.ledger.halted:
-                self._halt(f"{order.symbol}: a fill of an order that is not ours")
         if event.execution in ("CANCELED", "EXPIRED"):
             self._gone(order.symbol, order.client_id, f"{order.status.lower()} by the exchange")
 
@@ -185,10 +183,6 @@ class Trader:
             )
         )
         self.executor.wake(symbol)
-
-    def _halt(self, reason: str) -> None:
-        log.error("halted=%s", reason)
-        self.writer.write(Halted(n=0, reason=reason, time=self._clock.now_ms()))
 
     async def _tick(self) -> None:
         # A look at every symbol once a second, for what only time brings: a stop that could not
