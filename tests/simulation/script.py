@@ -1,0 +1,75 @@
+"""What happens on the market of a world, and what its strategy says: all from the seed."""
+
+import random
+from dataclasses import dataclass
+
+from live.records import Batch, Signal
+from strategy.rules import ENTER_LONG, ENTER_SHORT, EXIT_LONG, EXIT_SHORT
+from tests.live.sessions import MINUTE, START
+
+NAN = float("nan")
+FIRST_PRICE = 10_000  # ticks
+# A calm market moves when what was decided at the minute's beginning has long been done.
+_CALM_FROM_MS, _CALM_TO_MS = 30_000, 55_000
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A price at a moment."""
+
+    time: int
+    symbol: str
+    price: int  # ticks
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """The moves in order, and one batch a minute."""
+
+    moves: tuple[Move, ...]
+    batches: tuple[Batch, ...]
+
+
+def write_script(seed: int, symbols: tuple[str, ...], minutes: int, *, wild: bool) -> Script:
+    """Draw a world's market."""
+    draw = random.Random(f"script {seed}")
+    prices = dict.fromkeys(symbols, FIRST_PRICE)
+    busy, volatile = draw.choice((0.1, 0.3, 0.6)), draw.choice((5, 20, 60))
+    moves, batches = [], []
+    for minute in range(minutes):
+        begins = START + minute * MINUTE
+        for symbol in symbols:
+            first, last = (1, MINUTE - 1) if wild else (_CALM_FROM_MS, _CALM_TO_MS)
+            for at in sorted(draw.sample(range(first, last), draw.randint(1, 4))):
+                prices[symbol] += round(draw.gauss(0, volatile))
+                moves.append(Move(begins + at, symbol, prices[symbol]))
+        signals = [_signal(draw, symbol, begins, prices[symbol], busy) for symbol in symbols]
+        late = len(signals) > 1 and draw.random() < 0.1
+        batches.append(
+            Batch(
+                begins + MINUTE,
+                tuple(signals[:-1] if late else signals),
+                (symbols[-1],) if late else (),
+            )
+        )
+    return Script(tuple(sorted(moves, key=lambda one: one.time)), tuple(batches))
+
+
+def _signal(draw: random.Random, symbol: str, open_time: int, price: int, busy: float) -> Signal:
+    bits = 0
+    if draw.random() < busy:
+        bits |= draw.choice((ENTER_LONG, ENTER_SHORT))
+    if draw.random() < busy / 2:
+        bits |= draw.choice((EXIT_LONG, EXIT_SHORT))
+    enters = bool(bits & (ENTER_LONG | ENTER_SHORT))
+    stop = draw.choice((0.5, 3.0, 12.0, 40.0))
+    return Signal(
+        symbol=symbol,
+        open_time=open_time,
+        close=price / 10,
+        row=(),
+        signals=bits,
+        stop_distance=stop if enters else NAN,
+        take_distance=stop * draw.choice((0.5, 2.0)) if enters else NAN,
+        hash="",
+    )
