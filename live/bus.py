@@ -134,6 +134,9 @@ class Bus:
 
     async def publish_all(self, entries: Sequence[tuple[str, Record, int]]) -> list[bool]:
         """Append records in one round trip, in order; each result is that of `publish`."""
+        if len(entries) == 1:  # a pipeline of one command takes 40 µs more
+            stream, record, number = entries[0]
+            return [await self.publish(stream, record, number)]
         if not entries:
             return []
         pipeline = self._redis.pipeline(transaction=False)

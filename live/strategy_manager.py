@@ -77,6 +77,7 @@ class StrategyManager:
                     self._ask(entry.record, entry.id)
             for batch in batches:
                 self._take(batch, batch is batches[-1])
+            await asyncio.sleep(0)  # the workers begin before more is asked for
 
     def _ask(self, control: Control, entry: str) -> None:
         now = self._clock.now_ms()
