@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -49,18 +49,25 @@ class FakeBus:
         self._is_dead = is_dead
         self._known: dict[str, int] = {}
 
-    async def publish(self, stream: str, record: Any, id: int | None) -> bool:
+    async def publish_all(self, entries: Sequence[tuple[str, Any, int]]) -> list[bool]:
         await self._travel()
+        results = [self._add(*one) for one in entries]
+        if None in results:
+            raise RedisConnectionError("Redis has lost entries")
+        return [bool(one) for one in results]
+
+    def _add(self, stream: str, record: Any, number: int) -> bool | None:
         there = self._streams.entries[stream]
         newest = there[-1][0][0] if there else 0
-        assert id is not None
         if newest < self._known.get(stream, 0):
-            raise RedisConnectionError("Redis has lost entries")
-        self._known[stream] = max(newest, id)
-        if newest >= id:
-            return False
-        self._streams.add(stream, id, record)
-        return True
+            return None
+        self._known[stream] = max(newest, number)
+        if newest < number:
+            self._streams.add(stream, number, record)
+        return newest < number
+
+    async def publish(self, stream: str, record: Any, id: int) -> bool:
+        return (await self.publish_all([(stream, record, id)]))[0]
 
     async def read(self, after: Mapping[str, str | int], block_ms: int) -> list[Entry]:
         await self._travel()

@@ -21,7 +21,7 @@ def story(result: Result) -> str:
 def test_what_must_hold_holds_whatever_goes_wrong(seed: int) -> None:
     result = simulate(seed)
     assert not result.broken, story(result)
-    if result.faults.keeps_facts:
+    if result.keeps_facts:
         calm = undisturbed(seed)
         assert not calm.broken, story(calm)
         for name, content in calm.facts.items():

@@ -58,6 +58,13 @@ class Result:
     starts: int
     records: list[journal.Record]
 
+    @property
+    def keeps_facts(self) -> bool:
+        """Whether orders and fills must be those of the same world undisturbed; a trader that was
+        dead for more than five seconds beside a naked position has to close it."""
+        closed = any(isinstance(one, journal.Intent) and one.leg == "q" for one in self.records)
+        return self.faults.keeps_facts and not closed
+
 
 class Process:
     """One life of the trader."""
