@@ -2,9 +2,10 @@
 (re)connect."""
 
 import logging
+from collections.abc import Sequence
 
 from live.clock import Clock
-from live.exchange.port import Balance, Exchange, Rejected, SymbolInfo, Unknown
+from live.exchange.port import AlgoState, Balance, Exchange, Rejected, SymbolInfo, Unknown
 from live.journal import Answered, Began
 from live.ledger import Ledger, Sent
 from live.trade_executor import READ_LAG_MS, TradeExecutor
@@ -200,16 +201,31 @@ class Reconciler:
         ]
 
     async def _look_at_orders(self, symbol: str) -> None:
-        sent = [s for s in self._ledger.books[symbol].sent.values() if s.state == "accepted"]
-        if not sent:
-            return
-        there = {algo.client_id for algo in await self._exchange.open_algos(symbol)}
-        for one in sent:
-            if one.intent.leg in "stp":
-                if one.intent.id not in there:
-                    await self._look_at_algo(one)
-            else:
+        there = await self._exchange.open_algos(symbol)
+        await self._cancel_strays(symbol, there)
+        listed = {algo.client_id for algo in there}
+        for one in list(self._ledger.books[symbol].sent.values()):
+            if one.state != "accepted":
+                continue
+            if one.intent.leg not in "stp":
                 await self._executor.look_at_order(one)
+            elif one.intent.id not in listed:
+                await self._look_at_algo(one)
+
+    async def _cancel_strays(self, symbol: str, there: Sequence[AlgoState]) -> None:
+        # A machine that dies may take with it the last intents of stops and takes, which are not
+        # waited for until they are on the disk. They would close the next position.
+        if self._ledger.position(symbol).steps:
+            return
+        for algo in there:
+            if (
+                self._executor.is_ours(algo)
+                and algo.client_id not in self._ledger.books[symbol].sent
+            ):
+                log.warning(
+                    "symbol=%s cancelled=%s reason=not in the journal", symbol, algo.client_id
+                )
+                await self._exchange.cancel_algo(algo.client_id)
 
     async def _look_at_algo(self, sent: Sent) -> None:
         algo = await self._exchange.algo(sent.intent.id)

@@ -15,6 +15,7 @@ from live.decimals import price_text, qty_text, steps, units
 from live.exchange.port import (
     Accepted,
     AlgoKind,
+    AlgoState,
     Exchange,
     Holding,
     OrderState,
@@ -368,7 +369,7 @@ class TradeExecutor:
             arrived = max(one.intent.time for one in lost) + PROOF_MS
             if self._clock.now_ms() < arrived:
                 await self._clock.pass_until(arrived)
-        ours = [algo for algo in await self._exchange.open_algos(symbol) if self._is_ours(algo)]
+        ours = [algo for algo in await self._exchange.open_algos(symbol) if self.is_ours(algo)]
         for algo in ours:
             await self._cancel(symbol, algo.client_id)
         if ours:
@@ -376,8 +377,9 @@ class TradeExecutor:
         for sent in book.conditional():
             await self._cancel(symbol, sent.intent.id)
 
-    def _is_ours(self, algo: object) -> bool:
-        known = parse(getattr(algo, "client_id", ""))
+    def is_ours(self, algo: AlgoState) -> bool:
+        """Say whether this session placed a conditional order."""
+        known = parse(algo.client_id)
         return known is not None and known.tag == self._ledger.session.tag
 
     async def _resolve(self, sent: Sent) -> None:
