@@ -23,7 +23,7 @@ from live.session import Session
 from live.writer import stream_of
 from tests.live.sessions import START
 from tests.simulation.account import Account, Order
-from tests.simulation.faults import Outage
+from tests.simulation.faults import Faults
 
 # Between two attempts lie at most: an answer that does not come, the proof that the order does not
 # exist, and a wait for an exchange that is overloaded.
@@ -72,9 +72,11 @@ class Watch:
         What was found.
     """
 
-    def __init__(self, session: Session, outages: tuple[Outage, ...]) -> None:
+    def __init__(self, session: Session, faults: Faults) -> None:
         self._session = session
-        self._outages = outages
+        self._outages = faults.outages
+        # Who asks in vain whose a fill is learns of a position later.
+        self._first_ms = NAKED_MS + (ATTEMPT_MS if faults.silent_reads else 0)
         self.records: list[Record] = []
         self.broken: list[str] = []
         self.foreign: set[str] = set()
@@ -188,7 +190,7 @@ class Watch:
         tried = self._attempted.get(symbol)
         if tried is None:
             alone = self._counted(begins, now)
-            self.check(alone <= NAKED_MS, f"{symbol} was naked and left alone for {alone} ms")
+            self.check(alone <= self._first_ms, f"{symbol} was naked and left alone for {alone} ms")
         else:
             alone = self._counted(tried, now)
             self.check(alone <= ATTEMPT_MS, f"{symbol} was naked, last attempt {alone} ms ago")

@@ -136,7 +136,7 @@ class World:
             **{name: getattr(plain, name) for name in plain.__struct_fields__}
         )
         write_session(folder, plain)
-        self.watch = Watch(self.session, faults.outages)
+        self.watch = Watch(self.session, faults)
         self.streams = Streams()
         self.script = write_script(seed, symbols, minutes, wild=faults.wild)
         self.server = Server(
