@@ -211,7 +211,9 @@ def test_a_session_that_starts_within_a_minute_decides_when_that_minute_closes(
 ) -> None:
     async def test(stage: Stage) -> None:
         await stage.publish(*all_closed(market("A", 125, 1)), *all_closed(market("B", 125, 2)))
-        assert times(await stage.batches(5)) == [121, 122, 123, 124, 125]
+        batches = await stage.batches(5)
+        assert times(batches) == [121, 122, 123, 124, 125]
+        assert not any(batch.late for batch in batches)
 
     on_stage(tmp_path, test, trade_from=START + 120 * MINUTE + 17_000)
 
@@ -257,6 +259,25 @@ def test_who_still_brings_older_candles_is_not_late(tmp_path: Path) -> None:
             await stage.batches(i + 1)
             await stage.clock.move(stage.clock.now + 1_500)
         assert not any(batch.late for batch in await stage.batches(60))
+
+    on_stage(tmp_path, test)
+
+
+def test_who_comes_back_candle_by_candle_is_waited_for(tmp_path: Path) -> None:
+    a, b = market("A", 20, 1), market("B", 20, 2)
+
+    async def test(stage: Stage) -> None:
+        for i in range(10):
+            await stage.publish(all_closed(a)[i])
+            await asyncio.sleep(0.02)
+            await stage.clock.move(stage.clock.now + 2_000)
+            await stage.batches(i + 1)
+        await stage.publish(all_closed(a)[10])
+        for candle in all_closed(b)[:11]:
+            await asyncio.sleep(0.02)
+            await stage.clock.move(stage.clock.now + 1_500)
+            await stage.publish(candle)
+        assert (await stage.batches(11))[-1].late == ()
 
     on_stage(tmp_path, test)
 
