@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import deque
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from redis.exceptions import RedisError
@@ -23,6 +24,9 @@ log = logging.getLogger(__name__)
 
 _STREAMS = (ORDERS, FILLS, ACCOUNT)
 _LOOK_S = 5.0
+_AT_ONCE = 500
+# Nobody waits for these records: orders go first, and what one instant brings is shipped together.
+_GATHER_S = 0.02
 
 
 def stream_of(record: Record) -> str:
@@ -88,25 +92,28 @@ class Writer:
     async def _ship_all(self, bus: Bus) -> None:
         known = {stream: await bus.last_id(stream) for stream in _STREAMS}
         self._unshipped.clear()
-        for record in journal.read(self._folder):
-            if record.n > known[stream_of(record)]:
-                await self._publish(bus, record, known)
+        written = journal.read(self._folder)
+        missing = [one for one in written if one.n > known[stream_of(one)]]
+        for start in range(0, len(missing), _AT_ONCE):
+            await self._publish(bus, missing[start : start + _AT_ONCE], known)
         # What was written while reading is in both; its repeat is refused by its id.
         while True:
-            while self._unshipped:
-                await self._publish(bus, self._unshipped[0], known)
-                self._unshipped.popleft()
+            while part := list(islice(self._unshipped, _AT_ONCE)):
+                await self._publish(bus, part, known)
+                for _ in part:
+                    self._unshipped.popleft()
             self._news.clear()
             if self._unshipped or await self._told(self._news, _LOOK_S):
+                await asyncio.sleep(_GATHER_S)
                 continue
             # Redis may have come back without its newest entries while nothing was sent.
             if any([await bus.last_id(one) < known[one] for one in _STREAMS]):
                 return
 
-    async def _publish(self, bus: Bus, record: Record, known: dict[str, int]) -> None:
-        stream = stream_of(record)
-        await bus.publish(stream, record, record.n)
-        known[stream] = max(known[stream], record.n)
+    async def _publish(self, bus: Bus, records: list[Record], known: dict[str, int]) -> None:
+        await bus.publish_all([(stream_of(one), one, one.n) for one in records])
+        for one in records:
+            known[stream_of(one)] = max(known[stream_of(one)], one.n)
 
     async def _told(self, news: asyncio.Event, wait_s: float) -> bool:
         with suppress(TimeoutError):
