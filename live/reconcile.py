@@ -142,7 +142,9 @@ class Reconciler:
         balance = await self._exchange.balance()
         now_ms = self._clock.now_ms()
         self._writer.write(
-            Began(n=0, time=now_ms, wallet=balance.wallet, last_trade=newest), needed=True
+            Began(n=0, time=now_ms, wallet=balance.wallet, last_trade=newest),
+            durable=True,
+            needed=True,
         )
 
     def _check_rules(self, infos: dict[str, SymbolInfo]) -> None:
