@@ -115,6 +115,8 @@ class Ledger:
         Instant of the last decision, 0 before the first.
     halted : str
         Why entries stopped by themselves, empty while they have not.
+    flattened : int
+        When it was asked to hold nothing, 0 unless that still counts.
     """
 
     def __init__(self, session: Session) -> None:
@@ -137,6 +139,7 @@ class Ledger:
         self.decided = 0
         self.paused = False
         self.halted = ""
+        self.flattened = 0
         self.asked_entry = "0-0"
         self.refused: Counter[tuple[str, str]] = Counter()
 
@@ -297,6 +300,8 @@ class Ledger:
             book.opened_at, book.opened_time = 0, 0
             if not book.legs("exq"):
                 book.settled = book.last_trade
+        elif self.flattened:  # an entry that was under way when it was asked for
+            self._flatten(record.symbol)
 
     def _see(self, book: SymbolBook, trade_id: int) -> None:
         book.seen.add(trade_id)
@@ -311,9 +316,14 @@ class Ledger:
         self.asked_entry = record.entry or self.asked_entry
         self.paused = record.command != "resume"
         if record.command == "resume":
-            self.halted = ""
+            self.halted, self.flattened = "", 0
         if record.command == "flatten":
-            for i in range(len(self.symbols)):
-                if self.positions[i].steps and not self.orders[i].close_reason:
-                    self.orders[i].close_reason = BY_FLATTEN
-                    self.orders[i].decided_at = record.time
+            self.flattened = record.time
+            for symbol in self.symbols:
+                self._flatten(symbol)
+
+    def _flatten(self, symbol: str) -> None:
+        order = self.order(symbol)
+        if self.position(symbol).steps and not order.close_reason:
+            order.close_reason, order.decided_at = BY_FLATTEN, self.flattened
+            order.side, order.steps = 0, 0
