@@ -141,7 +141,9 @@ _KINDS = {
         "wishes": tuple(
             sorted(
                 (
-                    draw.randint(0, minutes * MINUTE),
+                    draw.randint(0, minutes * MINUTE)
+                    if draw.random() < 0.5
+                    else draw.randint(1, minutes) * MINUTE + draw.randint(0, 100),
                     draw.choice(("pause", "resume", "resume", "flatten")),
                 )
                 for _ in range(draw.randint(2, 8))

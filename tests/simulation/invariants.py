@@ -8,14 +8,15 @@
    or to close it: as fast as the exchange can answer, outages and the trader's deaths left out.
 5. Quiet and connected: position and wallet are the exchange's, and flat means no order of ours.
 6. Every fill is booked exactly once.
-7. The journal read back is the ledger, field by field; Redis has it all.
+7. What was flattened and not resumed holds nothing in the end.
+8. The journal read back is the ledger, field by field; Redis has it all.
 """
 
 import asyncio
 from collections.abc import Iterable
 from typing import Any
 
-from live.journal import Decided, Filled, Intent, Record
+from live.journal import Asked, Decided, Filled, Intent, Record
 from live.ledger import Ledger
 from live.order_ids import parse
 from live.plan import NAKED_MS
@@ -30,17 +31,21 @@ from tests.simulation.faults import Faults
 ATTEMPT_MS = 5_000 + 4_000 + 6_400 + 1_000
 
 
-class Broken(AssertionError):
-    """Something that must hold does not."""
+_FIELDS = (
+    "began",
+    "decided",
+    "paused",
+    "halted",
+    "flattened",
+    "asked_entry",
+    "refused",
+    "books",
+)
 
 
 def differences(ours: Ledger, theirs: Ledger) -> list[str]:
     """Name the fields in which two ledgers differ."""
-    found = [
-        name
-        for name in ("began", "decided", "paused", "halted", "asked_entry", "refused", "books")
-        if getattr(ours, name) != getattr(theirs, name)
-    ]
+    found = [name for name in _FIELDS if getattr(ours, name) != getattr(theirs, name)]
     for name in ("account", "positions", "orders"):
         for i, (one, other) in enumerate(
             zip(getattr(ours, name), getattr(theirs, name), strict=True)
@@ -228,6 +233,18 @@ class Watch:
             self.check(sorted(booked) == there, f"{symbol}: booked {booked}, there {there}")
 
     # 7
+
+    def see_wishes(self, account: Account) -> None:
+        """Look whether what was asked for was done."""
+        flattened = False
+        for one in self.records:
+            if isinstance(one, Asked) and one.command != "pause":
+                flattened = one.command == "flatten"
+        for symbol in account.symbols:
+            held = account.positions[symbol].steps
+            self.check(not (flattened and held), f"{symbol} was flattened and holds {held}")
+
+    # 8
 
     def see_journal(self, ledger: Ledger) -> None:
         """Compare the ledger with the journal read back."""

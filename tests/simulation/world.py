@@ -186,6 +186,8 @@ class World:
         watch.see_quiet(self.account, trader.ledger, trader._wallet.units)
         watch.see_journal(trader.ledger)
         watch.see_executions(self.account)
+        if not watch.foreign:
+            watch.see_wishes(self.account)
         for symbol in self.account.symbols:
             watch.check_naked(symbol, now_ms())
         if not watch.foreign and not self.faults.lag_ms:
