@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from live.exchange.port import Unavailable
 from live.session import Session, read_session
 from strategy.errors import WickError
 
 KEYS = ("WICK_API_KEY", "WICK_API_SECRET")
+SUPERVISOR = "supervisor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +53,38 @@ async def exchange_of(
     session: Session, role: str, pair: tuple[str, str]
 ) -> AsyncIterator[tuple[Any, Any]]:
     """Open a session's exchange and its clock."""
-    from live.clocks import make_clock
+    from live.clocks import WallClock, make_clock
     from live.exchange.binance import Binance
 
     clock = make_clock(session, role)
     await clock.start()
     exchange = Binance(session.addresses, clock, *pair, session.market)
     try:
+        if isinstance(clock, WallClock):
+            await _set_right(clock, exchange, patient=role != SUPERVISOR)
         yield exchange, clock
     finally:
         await exchange.close()
         await clock.close()
+
+
+async def _set_right(clock: Any, exchange: Any, *, patient: bool) -> None:
+    # By the exchange's time, taken half-way between question and answer. A role waits for it; the
+    # check before the roles says in its own words that the exchange does not answer.
+    wait_s = 0.2
+    while True:
+        asked_ms = clock.now_ms()
+        try:
+            theirs_ms = await exchange.server_time()
+        except Unavailable as error:
+            if not patient:
+                return
+            logging.getLogger(__name__).warning("exchange=unavailable error=%s", error)
+            await asyncio.sleep(max(wait_s, error.retry_after_ms / 1e3))
+            wait_s = min(2 * wait_s, 10.0)
+            continue
+        clock.set_offset(theirs_ms - (asked_ms + clock.now_ms()) // 2)
+        return
 
 
 def keys() -> tuple[str, str]:

@@ -20,7 +20,7 @@ from live import redis_server
 from live.bus import WICK_REDIS, connect, shown
 from live.folders import Hold, earlier, keep
 from live.preflight import check_exchange
-from live.roles import KEYS, ROLES, exchange_of
+from live.roles import KEYS, ROLES, SUPERVISOR, exchange_of
 from live.session import Addresses, Session
 from live.start import Draft
 from live.supervisor import Program, Supervisor
@@ -141,7 +141,7 @@ class _Run:
         session = msgspec.structs.replace(session, redis=shown(url) if url else "")
         _, addresses = await asyncio.gather(self._redis(session), self._exchange(session))
         session = msgspec.structs.replace(session, addresses=addresses)
-        async with exchange_of(session, "supervisor", self._wish.keys) as (exchange, _):
+        async with exchange_of(session, SUPERVISOR, self._wish.keys) as (exchange, _):
             session = await check_exchange(session, exchange, goes_on=old is not None)
         keep(self._draft, session, self._folder)
         return session
