@@ -1,5 +1,7 @@
 """In at one candle, out at the next, with all indicators of the blueprint on the way."""
 
+# A row is declared with what a rule sees, numbers, and filled with columns of them.
+# mypy: disable-error-code="arg-type"
 from typing import NamedTuple
 
 from strategy.candles import Candles

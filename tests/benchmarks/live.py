@@ -1,6 +1,6 @@
 """The live side on loopback, in separate processes as `wick live` runs them.
 
-`python -m tests.benchmarks.live` measures this alone; `make bench` writes it to the page.
+`python -m tests.benchmarks.live` prints the section that `make bench` writes to the page.
 """
 
 import os
@@ -32,7 +32,7 @@ from tests.live.sessions import START, make_session
 BUSY = str(Path(__file__).with_name("busy.py"))
 SYMBOLS = tuple(f"{one}USDT" for one in ("BTC", "ETH", "BNB", "SOL", "XRP", "ADA", "LTC"))
 OFTEN = {"oversold": 45.0, "overbought": 55.0, "trend": 10, "stop": 2.0, "take": 3.0}
-LOCKSTEP = {1: 2_880, 7: 720}  # candles a symbol
+LOCKSTEP = {1: 1_440, 7: 480}  # candles a symbol
 # Seconds as candles, so that the day's other work (a look a second, questions a minute) is as rare
 # beside an order as it is in minutes.
 RATE, CLOSES, HISTORY = 4.0, 240, 18_000
@@ -101,6 +101,7 @@ class Live:
     lockstep: tuple[Lockstep, ...]
     latency: tuple[Latency, ...]
     bare: tuple[Hop, ...]
+    load: float
 
 
 def measure_live() -> Live:
@@ -111,7 +112,7 @@ def measure_live() -> Live:
     for what, its in _bare_marks().items():  # before and after: the machine is shared
         for key, times in its.items():
             bare[what][-key] = times
-    return Live(lockstep, latency, _hops(BARE_HOPS, bare))
+    return Live(lockstep, latency, _hops(BARE_HOPS, bare), os.getloadavg()[1])
 
 
 def measure_lockstep(symbols: Sequence[str], played: int) -> Lockstep:
@@ -163,9 +164,8 @@ def _session(plan: Plan, strategy: str, params: Mapping[str, float]) -> Found:
             straggler_ms=round(2_000 * max(plan.rate, 1.0)),
         )
         keep(Draft(session, load(strategy).source, 0, 0, plan.rate), session, folder)
-        for role in [_start(folder, one, given) for one in ROLES]:
-            if role.wait(600):
-                raise RuntimeError(_logs(folder))
+        started = [_start(folder, one, given) for one in ROLES]
+        _wait(folder, "the end", lambda: _are_over(folder, started), 600.0)
         _end(exchange)
         return _found(folder, ("exchange", *ROLES))
 
@@ -199,8 +199,10 @@ def _start(folder: Path, part: str, given: Mapping[str, str]) -> "subprocess.Pop
     with (folder / f"{part}.log").open("wb") as log:
         # Tied: should the measurement fail, nothing of it goes on.
         return subprocess.Popen(
-            [sys.executable, "-I", "-S", tied.__file__, str(os.getpid()), sys.executable]
-            + ["-m", "tests.benchmarks.live_parts", part, str(folder)],
+            [
+                *(sys.executable, "-I", "-S", tied.__file__, str(os.getpid())),
+                *(sys.executable, "-m", "tests.benchmarks.live_parts", part, str(folder)),
+            ],
             cwd=ROOT,
             env={**os.environ, **given, "WICK_RUNS": str(folder / "runs")},
             stdout=log,
@@ -208,8 +210,15 @@ def _start(folder: Path, part: str, given: Mapping[str, str]) -> "subprocess.Pop
         )
 
 
-def _wait(folder: Path, name: str, done: Callable[[], bool]) -> None:
-    until = time.monotonic() + 120.0
+def _are_over(folder: Path, processes: "Sequence[subprocess.Popen[bytes]]") -> bool:
+    codes = {one.poll() for one in processes}
+    if codes - {None, 0}:
+        raise RuntimeError(_logs(folder))
+    return codes == {0}
+
+
+def _wait(folder: Path, name: str, done: Callable[[], bool], within_s: float = 120.0) -> None:
+    until = time.monotonic() + within_s
     while not done():
         if time.monotonic() > until:
             raise RuntimeError(f"{name} is not there\n{_logs(folder)}")
@@ -248,8 +257,6 @@ def _hops(hops: Sequence[tuple[str, str, str]], found: Found) -> tuple[Hop, ...]
 
 
 if __name__ == "__main__":
-    from tests.benchmarks.report import live_tables, rich_table
+    from tests.benchmarks.report import live_section
 
-    live = measure_live()
-    for table in live_tables(live):
-        Console().print(rich_table(*table))
+    Console().print(live_section(measure_live()), markup=False)

@@ -25,7 +25,7 @@ from data.synthetic import synthetic_market
 from live import redis_server, roles
 from live.bus import Bus
 from live.exchange.binance import Binance
-from live.journal import Journal
+from live.journal import Intent, Journal
 from live.market_socket import MarketSocket
 from live.order_ids import parse
 from live.signal_generator import SignalGenerator
@@ -33,7 +33,6 @@ from live.simulator.playback import Playback
 from live.simulator.rest import Rest
 from live.simulator.server import Simulator
 from live.simulator.signing import parameters
-from live.simulator.sockets import Hub
 from live.strategy_manager import StrategyManager
 from live.trader import Trader
 from strategy.candles import Candles
@@ -78,9 +77,7 @@ class Plan(msgspec.Struct, frozen=True):
             arrays = dict(market.arrays)
             arrays["volume"] = 1.0 + (arrays["open_time"] // length) % 2
             made.append(
-                Candles.from_arrays(
-                    symbol=symbol, market="um", timeframe=self.timeframe, **arrays
-                )
+                Candles.from_arrays(symbol=symbol, market="um", timeframe=self.timeframe, **arrays)
             )
         return made
 
@@ -94,9 +91,7 @@ def _noted(folder: Path, part: str) -> Iterator[Marks]:
         (folder / f"{part}.marks").write_bytes(msgspec.json.encode(marks))
 
 
-def _note(
-    marks: Marks, what: str, owner: type, name: str, key: Callable[..., int | None]
-) -> None:
+def _note(marks: Marks, what: str, owner: type, name: str, key: Callable[..., int | None]) -> None:
     inner = getattr(owner, name)
 
     @wraps(inner)
@@ -136,7 +131,7 @@ def _watch_role(part: str, marks: Marks, length: int) -> None:
             "meant",
             Journal,
             "append",
-            lambda _, record, durable=False: order_key(record.id, "e") if durable else None,
+            lambda _, record, **__: order_key(record.id, "e") if type(record) is Intent else None,
         )
         _note(marks, "sent", Binance, "place_market", lambda _, id, *__: order_key(id, "e"))
         _note(
@@ -149,16 +144,40 @@ def _watch_role(part: str, marks: Marks, length: int) -> None:
         _note(marks, "stop_sent", Binance, "place_algo", lambda _, id, *__: order_key(id, "s"))
 
 
+class _Kline(msgspec.Struct):
+    T: int = 0
+
+
+class _Order(msgspec.Struct):
+    c: str = ""
+
+
+class _Data(msgspec.Struct):
+    k: _Kline = msgspec.field(default_factory=_Kline)
+
+
+class _Message(msgspec.Struct):
+    data: _Data = msgspec.field(default_factory=_Data)
+    o: _Order = msgspec.field(default_factory=_Order)
+
+
+_decoded = msgspec.json.Decoder(_Message).decode
+
+
 def _watch_exchange(marks: Marks) -> None:
-    def closes(_: Hub, __: str, event: dict[str, Any]) -> int | None:
-        return event["k"]["T"] + 1 if event["k"]["x"] else None
+    send = web.WebSocketResponse.send_frame
 
-    def fills(_: Hub, event: dict[str, Any]) -> int | None:
-        order = event.get("o", {})
-        return order_key(order["c"], "e") if order.get("x") == "TRADE" else None
+    async def sending(self: Any, message: bytes, *given: Any) -> None:
+        now = time.monotonic_ns()
+        if b'"x":true' in message:
+            marks.append(("closed", _decoded(message).data.k.T + 1, now))
+        elif b'"x":"TRADE"' in message:
+            order = _decoded(message).o
+            if (at := order_key(order.c, "e")) is not None:
+                marks.append(("filled", at, now))
+        await send(self, message, *given)
 
-    _note(marks, "closed", Hub, "tell_market", closes)
-    _note(marks, "filled", Hub, "tell_private", fills)
+    web.WebSocketResponse.send_frame = sending  # type: ignore[method-assign,assignment]
     _note(marks, "played", Playback, "tell_closed", lambda _, time_ms: time_ms)
     handle = Rest.handle
 
@@ -268,7 +287,8 @@ async def _bare_entries(redis: Any, stream: str) -> Any:
     last = b"0-0"
     while True:
         for _, entries in await redis.xread({stream: last}, block=500) or ():
-            for last, fields in entries:  # noqa: B020  # the id to go on from
+            for entry, fields in entries:
+                last = entry
                 yield int(fields[b"m"].partition(b"&")[0]), fields[b"m"]
 
 

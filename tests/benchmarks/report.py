@@ -14,7 +14,10 @@ from rich.table import Table
 from tests.benchmarks.measure import ROOT
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.benchmarks.indicators import Timed
+    from tests.benchmarks.live import Hop, Live
     from tests.benchmarks.run import Cold, Warm
 
 TEXT = """# Speed
@@ -45,15 +48,38 @@ ratios much less.
 What bounds W: RSI waits for a multiplication and an addition a candle, one after the other (2 ns);
 the walk over the trades waits for candles that have left the processor's cache; the rest is reading
 and writing columns and, at 85 µs a chunk of history, the calls themselves.
+
+{live}
 """
+
+LIVE = """## Live
+
+The processes of `wick live` on loopback, Redis between them (load {load:.1f}). *Lockstep* is
+`wick parity`: each candle waits until all roles are done with the one before. Then time runs freely
+and a strategy with W's indicators enters at every second close: from the exchange's last closing
+event to the entry order's arrival, and from the event of its fill to the stop's. The bare chain is
+as many processes on the same road, with the plain libraries, a line and an fdatasync, and no work.
+
+{tables}
+
+The whole way takes {ratio:.1f} times as long as the bare chain. What bounds the rest: each hop is a
+process that has to wake and a call into the kernel, and with as many processes as there are parts
+on few cores they wait for each other; with several symbols their orders queue for one core."""
 
 
 def write(
-    console: Console, warm: "list[Warm]", cold: "Cold", stream: float, indicators: "list[Timed]"
+    console: Console,
+    warm: "list[Warm]",
+    cold: "Cold",
+    stream: float,
+    indicators: "list[Timed]",
+    live: "Live",
 ) -> None:
     """Print the tables and write both files."""
     tables = [_workload(warm, cold, stream), _indicators(indicators)]
     for table in tables:
+        console.print(_rich(*table))
+    for table in _live_tables(live):
         console.print(_rich(*table))
     machine = _machine()
     console.print(machine)
@@ -63,11 +89,13 @@ def write(
         "cold": asdict(cold),
         "stream_seconds": stream,
         "indicators": [asdict(one) for one in indicators],
+        "live": asdict(live),
     }
     written = ROOT / "var" / "bench.json"
     written.parent.mkdir(exist_ok=True)
     written.write_text(json.dumps(figures, indent=2) + "\n")
-    page = TEXT.format(machine=machine, tables="\n\n".join(_markdown(*table) for table in tables))
+    shown = "\n\n".join(_markdown(*table) for table in tables)
+    page = TEXT.format(machine=machine, tables=shown, live=live_section(live))
     (ROOT / "docs" / "performance.md").write_text(page)
     console.print("written: docs/performance.md, var/bench.json")
 
@@ -117,6 +145,42 @@ def _indicators(indicators: "list[Timed]") -> tuple[tuple[str, ...], Rows]:
         for one in indicators
     ]
     return head, rows
+
+
+def live_section(live: "Live") -> str:
+    """Write what was measured of the live side as its part of the page."""
+    tables = "\n\n".join(_markdown(*table) for table in _live_tables(live))
+    ratio = live.latency[0].entry[-1].p50 / live.bare[-1].p50
+    return LIVE.format(load=live.load, tables=tables, ratio=ratio)
+
+
+def _live_tables(live: "Live") -> list[tuple[tuple[str, ...], Rows]]:
+    lockstep: Rows = [
+        (_symbols(one.symbols), f"{one.per_second:.0f}", f"{one.per_second / one.symbols:.0f}")
+        for one in live.lockstep
+    ]
+    heads = [*(_symbols(one.symbols) for one in live.latency), "bare chain"]
+    ends = ("µs, half of them within, 99 % within", *heads)
+    return [
+        (("lockstep", "candles/s", "instants/s"), lockstep),
+        (ends, _hop_rows([*(one.entry for one in live.latency), live.bare])),
+        (ends[:-1], _hop_rows([one.stop for one in live.latency])),
+    ]
+
+
+def _hop_rows(columns: "Sequence[Sequence[Hop]]") -> Rows:
+    found = [{hop.name: hop for hop in column} for column in columns]
+    return [
+        (name, *(_micros(one.get(name)) for one in found)) for name in (h.name for h in columns[0])
+    ]
+
+
+def _micros(hop: "Hop | None") -> str:
+    return f"{hop.p50 * 1e6:,.0f}, {hop.p99 * 1e6:,.0f}" if hop else ""
+
+
+def _symbols(count: int) -> str:
+    return f"{count} symbol{'s' if count > 1 else ''}"
 
 
 def _rich(head: tuple[str, ...], rows: Rows) -> Table:

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from tests.benchmarks import report
 from tests.benchmarks.indicators import Timed, against_talib
+from tests.benchmarks.live import measure_live
 from tests.benchmarks.measure import ROOT, Pair, alternate, process, seconds_of
 from tests.benchmarks.workload import (
     COSTS,
@@ -63,7 +64,9 @@ def main() -> None:
         with console.status("candle by candle, and indicators beside TA-Lib"):
             stream = measure_stream(every[0])
             indicators: list[Timed] = against_talib(every[0].candles())
-    report.write(console, warm, cold, stream, indicators)
+    with console.status("the live side, some minutes"):
+        live = measure_live()
+    report.write(console, warm, cold, stream, indicators, live)
 
 
 def measure_warm(market: Market) -> Warm:
