@@ -7,7 +7,8 @@ accepted, rejected or unknown, and an unknown one is asked about, never guessed.
 import asyncio
 import dataclasses
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
 
 from live import plan
 from live.clock import Clock
@@ -78,6 +79,7 @@ class TradeExecutor:
         self._on_quiet = on_quiet
         self._wakes = {symbol: asyncio.Event() for symbol in ledger.symbols}
         self._busy: set[str] = set()
+        self._unanswered: set[asyncio.Task[Outcome]] = set()
         self.reported = dict.fromkeys(ledger.symbols, 0)  # signed steps, in the exchange's words
         self.heard = dict.fromkeys(ledger.symbols, 0)  # how often the private stream told them
 
@@ -265,7 +267,7 @@ class TradeExecutor:
         steps: int,
         level: float,
         decided_at: int,
-        send: Callable[[str], Awaitable[Outcome]],
+        send: Callable[[str], Coroutine[Any, Any, Outcome]],
     ) -> Outcome:
         attempt = self._attempts(symbol, leg, decided_at) + 1
         at = self._ledger.index[symbol]
@@ -286,9 +288,24 @@ class TradeExecutor:
         except RunRefused as error:
             self._drop(symbol, error.message)
             return Rejected(0, error.message)
-        outcome = await send(client_id)
+        outcome = await self._answered(self._ledger.books[symbol].sent[client_id], send(client_id))
         self._answer(intent, outcome)
         return outcome
+
+    async def _answered(self, sent: Sent, request: Coroutine[Any, Any, Outcome]) -> Outcome:
+        # An answer may take seconds to get lost. A fill that is told meanwhile says as much, and
+        # what it opened needs its stop now.
+        task, wake = asyncio.create_task(request), self._wakes[sent.intent.symbol]
+        while not task.done() and not sent.filled:
+            wake.clear()
+            woken = asyncio.create_task(wake.wait())
+            await asyncio.wait((task, woken), return_when=asyncio.FIRST_COMPLETED)
+            woken.cancel()
+        if task.done():
+            return task.result()
+        self._unanswered.add(task)
+        task.add_done_callback(self._unanswered.discard)
+        return Accepted()
 
     def _attempts(self, symbol: str, leg: str, decided_at: int) -> int:
         sent = self._ledger.books[symbol].sent.values()
