@@ -269,6 +269,8 @@ class Ledger:
         sent = self.books[record.symbol].sent.get(record.id)
         if sent is None or not (sent.open or (sent.is_lost and record.state == "gone")):
             return
+        if sent.filled and record.state == "unknown":
+            return
         sent.state, sent.again = record.state, record.again
         sent.code, sent.text = record.code, record.text
         order = self.order(record.symbol)
@@ -291,6 +293,8 @@ class Ledger:
         position.stop_level, position.take_level = record.stop, record.take
         if sent := book.sent.get(record.id):
             sent.filled += abs(record.steps)
+            if sent.state in ("intent", "unknown"):
+                sent.state = "accepted"
             if sent.intent.steps and sent.filled >= sent.intent.steps:
                 sent.state = "gone"
             if record.leg == "e" and not sent.open:  # also when its end was reported first

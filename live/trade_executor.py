@@ -8,6 +8,7 @@ import asyncio
 import dataclasses
 import logging
 from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
 from typing import Any
 
 from live import plan
@@ -430,33 +431,38 @@ class TradeExecutor:
         # A stop that may be missing is urgent: three questions, then the next attempt goes out.
         # Should the first turn up after all, two stops for one position do no harm.
         for question in range(3):
-            found = await self._exchange.algo(sent.intent.id)
+            found = None
+            with suppress(Unavailable):  # silence is no reason to wait longer
+                found = await self._exchange.algo(sent.intent.id)
             if found is not None:
                 state = "accepted" if found.is_open else "gone"
-                self._write_answer(sent.intent, state, found.exchange_id)
                 if state == "gone":
                     await self.fetch_trades(sent.intent.symbol)
+                self._write_answer(sent.intent, state, found.exchange_id)
                 return
             await self._clock.pass_until(self._clock.now_ms() + 200 * (question + 1))
         self._write_answer(sent.intent, "absent", again=True)
 
     async def _resolve_order(self, sent: Sent) -> None:
-        intent, negatives = sent.intent, 0
-        while True:
+        negatives, proof = 0, sent.intent.time + PROOF_MS
+        while sent.state in ("intent", "unknown"):  # a fill may be told meanwhile
             try:
-                found = await self._exchange.order(intent.symbol, intent.id)
-            except Unavailable:
+                found = await self._exchange.order(sent.intent.symbol, sent.intent.id)
+                if found is not None:
+                    await self._take_state(sent, found)
+                    return
+                negatives += 1
                 await self._cover(sent)
-                raise
-            if found is not None:
-                await self._take_state(sent, found)
-                return
-            negatives += 1
-            await self._cover(sent)
-            now, proof = self._clock.now_ms(), intent.time + PROOF_MS
-            if negatives >= NEGATIVES and now >= proof and not await self._shows_up(sent):
-                self._write_answer(intent, "absent", again=True)
-                return
+                proven = negatives >= NEGATIVES and self._clock.now_ms() >= proof
+                if proven and not await self._shows_up(sent):
+                    self._write_answer(sent.intent, "absent", again=True)
+                    return
+            except Unavailable as error:
+                log.warning("order=%s unavailable=%s", sent.intent.id, error)
+                await self._cover(sent)
+                await asyncio.sleep(max(error.retry_after_ms / 1000, BACK_OFF_S))
+                continue
+            now = self._clock.now_ms()
             if now < proof:
                 await self._clock.pass_until(min(proof, now + PROOF_MS // NEGATIVES))
             else:
