@@ -191,6 +191,7 @@ class Trader:
         while True:
             now = self._clock.now_ms()
             await self._clock.sleep_until(now + TICK_MS)
+            self.writer.catch_up()
             self.executor.wake()
             if not self._connected:
                 continue

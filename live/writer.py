@@ -43,6 +43,7 @@ class Writer:
         self._folder = folder
         self._ledger = ledger
         self._journal = Journal(folder)
+        self._unwritten: deque[Record] = deque()
         self._unshipped: deque[Record] = deque()
         self._news = asyncio.Event()
         for record in journal.read(folder):
@@ -62,7 +63,8 @@ class Writer:
         """Journal a record and take it in.
 
         A journal that cannot be written keeps entries from leaving (`needed`); stops, exits and
-        fills go on in memory, and the exchange still knows them all.
+        fills go on in memory, are written as soon as that works again, and the exchange still knows
+        them all.
 
         Raises
         ------
@@ -70,15 +72,30 @@ class Writer:
             The record is needed on disk and cannot be written.
         """
         try:
-            record = self._journal.append(record, durable=durable)
+            self._write_back()
+            record = self._append(record, durable=durable)
         except RunRefused as error:
             if needed:
                 raise
             log.error("journal=broken record=%s error=%s", type(record).__name__, error.message)
+            self._unwritten.append(record)
         self._ledger.apply(record)
-        if record.n:
-            self._unshipped.append(record)
-            self._news.set()
+
+    def catch_up(self) -> None:
+        """Try again to write what could not be written."""
+        with suppress(RunRefused):
+            self._write_back()
+
+    def _write_back(self) -> None:
+        while self._unwritten:
+            self._append(self._unwritten[0])
+            self._unwritten.popleft()
+
+    def _append(self, record: Record, *, durable: bool = False) -> Record:
+        numbered = self._journal.append(record, durable=durable)
+        self._unshipped.append(numbered)
+        self._news.set()
+        return numbered
 
     async def ship(self, bus: Bus) -> None:
         """Send records to Redis for ever, over its restarts."""
