@@ -45,8 +45,8 @@ class Faults:
         Of those, the ones whose rest expires.
     foreign : int
         Fills of orders that are not ours.
-    outages, redis : tuple of Outage
-        Of the exchange, and of Redis.
+    outages, redis, full : tuple of Outage
+        Of the exchange, and of Redis; and when the disk is full.
     forgets : bool
         Redis comes back without its newest entries.
     kills : tuple of int
@@ -77,6 +77,7 @@ class Faults:
     foreign: int = 0
     outages: tuple[Outage, ...] = ()
     redis: tuple[Outage, ...] = ()
+    full: tuple[Outage, ...] = ()
     forgets: bool = False
     kills: tuple[int, ...] = ()
     machine: bool = False
@@ -130,6 +131,7 @@ _KINDS = {
         "redis": _outages(draw, minutes, 40),
         "forgets": draw.random() < 0.5,
     },
+    "full disk": lambda draw, minutes: {"full": _outages(draw, minutes, 90)},
     "kills": lambda draw, minutes: {
         "kills": tuple(draw.randint(1, draw.choice((20, 200))) for _ in range(draw.randint(1, 8)))
     },

@@ -13,11 +13,14 @@
 """
 
 import asyncio
+import copy
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
 from live.journal import Asked, Decided, Filled, Intent, Record
-from live.ledger import Ledger
+from live.ledger import Ledger, SymbolBook
 from live.order_ids import parse
 from live.plan import NAKED_MS
 from live.session import Session
@@ -39,13 +42,14 @@ _FIELDS = (
     "flattened",
     "asked_entry",
     "refused",
-    "books",
 )
 
 
 def differences(ours: Ledger, theirs: Ledger) -> list[str]:
     """Name the fields in which two ledgers differ."""
     found = [name for name in _FIELDS if getattr(ours, name) != getattr(theirs, name)]
+    if _unnumbered(ours) != _unnumbered(theirs):
+        found.append("books")
     for name in ("account", "positions", "orders"):
         for i, (one, other) in enumerate(
             zip(getattr(ours, name), getattr(theirs, name), strict=True)
@@ -56,6 +60,15 @@ def differences(ours: Ledger, theirs: Ledger) -> list[str]:
                 if one[field].tobytes() != other[field].tobytes()
             ]
     return found
+
+
+def _unnumbered(ledger: Ledger) -> dict[str, SymbolBook]:
+    # What is sent while the disk is full gets its number later.
+    books = copy.deepcopy(ledger.books)
+    for book in books.values():
+        for sent in book.sent.values():
+            sent.intent = msgspec.structs.replace(sent.intent, n=0)
+    return books
 
 
 def replayed(session: Session, records: Iterable[Record]) -> Ledger:

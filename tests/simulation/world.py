@@ -1,12 +1,13 @@
 """One world: a market, an exchange, Redis, and a trader that is killed now and then."""
 
 import asyncio
+import errno
 import logging
 import os
 import random
 import shutil
 import tempfile
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,9 @@ class Process:
         if self._left > 0:
             self._left -= 1
             if self._left == 0:
-                if not what.startswith("wrote"):  # the ledger takes it in just after
+                its: Any = self.trader.writer
+                # What was just written the ledger takes in next.
+                if not what.startswith("wrote") and not its._unwritten:
                     self._world.watch.see_journal(self.trader.ledger)
                 self.die()
 
@@ -107,7 +110,7 @@ class Process:
             self._world.said("killed")
 
     def _appended(self, record: journal.Record, *, durable: bool = False) -> journal.Record:
-        with mock.patch("os.fdatasync", self._synced):
+        with mock.patch("os.fdatasync", self._synced), self._world.disk():
             numbered: journal.Record = self._append(record, durable=durable)
         if not self.is_dead:
             self._world.watch.records.append(numbered)
@@ -151,6 +154,14 @@ class World:
         """Print what happens, for whoever looks into a seed."""
         if self._talk:
             print(f"{asyncio.get_running_loop().time():9.3f} {what}")  # noqa: T201
+
+    def disk(self) -> AbstractContextManager[Any]:
+        """Give the disk, which may be full."""
+        now = now_ms() - START
+        full = any(one.begins <= now < one.ends for one in self.faults.full)
+        if not full or not self.watch.records:  # a session does not begin on a full disk
+            return nullcontext()
+        return mock.patch("os.write", side_effect=OSError(errno.ENOSPC, "No space left on device"))
 
     async def run(self) -> None:
         """Live through it."""
