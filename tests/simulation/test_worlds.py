@@ -6,7 +6,7 @@ import pytest
 
 from tests.simulation.world import Result, simulate, undisturbed
 
-COUNT = int(os.environ.get("CW_SEEDS", "48"))
+COUNT = int(os.environ.get("CW_SEEDS", "40"))
 ONE = os.environ.get("CW_SEED", "")
 SEEDS = [int(ONE)] if ONE else range(COUNT)
 
