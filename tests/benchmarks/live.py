@@ -35,7 +35,7 @@ OFTEN = {"oversold": 45.0, "overbought": 55.0, "trend": 10, "stop": 2.0, "take":
 LOCKSTEP = {1: 1_440, 7: 480}  # candles a symbol
 # Seconds as candles, so that the day's other work (a look a second, questions a minute) is as rare
 # beside an order as it is in minutes.
-RATE, CLOSES, HISTORY = 4.0, 240, 18_000
+RATE, CLOSES, HISTORY = 4.0, 200, 18_000
 FIRST = 20  # closes and instants that are left out: the first call of everything
 BARE = ("bare-exchange", "bare-market", "bare-signal", "bare-trader")
 ENTRY_HOPS = (
@@ -99,7 +99,7 @@ class Live:
     """Everything measured here."""
 
     lockstep: tuple[Lockstep, ...]
-    latency: tuple[Latency, ...]
+    latency: Latency
     bare: tuple[Hop, ...]
     load: float
 
@@ -108,10 +108,11 @@ def measure_live() -> Live:
     """Measure lockstep, latency and the bare chain, one after the other."""
     lockstep = tuple(measure_lockstep(SYMBOLS[:n], played) for n, played in LOCKSTEP.items())
     bare = _bare_marks()
-    latency = tuple(measure_latency(SYMBOLS[:n]) for n in (1, len(SYMBOLS)))
+    # Several symbols would still be catching up with their history while the first closes pass.
+    latency = measure_latency(SYMBOLS[:1])
     for what, its in _bare_marks().items():  # before and after: the machine is shared
         for key, times in its.items():
-            bare[what][-key] = times
+            bare[what][key + CLOSES] = times
     return Live(lockstep, latency, _hops(BARE_HOPS, bare), os.getloadavg()[1])
 
 
@@ -138,10 +139,14 @@ def measure_latency(symbols: Sequence[str]) -> Latency:
 def _bare_marks() -> Found:
     with _folder() as folder:
         _write(folder, Plan((), "", 0, CLOSES // 2, 2 * RATE))
-        started = [_start(folder, part, {}) for part in BARE]
+        exchange = _start(folder, BARE[0], {})
+        _wait(folder, "its exchange", (folder / "address").exists)
+        started = [exchange, *(_start(folder, part, {}) for part in BARE[1:])]
         _wait(folder, "the bare chain", lambda: _size(folder / "bare.journal") >= CLOSES // 2)
         _end(*started)
-        return _found(folder, BARE)
+        found = _found(folder, BARE)
+        late = ({key: its[key] for key in its if key > FIRST} for its in found.values())
+        return dict(zip(found, late, strict=True))
 
 
 def _session(plan: Plan, strategy: str, params: Mapping[str, float]) -> Found:

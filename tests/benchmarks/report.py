@@ -62,9 +62,12 @@ as many processes on the same road, with the plain libraries, a line and an fdat
 
 {tables}
 
-The whole way takes {ratio:.1f} times as long as the bare chain. What bounds the rest: each hop is a
-process that has to wake and a call into the kernel, and with as many processes as there are parts
-on few cores they wait for each other; with several symbols their orders queue for one core."""
+{orders} entries; their whole way takes {ratio:.1f} times as long as the bare chain's. With a load
+above the number of cores these times cannot be relied on: measure again on a quiet machine.
+
+Profiled once in lockstep, under load: of each role's samples 52 to 60 % wait for a socket and 14 to
+26 % write to one; indicators are a tenth of signal_generator's, decisions a twentieth of the
+trader's."""
 
 
 def write(
@@ -150,8 +153,9 @@ def _indicators(indicators: "list[Timed]") -> tuple[tuple[str, ...], Rows]:
 def live_section(live: "Live") -> str:
     """Write what was measured of the live side as its part of the page."""
     tables = "\n\n".join(_markdown(*table) for table in _live_tables(live))
-    ratio = live.latency[0].entry[-1].p50 / live.bare[-1].p50
-    return LIVE.format(load=live.load, tables=tables, ratio=ratio)
+    whole = live.latency.entry[-1]
+    ratio = whole.p50 / live.bare[-1].p50
+    return LIVE.format(load=live.load, tables=tables, ratio=ratio, orders=whole.count)
 
 
 def _live_tables(live: "Live") -> list[tuple[tuple[str, ...], Rows]]:
@@ -159,12 +163,11 @@ def _live_tables(live: "Live") -> list[tuple[tuple[str, ...], Rows]]:
         (_symbols(one.symbols), f"{one.per_second:.0f}", f"{one.per_second / one.symbols:.0f}")
         for one in live.lockstep
     ]
-    heads = [*(_symbols(one.symbols) for one in live.latency), "bare chain"]
-    ends = ("µs, half of them within, 99 % within", *heads)
+    head = ("µs: half of them within, 99 % within", _symbols(live.latency.symbols))
     return [
         (("lockstep", "candles/s", "instants/s"), lockstep),
-        (ends, _hop_rows([*(one.entry for one in live.latency), live.bare])),
-        (ends[:-1], _hop_rows([one.stop for one in live.latency])),
+        ((*head, "bare chain"), _hop_rows([live.latency.entry, live.bare])),
+        (head, _hop_rows([live.latency.stop])),
     ]
 
 
