@@ -45,6 +45,9 @@ class Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ----------
     id : str
         Also the prefix of its keys in Redis.
+    on : str
+        Which exchange: the simulated one (paper, and parity when it is compared with a backtest),
+        the demo one, or the real one.
     strategy : str
         The strategy file's name inside the session's folder.
     first_open_time : int
@@ -60,7 +63,7 @@ class Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     id: str
-    on: Literal["paper", "testnet", "live"]
+    on: Literal["paper", "parity", "testnet", "live"]
     strategy: str
     source_hash: str
     market: str

@@ -146,7 +146,7 @@ def _session(
     symbols = tuple(one.symbol for one in inputs.candles)
     session = Session(
         id=name or runs.run_id(now_ms, "parity", inputs.strategy.name, symbols),
-        on="paper",
+        on="parity",
         strategy=f"{inputs.strategy.name}.py",
         source_hash=inputs.strategy.source_hash,
         market=inputs.candles[0].market,

@@ -32,7 +32,7 @@ def test_without_an_archive_the_demo_says_loudly_that_its_market_is_made_up(
     assert "\nAll of it took" in said.out
     runs = folder / "var" / "runs"
     found = records(runs).records
-    assert [record.kind for record in found] == ["backtest", "tune", "backtest"]
+    assert [record.kind for record in found] == ["backtest", "tune", "backtest", "parity"]
     assert found[2].result_hash == found[1].result_hash
     for record in found[:2]:
         assert (runs / record.id / "report.html").is_file()
