@@ -18,6 +18,7 @@ from data.overrides import BALANCE, from_flags, from_toml, share_of_bps
 from data.selection import market_of, only_symbol, refuse_twice
 from data.settings import Settings
 from data.symbols import SymbolRules, fine_rules, rules_for
+from live.bus import shown
 from live.session import Addresses, Session
 from strategy.errors import WickError
 from strategy.fills import Costs
@@ -127,7 +128,8 @@ def draft(asked: Asked, settings: Settings, now_ms: int, command: Sequence[str])
         addresses=_NOWHERE,
         redis="",
         tag="",
-        command=tuple(command),
+        # An address of Redis may carry a password; no file gets it.
+        command=tuple(re.sub(r"\w+://\S+", lambda url: shown(url[0]), one) for one in command),
     )
     tagged = msgspec.structs.replace(session, tag=tag_of(session))
     return Draft(tagged, strategy.source, count, span.end_ms, speed)

@@ -162,15 +162,17 @@ def _signal_facts(result: Result, first: int, last: int) -> Iterable[Fact]:
 
 
 def _trade_facts(symbol: str, trade: Any, last: int) -> Iterable[Fact]:
-    entered, left = int(trade["entry_time"]), int(trade["exit_time"])
+    entered = int(trade["entry_time"])
     if entered >= last:  # an order of the last decision, or later ones: nothing live fills them
         return
     side, steps = int(trade["side"]), int(trade["steps"])
+    reason, left = EXIT_REASONS[trade["exit_reason"]], int(trade["exit_time"])
     yield Fact(entered, "orders", symbol, "entry", (side, steps, bool(trade["reversal"])))
     yield Fact(entered, "orders", symbol, "stop", (float(trade["stop"]),))
-    yield Fact(entered, "orders", symbol, "take", (float(trade["take"]),))
+    if not (reason == "stop" and left == entered):
+        # Where the fill is beyond its own stop, the position is closed before a take is placed.
+        yield Fact(entered, "orders", symbol, "take", (float(trade["take"]),))
     yield Fact(entered, "fills", symbol, "open", (side * steps, float(trade["entry_price"])))
-    reason = EXIT_REASONS[trade["exit_reason"]]
     at_open = reason in _BY_ORDER
     if reason == "end" or left > last or (at_open and left >= last):
         return
@@ -244,6 +246,8 @@ def _order_facts(records: Sequence[Record], length: int, last: int) -> Iterable[
     for (symbol, decided_at), time in opened.items():
         for leg, what in (("s", "stop"), ("t", "take")):
             intent = first_of.get((symbol, decided_at, leg))
+            if leg == "t" and intent is None and (symbol, decided_at, "q") in done:
+                continue
             level = intent.level if intent else 0.0
             yield Fact(time, "orders", symbol, what, (level,))
     for its in fills.values():

@@ -78,6 +78,8 @@ def serve(
         raise WickError(
             "the exchange's only account needs WICK_API_KEY and WICK_API_SECRET", NEW_KEYS
         )
+    if not 0 <= port <= 65_535:
+        raise WickError(f"--port is {port}, expected 0 to 65535", "--port 0 takes a free one")
     if not 0.0 < balance < 1e12:
         raise WickError(f"--balance is {balance:g}, expected more than 0 USDT", "--balance 10000")
 

@@ -43,7 +43,8 @@ def drafted(store: Path, tmp_path: Path) -> Drafting:
 
     def make(**asked: Any) -> Draft:
         known: dict[str, Any] = {"strategy": "rsi_macd_atr", "on": "paper", "symbols": ("BTCUSDT",)}
-        return draft(Asked(**(known | asked)), settings, NOW, ["live"])
+        command = asked.pop("command", ["live"])
+        return draft(Asked(**(known | asked)), settings, NOW, command)
 
     return make
 
@@ -247,3 +248,14 @@ def test_a_testnet_session_goes_on_only_as_it_was(drafted: Drafting, tmp_path: P
         earlier(drafted(on="testnet", name="mine", changes=("rsi=9",)), folder)
     with pytest.raises(WickError, match="one on paper cannot go on"):
         earlier(drafted(name="mine"), folder)
+
+
+def test_the_command_is_kept_without_the_password_of_redis(drafted: Drafting) -> None:
+    url = "redis://:hunter2@127.0.0.1:6399/0"
+    kept = drafted(command=("live", "--redis", url, f"--redis={url}")).session.command
+    assert kept == (
+        "live",
+        "--redis",
+        "redis://127.0.0.1:6399/0",
+        "--redis=redis://127.0.0.1:6399/0",
+    )

@@ -68,6 +68,14 @@ def test_dropped_sockets_and_lost_answers_change_nothing(tmp_path: Path) -> None
     assert_same(found, 8)
 
 
+def test_a_stop_closer_than_the_slippage_closes_at_once_in_both_worlds(tmp_path: Path) -> None:
+    inputs = made_up(tmp_path, 90, ("BTCUSDT",), "stop=0.05", "risk.daily_loss_limit=0")
+    found = compared(inputs, tmp_path)
+    assert_same(found, 5)
+    sent = [one.leg for one in journal.read(found.folder) if isinstance(one, journal.Intent)]
+    assert sent.count("q") > 0
+
+
 def test_a_refused_entry_is_found_as_the_first_difference(tmp_path: Path) -> None:
     inputs = made_up(tmp_path, 2 * HOURS)
     faults = Faults([Refuse(-2019, message="Margin is insufficient.")])
