@@ -13,7 +13,7 @@ from live import journal
 from live.journal import Asked, Began, Decided, Filled, Halted, Intent, Journal, Order
 from strategy.errors import RunRefused, WickError
 
-RECORDS = [
+RECORDS: list[journal.Record] = [
     Began(n=0, time=1, wallet=10**12, last_trade={"BTCUSDT": -1}),
     Decided(
         n=0,

@@ -21,5 +21,5 @@ def shifted(self: SymbolTape, *arguments: Any) -> Any:
 
 
 if __name__ == "__main__":
-    SymbolTape.read = shifted  # type: ignore[method-assign]
+    SymbolTape.read = shifted  # type: ignore[method-assign, assignment]
     wick.main()
