@@ -61,8 +61,8 @@ class Sent:
 
     @property
     def is_lost(self) -> bool:
-        """Whether it is a conditional order that was given up for lost and may still turn up."""
-        return self.state == "absent" and self.intent.leg in "stp"
+        """Whether it was given up for lost so early that it may still turn up."""
+        return self.state == "absent" and self.intent.leg in "stpq"
 
 
 @dataclass(slots=True)
@@ -99,8 +99,8 @@ class SymbolBook:
         """Return the open orders of these legs."""
         return [one for one in self.sent.values() if one.intent.leg in legs and one.open]
 
-    def conditional(self) -> list[Sent]:
-        """Return the conditional orders that are or may yet be on the exchange."""
+    def left_over(self) -> list[Sent]:
+        """Return the orders that would reach into the next position."""
         return [one for one in self.sent.values() if one.is_lost] + self.legs("stp")
 
 

@@ -73,7 +73,7 @@ def next_action(ledger: Ledger, symbol: str, now_ms: int) -> Action | None:
             return Resolve(sent)
     if ledger.position(symbol).steps:
         return _held(ledger, symbol, book, now_ms)
-    if book.conditional():
+    if book.left_over():
         return Clean()
     return _flat(ledger, symbol, book)
 

@@ -345,7 +345,8 @@ class TradeExecutor:
         )
 
     async def _wait_before_retry(self, symbol: str, leg: str, decided_at: int) -> None:
-        tries = min(self._attempts(symbol, leg, decided_at), 6)
+        # While a position is naked, the exchange is asked more often.
+        tries = min(self._attempts(symbol, leg, decided_at), 4 if leg in "sq" else 6)
         await self._clock.pass_until(self._clock.now_ms() + 100 * 2**tries)
 
     def _drop(self, symbol: str, reason: str) -> None:
@@ -383,7 +384,7 @@ class TradeExecutor:
         # The list, not our memory, says what is left, and our memory what the list may not show
         # yet: what was just placed, and what was given up for lost and may still arrive.
         book = self._ledger.books[symbol]
-        if lost := [one for one in book.conditional() if one.is_lost]:
+        if lost := [one for one in book.left_over() if one.is_lost]:
             arrived = max(one.intent.time for one in lost) + PROOF_MS
             if self._clock.now_ms() < arrived:
                 await self._clock.pass_until(arrived)
@@ -392,8 +393,11 @@ class TradeExecutor:
             await self._cancel(symbol, algo.client_id)
         if ours:
             return
-        for sent in book.conditional():
-            await self._cancel(symbol, sent.intent.id)
+        for sent in book.left_over():
+            if sent.intent.leg == "q":
+                self._write_answer(sent.intent, "gone")
+            else:
+                await self._cancel(symbol, sent.intent.id)
 
     def is_ours(self, algo: AlgoState) -> bool:
         """Say whether this session placed a conditional order."""
@@ -406,6 +410,8 @@ class TradeExecutor:
         elif sent.state == "accepted":
             sent.asked = self._clock.now_ms()
             await self.look_at_order(sent)
+        elif sent.intent.leg == "q":
+            await self._resolve_close(sent)
         else:
             await self._resolve_order(sent)
 
@@ -441,6 +447,19 @@ class TradeExecutor:
                 self._write_answer(sent.intent, state, found.exchange_id)
                 return
             await self._clock.pass_until(self._clock.now_ms() + 200 * (question + 1))
+        self._write_answer(sent.intent, "absent", again=True)
+
+    async def _resolve_close(self, sent: Sent) -> None:
+        # As urgent as a stop; two reduce-only orders close no more than one.
+        for question in range(3):
+            with suppress(Unavailable):
+                found = await self._exchange.order(sent.intent.symbol, sent.intent.id)
+                if found is not None:
+                    await self._take_state(sent, found)
+                    return
+            await self._clock.pass_until(self._clock.now_ms() + 200 * (question + 1))
+            if sent.state not in ("intent", "unknown"):
+                return
         self._write_answer(sent.intent, "absent", again=True)
 
     async def _resolve_order(self, sent: Sent) -> None:
