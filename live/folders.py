@@ -126,8 +126,8 @@ def find(sessions: Path, name: str) -> Path:
         raise WickError(
             f"there is no session in {sessions}", "wick live rsi_macd_atr --on paper starts one"
         )
-    if name == "last":
-        return max(known, key=lambda one: ((one / FILE).stat().st_mtime_ns, one.name))
+    if name == "last":  # one that compared is not what somebody left to trade
+        return max(known, key=lambda one: (not _compares(one), _changed(one), one.name))
     names = [one.name for one in known]
     matches = [one for one in names if one == name] or [one for one in names if name in one]
     if len(matches) == 1:
@@ -140,6 +140,21 @@ def find(sessions: Path, name: str) -> Path:
         f"{len(matches)} sessions in {sessions} have {name!r} in their name",
         f"write more of it: {', '.join(matches[-8:])}",
     )
+
+
+class _On(msgspec.Struct):
+    on: str = ""
+
+
+def _compares(folder: Path) -> bool:
+    try:
+        return msgspec.json.decode((folder / FILE).read_bytes(), type=_On).on == "parity"
+    except msgspec.MsgspecError:
+        return False
+
+
+def _changed(folder: Path) -> int:
+    return (folder / FILE).stat().st_mtime_ns
 
 
 def listed(sessions: Path) -> list[Path]:

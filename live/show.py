@@ -1,5 +1,6 @@
 """How a session looks on the terminal."""
 
+import dataclasses
 import json
 import time
 from pathlib import Path
@@ -119,9 +120,13 @@ def _run_of(session: Session, runs_folder: Path) -> Path | None:
 
 def print_list(sessions: Path, as_json: bool) -> None:
     """List all sessions, oldest first."""
-    rows = []
+    rows, damaged = [], []
     for folder in listed(sessions):
-        session = read_session(folder)
+        try:
+            session = read_session(folder)
+        except WickError as error:  # one damaged folder must not hide the others
+            damaged.append(error)
+            continue
         standing = Watch(session, folder).look()
         state = standing.state if supervisor_of(folder) else "ended"
         rows.append((session, state, standing))
@@ -137,12 +142,15 @@ def print_list(sessions: Path, as_json: bool) -> None:
             )
         )
         return
+    for one in damaged:
+        typer.echo(f"wick: {one.message}", err=True)
     if not rows:
         raise WickError(
             f"there is no session in {sessions}", "wick live rsi_macd_atr --on paper starts one"
         )
     table = Table(box=None)
-    for name in ("session", "what", "state"):
+    table.add_column("session", no_wrap=True, overflow="ignore")  # it is what other commands take
+    for name in ("what", "state"):
         table.add_column(name)
     table.add_column("equity", justify="right")
     for session, state, standing in rows:
@@ -162,7 +170,10 @@ def print_status(status: Status, as_json: bool) -> None:
         highlight=False,
         soft_wrap=True,
     )
-    console.print(line(status.standing), highlight=False, soft_wrap=True, markup=False)
+    standing = status.standing
+    if not status.supervisor:
+        standing = dataclasses.replace(standing, state="ended", note="")
+    console.print(line(standing), highlight=False, soft_wrap=True, markup=False)
     if status.trouble is not None:
         for words in (f"note: {status.trouble.message}", f"hint: {status.trouble.hint}"):
             console.print(words, style="yellow", highlight=False, soft_wrap=True, markup=False)

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from data.dates import show_time
-from live.journal import Asked, Filled, read_from
+from live.journal import Asked, Decided, Filled, read_from
 from live.ledger import Ledger
 from live.session import Session
 from strategy.account import UNIT
+from strategy.grid import qty_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class Watch:
         self._folder = folder
         self._ledger = Ledger(session)
         self._offset = self._trades = self._net = self._asked = 0
+        self._since = 0  # booked since the last decision saw the wallet
 
     def look(self) -> Standing:
         """Read what is new, and return how the session stands."""
@@ -71,22 +73,40 @@ class Watch:
         for record in records:
             self._ledger.apply(record)
             self._asked += isinstance(record, Asked)
+            if isinstance(record, Decided):
+                self._since = 0
             if isinstance(record, Filled):
                 self._net += record.pnl - record.fee
+                self._since += record.pnl - record.fee
                 self._trades += record.held == 0
         ledger = self._ledger
-        account: Any = ledger.account[0]
+        wallet, equity = self._money()
         return Standing(
             time=ledger.decided,
-            wallet=int(account.wallet) / UNIT,
-            equity=float(account.equity),
+            wallet=wallet,
+            equity=equity,
             positions=tuple(self._held()),
             trades=self._trades,
             net=self._net / UNIT,
             state=_state(ledger),
-            note=ledger.halted,
+            note=ledger.halted or (_BLOCKED if ledger.account[0].blocked else ""),
             asked=self._asked,
         )
+
+    def _money(self) -> tuple[float, float]:
+        ledger = self._ledger
+        account: Any = ledger.account[0]
+        if not ledger.began:
+            return ledger.session.balance, ledger.session.balance
+        wallet = (int(account.wallet) + self._since) / UNIT
+        if not self._since:
+            return wallet, float(account.equity)
+        marks = (
+            float(qty_of(position.steps, grids) * (position.mark - position.entry))
+            for position, grids in zip(ledger.positions, ledger.grids, strict=True)
+            if position.steps
+        )
+        return wallet, wallet + sum(marks)
 
     def _held(self) -> list[Held]:
         found = []
@@ -97,6 +117,9 @@ class Watch:
                 levels = float(position.stop_level), float(position.take_level)
                 found.append(Held(symbol, qty, float(position.entry), *levels))
         return found
+
+
+_BLOCKED = "the daily loss limit keeps entries out until 00:00 UTC"
 
 
 def _state(ledger: Ledger) -> str:
