@@ -61,10 +61,13 @@ async def served(exchange: Simulator) -> AsyncIterator[tuple[Addresses, "Caller"
     """Open the port for a while, with a caller of its REST side."""
     addresses = await exchange.start()
     async with aiohttp.ClientSession() as session:
+        caller = Caller(addresses, session, exchange)
         try:
-            yield addresses, Caller(addresses, session, exchange)
+            yield addresses, caller
         finally:
             await exchange.stop()
+            for socket in caller.sockets:  # cut ones too: their connections are not let go of
+                await socket.close()
 
 
 class Caller:
@@ -76,6 +79,12 @@ class Caller:
         self.addresses = addresses
         self.session = session
         self._exchange = exchange
+        self.sockets: list[aiohttp.ClientWebSocketResponse] = []
+
+    async def _socket(self, url: str) -> aiohttp.ClientWebSocketResponse:
+        socket = await self.session.ws_connect(url)
+        self.sockets.append(socket)
+        return socket
 
     async def raw(
         self, method: str, path: str, *, query: str = "", body: str = "", key: str = KEY
@@ -104,15 +113,13 @@ class Caller:
 
     async def private(self) -> aiohttp.ClientWebSocketResponse:
         key = await self.listen_key()
-        return await self.session.ws_connect(f"{self.addresses.stream}/private/ws?listenKey={key}")
+        return await self._socket(f"{self.addresses.stream}/private/ws?listenKey={key}")
 
     async def market(self, *streams: str) -> aiohttp.ClientWebSocketResponse:
-        return await self.session.ws_connect(
-            f"{self.addresses.stream}/market/ws/{'/'.join(streams)}"
-        )
+        return await self._socket(f"{self.addresses.stream}/market/ws/{'/'.join(streams)}")
 
     async def clock(self, role: str = "trader") -> aiohttp.ClientWebSocketResponse:
-        socket = await self.session.ws_connect(self.addresses.clock)
+        socket = await self._socket(self.addresses.clock)
         await socket.send_json({"role": role})
         return socket
 
@@ -189,8 +196,11 @@ class Trader:
         while True:
             try:
                 socket = await connect()
-                async for message in socket:
-                    await handle(msgspec.json.decode(message.data))
+                try:
+                    async for message in socket:
+                        await handle(msgspec.json.decode(message.data))
+                finally:
+                    await socket.close()
             except aiohttp.ClientError:
                 await asyncio.sleep(0.01)
 
