@@ -293,7 +293,7 @@ class Connection:
     async def klines(
         self, symbol: str, timeframe: str, start_ms: int, limit: int = 1500
     ) -> Sequence[ClosedCandle]:
-        raise NotImplementedError
+        raise AssertionError("a trader reads signals, no candles")
 
     async def order(self, symbol: str, client_id: str) -> OrderState | None:
         return await self._ask(lambda: self._account.order(symbol, client_id))
