@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import msgspec
 from redis.exceptions import RedisError
 
 from live.bus import connect
@@ -55,7 +56,20 @@ def status_of(folder: Path) -> Status:
             health = asyncio.run(_health(session, folder))
         except WickError as error:
             trouble = error
-    return Status(folder, session, running, Watch(session, folder).look(), health, trouble)
+    standing = Watch(session, folder).look()
+    if not running:
+        standing = standing.ended()
+    health = tuple(_by_journal(one, standing) for one in health)
+    return Status(folder, session, running, standing, health, trouble)
+
+
+def _by_journal(health: Health, standing: Standing) -> Health:
+    # The journal knows of a halt or its end first; the sign of life follows a second later.
+    if health.role != "trader" or health.state not in ("running", "halted"):
+        return health
+    if standing.state == "halted":
+        return msgspec.structs.replace(health, state="halted", note=standing.note)
+    return msgspec.structs.replace(health, state="running", note="")
 
 
 async def _health(session: Session, folder: Path) -> tuple[Health, ...]:

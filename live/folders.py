@@ -13,6 +13,13 @@ from live.start import Draft
 from strategy.errors import WickError, did_you_mean
 
 LOCK = "lock"
+_OTHER = {
+    "on": "another --on",
+    "source_hash": "another version of the strategy",
+    "symbols": "other symbols",
+    "params": "other params",
+    "risk": "other risk settings",
+}
 
 
 def keep(drafted: Draft, session: Session, folder: Path) -> None:
@@ -105,7 +112,7 @@ def earlier(drafted: Draft, folder: Path) -> Session | None:
     for name in ("on", "strategy", "source_hash", "symbols", "params", "risk", "tag"):
         if getattr(old, name) != getattr(new, name):
             raise WickError(
-                f"the session {folder.name} was started with another {name.replace('_', ' ')}",
+                f"the session {folder.name} was started with {_OTHER.get(name, 'another ' + name)}",
                 "take another --name; this one goes on only with what it was started with",
             )
     return old

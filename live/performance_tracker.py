@@ -135,4 +135,5 @@ class _Tracker:
             self._published = min(part.stop, len(books.time))
 
     async def _say(self, state: State) -> None:
-        await self._pulse.tell(state, f"{self._history.log.closed} trades")
+        closed = self._history.log.closed
+        await self._pulse.tell(state, f"{closed} trade{'' if closed == 1 else 's'}")

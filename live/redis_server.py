@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from strategy.errors import WickError
@@ -29,6 +29,16 @@ _START_S = 30.0
 def url_of(folder: Path) -> str:
     """Return the URL of a session's embedded server, whether it runs or not."""
     return f"unix://{_socket_of(folder)}"
+
+
+def remove_socket(folder: Path) -> None:
+    """Remove what a stopped server of this session left in the folder for temporary files."""
+    # There may be none, or somebody else's folder in its place; a server that answers is no rest.
+    with suppress(OSError, WickError):
+        path = _socket_of(folder)
+        if not _answers(path):
+            path.unlink(missing_ok=True)
+            path.parent.rmdir()
 
 
 def command_of(folder: Path) -> tuple[str, ...]:

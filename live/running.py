@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -200,14 +199,15 @@ class _Run:
             while not roles.done():
                 self._wish.show(watch.look(), self._troubles())
                 await asyncio.wait({roles}, timeout=1.0)
-            self._wish.show(watch.look(), "")
+            self._wish.show(watch.look().ended(), "")
         finally:
             roles.cancel()
 
     def _troubles(self) -> str:
         words = []
         for name, kept in self._supervisor.kept.items():
-            again = f"started again {kept.restarts} times" if kept.restarts else ""
+            times = f"{kept.restarts} time{'' if kept.restarts == 1 else 's'}"
+            again = f"started again {times}" if kept.restarts else ""
             gone = "not running" if kept.process and not (kept.pid or kept.done) else ""
             if again or gone:
                 words.append(f"{name} {' '.join(filter(None, (gone, again)))}")
@@ -216,10 +216,7 @@ class _Run:
     async def _end(self) -> None:
         for names in ([name for name in ROLES if name != LAST], [LAST], [EXCHANGE, REDIS]):
             await self._supervisor.stop(names, _GRACE_S)
-        socket = Path(urlsplit(redis_server.url_of(self._folder)).path)
-        with contextlib.suppress(OSError):  # where there is one, in a folder of its own
-            socket.unlink(missing_ok=True)
-            socket.parent.rmdir()
+        redis_server.remove_socket(self._folder)
 
 
 @contextlib.contextmanager

@@ -1,6 +1,5 @@
 """How a session looks on the terminal."""
 
-import dataclasses
 import json
 import time
 from pathlib import Path
@@ -103,7 +102,7 @@ def print_ended(ended: Ended, runs_folder: Path, as_json: bool) -> None:
     if folder is not None:
         print_run(runs.read_record(folder), folder)
         return
-    standing = Watch(ended.session, ended.folder).look()
+    standing = Watch(ended.session, ended.folder).look().ended()
     if as_json:
         typer.echo(msgspec.json.encode(standing))
         return
@@ -170,10 +169,7 @@ def print_status(status: Status, as_json: bool) -> None:
         highlight=False,
         soft_wrap=True,
     )
-    standing = status.standing
-    if not status.supervisor:
-        standing = dataclasses.replace(standing, state="ended", note="")
-    console.print(line(standing), highlight=False, soft_wrap=True, markup=False)
+    console.print(line(status.standing), highlight=False, soft_wrap=True, markup=False)
     if status.trouble is not None:
         for words in (f"note: {status.trouble.message}", f"hint: {status.trouble.hint}"):
             console.print(words, style="yellow", highlight=False, soft_wrap=True, markup=False)

@@ -1,6 +1,6 @@
 """How a session stands, from its journal: for the line while it runs and for its status."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ class Standing:
     net : float
         What they and the fees of open ones came to.
     state : str
-        starting, running, paused or halted.
+        starting, running, paused, halted, blocked or ended.
     asked : int
         How often a person has asked for something.
     """
@@ -50,6 +50,10 @@ class Standing:
     state: str
     note: str
     asked: int = 0
+
+    def ended(self) -> "Standing":
+        """Return it as of a session that nobody runs."""
+        return replace(self, state="ended", note="")
 
 
 class Watch:
@@ -66,6 +70,7 @@ class Watch:
         self._ledger = Ledger(session)
         self._offset = self._trades = self._net = self._asked = 0
         self._since = 0  # booked since the last decision saw the wallet
+        self._filled = False
 
     def look(self) -> Standing:
         """Read what is new, and return how the session stands."""
@@ -74,13 +79,15 @@ class Watch:
             self._ledger.apply(record)
             self._asked += isinstance(record, Asked)
             if isinstance(record, Decided):
-                self._since = 0
+                self._since, self._filled = 0, False
             if isinstance(record, Filled):
                 self._net += record.pnl - record.fee
                 self._since += record.pnl - record.fee
+                self._filled = True
                 self._trades += record.held == 0
         ledger = self._ledger
         wallet, equity = self._money()
+        state = _state(ledger)
         return Standing(
             time=ledger.decided,
             wallet=wallet,
@@ -88,8 +95,8 @@ class Watch:
             positions=tuple(self._held()),
             trades=self._trades,
             net=self._net / UNIT,
-            state=_state(ledger),
-            note=ledger.halted or (_BLOCKED if ledger.account[0].blocked else ""),
+            state=state,
+            note=_BLOCKED if state == "blocked" else ledger.halted,
             asked=self._asked,
         )
 
@@ -99,7 +106,7 @@ class Watch:
         if not ledger.began:
             return ledger.session.balance, ledger.session.balance
         wallet = (int(account.wallet) + self._since) / UNIT
-        if not self._since:
+        if not self._filled:
             return wallet, float(account.equity)
         marks = (
             float(qty_of(position.steps, grids) * (position.mark - position.entry))
@@ -119,7 +126,7 @@ class Watch:
         return found
 
 
-_BLOCKED = "the daily loss limit keeps entries out until 00:00 UTC"
+_BLOCKED = "by the daily loss limit, no entries until 00:00 UTC"
 
 
 def _state(ledger: Ledger) -> str:
@@ -127,6 +134,8 @@ def _state(ledger: Ledger) -> str:
         return "halted"
     if ledger.paused:
         return "paused"
+    if ledger.account[0].blocked:
+        return "blocked"
     return "running" if ledger.decided else "starting"
 
 
@@ -138,7 +147,8 @@ def line(standing: Standing, troubles: str = "") -> str:
     """
     when = f"{show_time(standing.time)} UTC" if standing.time else "no decision yet"
     count = f"{standing.trades:,} trade{'' if standing.trades == 1 else 's'}"
-    state = f"{standing.state}: {standing.note}" if standing.note else standing.state
+    between = " " if standing.state == "blocked" else ": "
+    state = between.join(filter(None, (standing.state, standing.note)))
     parts = [when, f"equity {standing.equity:,.2f}", _positions(standing), count, state, troubles]
     return "  ".join(part for part in parts if part)
 

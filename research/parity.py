@@ -215,6 +215,7 @@ async def _play(
     finally:
         await supervisor.stop(ROLES)
         await supervisor.stop()
+        redis_server.remove_socket(folder)
         await simulator.stop()
     return batches, journal.read(folder), seconds, restarts
 

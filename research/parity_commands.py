@@ -102,8 +102,9 @@ def print_parity(found: "Parity") -> None:
         table.add_row(kind, f"{count:,}", f"{wrong:,}", style=style)
     console.print(table)
     speed = found.candles / max(found.lockstep_s, 1e-9)
+    trades = f"{found.trades:,} trade{'' if found.trades == 1 else 's'}"
     console.print(
-        f"{found.candles:,} candles, {found.trades:,} trades through the live stack in"
+        f"{found.candles:,} candles, {trades} through the live stack in"
         f" {found.lockstep_s:.1f} s ({speed:,.0f} candles/s)",
         highlight=False,
         soft_wrap=True,

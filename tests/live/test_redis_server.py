@@ -160,3 +160,17 @@ def test_a_server_that_ends_at_once_says_its_last_words(tmp_path: Path) -> None:
     with pytest.raises(WickError, match=r"redis-server did not start: \S") as error:
         redis_server.start_embedded(tmp_path)
     assert "redis.log" in error.value.hint
+
+
+def test_a_stopped_server_leaves_nothing_in_the_temporary_folder(tmp_path: Path) -> None:
+    socket_folder = Path(redis_server.url_of(tmp_path).removeprefix("unix://")).parent
+    redis_server.remove_socket(tmp_path)  # without a server there is nothing to remove
+    process = redis_server.start_embedded(tmp_path)
+    try:
+        redis_server.remove_socket(tmp_path)
+        assert socket_folder.exists()  # it is in use
+    finally:
+        process.terminate()
+        process.wait(30)
+    redis_server.remove_socket(tmp_path)
+    assert not socket_folder.exists()

@@ -244,7 +244,7 @@ def test_a_testnet_session_goes_on_only_as_it_was(drafted: Drafting, tmp_path: P
     folder.mkdir(parents=True)
     keep(made, made.session, folder)
     assert earlier(drafted(on="testnet", name="mine"), folder) == made.session
-    with pytest.raises(WickError, match="was started with another params"):
+    with pytest.raises(WickError, match="was started with other params"):
         earlier(drafted(on="testnet", name="mine", changes=("rsi=9",)), folder)
     with pytest.raises(WickError, match="one on paper cannot go on"):
         earlier(drafted(name="mine"), folder)

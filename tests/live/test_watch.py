@@ -7,7 +7,7 @@ import pytest
 from live.folders import find
 from live.journal import Began, Decided, Filled, Journal
 from live.show import print_list
-from live.watch import Watch
+from live.watch import Watch, line
 from tests.live.sessions import MINUTE, START, make_session, write_session
 
 S = "BTCUSDT"
@@ -54,7 +54,10 @@ def test_the_daily_limit_is_named(tmp_path: Path) -> None:
     journal.append(Began(n=0, time=START, wallet=10**12, last_trade={S: -1}))
     journal.append(decided(blocked=True))
     journal.close()
-    assert "daily loss limit" in Watch(session, folder).look().note
+    standing = Watch(session, folder).look()
+    assert standing.state == "blocked"
+    assert "  blocked by the daily loss limit" in line(standing)
+    assert line(standing.ended()).endswith("0 trades  ended")
 
 
 def test_a_damaged_session_does_not_hide_the_others(
