@@ -21,7 +21,7 @@ from dashboard.view import View, view
 from data.dates import now_ms
 from live import journal
 from live.bus import ROLES, Bus, connect
-from live.folders import supervisor_of
+from live.folders import rank, supervisor_of
 from live.journal import Record
 from live.records import (
     ACCOUNT,
@@ -67,10 +67,23 @@ class Seen:
 
 
 def sessions(folder: Path) -> list[str]:
-    """List the sessions of a folder, newest first; damaged ones too, by the time of their file."""
+    """List the sessions of a folder, newest first; those that compared and damaged ones last."""
     found = [path for path in folder.glob(f"*/{FILE}") if path.is_file()]
-    times = {path.parent.name: _created(path) for path in found}
-    return sorted(times, key=lambda name: (times[name], name), reverse=True)
+    ranks = {path.parent.name: (rank(path.parent), _created(path)) for path in found}
+    return sorted(ranks, key=lambda name: (ranks[name], name), reverse=True)
+
+
+def damaged(folder: Path, names: Sequence[str]) -> list[str]:
+    """Return those of the sessions whose session.json cannot be read."""
+    return [name for name in names if _is_damaged(folder / name)]
+
+
+def _is_damaged(folder: Path) -> bool:
+    try:
+        read_session(folder)
+    except (WickError, OSError):
+        return True
+    return False
 
 
 class _Created(msgspec.Struct):

@@ -133,8 +133,8 @@ def find(sessions: Path, name: str) -> Path:
         raise WickError(
             f"there is no session in {sessions}", "wick live rsi_macd_atr --on paper starts one"
         )
-    if name == "last":  # one that compared is not what somebody left to trade
-        return max(known, key=lambda one: (not _compares(one), _changed(one), one.name))
+    if name == "last":  # neither damaged nor, if there is another, one that only compared
+        return max(known, key=lambda one: (rank(one), _changed(one), one.name))
     names = [one.name for one in known]
     matches = [one for one in names if one == name] or [one for one in names if name in one]
     if len(matches) == 1:
@@ -153,11 +153,16 @@ class _On(msgspec.Struct):
     on: str = ""
 
 
-def _compares(folder: Path) -> bool:
+def rank(folder: Path) -> int:
+    """Tell how likely a session is meant: 2 one that traded, 1 one that compared, 0 a damaged one.
+
+    The file's version does not matter.
+    """
     try:
-        return msgspec.json.decode((folder / FILE).read_bytes(), type=_On).on == "parity"
-    except msgspec.MsgspecError:
-        return False
+        on = msgspec.json.decode((folder / FILE).read_bytes(), type=_On).on
+    except (msgspec.MsgspecError, OSError):
+        return 0
+    return 1 if on == "parity" else 2
 
 
 def _changed(folder: Path) -> int:

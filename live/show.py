@@ -26,6 +26,7 @@ from live.watch import Standing, Watch, line
 from strategy.errors import WickError
 
 _PLAIN_EVERY_S = 60.0
+_WIDEST = 1_000
 
 
 class Lines:
@@ -123,13 +124,15 @@ def print_list(sessions: Path, as_json: bool) -> None:
     for folder in listed(sessions):
         try:
             session = read_session(folder)
+            standing = Watch(session, folder).look()
         except WickError as error:  # one damaged folder must not hide the others
             damaged.append(error)
             continue
-        standing = Watch(session, folder).look()
         state = standing.state if supervisor_of(folder) else "ended"
         rows.append((session, state, standing))
     rows.sort(key=lambda row: row[0].created_ms)
+    for one in damaged:
+        typer.echo(f"wick: {one.message}", err=True)
     if as_json:
         typer.echo(
             json.dumps(
@@ -141,20 +144,22 @@ def print_list(sessions: Path, as_json: bool) -> None:
             )
         )
         return
-    for one in damaged:
-        typer.echo(f"wick: {one.message}", err=True)
+    if damaged and not rows:
+        return
     if not rows:
         raise WickError(
             f"there is no session in {sessions}", "wick live rsi_macd_atr --on paper starts one"
         )
     table = Table(box=None)
-    table.add_column("session", no_wrap=True, overflow="ignore")  # it is what other commands take
-    for name in ("what", "state"):
+    for name in ("session", "what", "state"):
         table.add_column(name)
     table.add_column("equity", justify="right")
     for session, state, standing in rows:
         table.add_row(session.id, title(session), state, f"{standing.equity:,.2f}")
-    Console().print(table)
+    console = Console()  # made as wide as the table: other commands need the whole name
+    whole = console.measure(table, options=console.options.update(max_width=_WIDEST)).maximum
+    console.width = max(console.width, whole)
+    console.print(table)
 
 
 def print_status(status: Status, as_json: bool) -> None:

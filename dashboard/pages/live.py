@@ -6,7 +6,7 @@ from typing import Literal
 import streamlit as st
 
 from dashboard.figures import candles_figure, equity_figure
-from dashboard.load import Command, Reader, Seen, session_reader, sessions
+from dashboard.load import Command, Reader, Seen, damaged, session_reader, sessions
 from dashboard.shown import nothing_yet, sentences
 from dashboard.tables import (
     account_tiles,
@@ -45,6 +45,9 @@ def page() -> None:
         if not names:
             nothing_yet("There is no session yet.", "wick live rsi_macd_atr --on paper")
             return
+        if bad := damaged(folder, names):
+            st.warning(f"{plain(', '.join(bad))}: session.json is damaged or of another version")
+        names = [name for name in names if name not in bad] or names
         name = st.selectbox("Session", names, key="session", bind="query-params", width=420)
         now(folder, name)
 

@@ -141,7 +141,7 @@ def test_sessions_come_newest_first_and_a_damaged_one_hides_none(tmp_path: Path)
         written(tmp_path, session(name, created_ms=created_ms), [])
     (tmp_path / "torn").mkdir()
     (tmp_path / "torn" / "session.json").write_bytes(b"{")
-    assert sessions(tmp_path) == ["torn", "a", "b", "c"]
+    assert sessions(tmp_path) == ["a", "b", "c", "torn"]
     with pytest.raises(WickError, match="damaged or of another version"):
         session_reader(tmp_path, "torn")
     with pytest.raises(WickError, match="there is no session 'd'"):

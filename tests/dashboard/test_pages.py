@@ -155,6 +155,18 @@ def test_a_damaged_file_is_a_sentence_and_a_hint(
     assert "hint:" in ran.error[0].value
 
 
+def test_a_damaged_session_is_named_beside_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(tmp_path, session(), story(5)[0])
+    (tmp_path / "zz").mkdir()
+    (tmp_path / "zz" / "session.json").write_text("{")
+    ran = page("pages/live.py", monkeypatch, sessions=tmp_path)
+    assert ran.warning[0].value.startswith("zz: session.json is damaged")
+    assert ran.selectbox[0].options == [session().id]
+    assert not ran.error
+
+
 def test_settings_that_are_wrong_are_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

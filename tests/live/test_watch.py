@@ -76,3 +76,13 @@ def test_the_last_session_is_one_that_traded(tmp_path: Path) -> None:
     write_session(tmp_path / "traded", make_session(id="traded"))
     write_session(tmp_path / "compared", make_session(id="compared", on="parity"))
     assert find(tmp_path, "last").name == "traded"
+
+
+def test_a_name_is_never_cut_in_the_list(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    name = "20250501-120000-paper-" + "a_strategy" * 8
+    write_session(tmp_path / name, make_session(id=name))
+    print_list(tmp_path, False)
+    assert name in capsys.readouterr().out
