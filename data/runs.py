@@ -257,8 +257,8 @@ def _scratch(runs: Path) -> Iterator[Path]:
         os.close(lock)
 
 
-def check_writable(runs: Path) -> None:
-    """Refuse a folder that cannot take a run, before the work and not after it.
+def check_writable(runs: Path, what: str = "runs") -> None:
+    """Refuse a folder that cannot take runs or sessions, before the work and not after it.
 
     Raises
     ------
@@ -271,8 +271,8 @@ def check_writable(runs: Path) -> None:
             pass
     except OSError as error:
         raise RunRefused(
-            f"runs cannot be kept in {runs}: {nearest}: {error.strerror}",
-            "choose a folder that can be written with --runs, WICK_RUNS or wick.toml",
+            f"{what} cannot be kept in {runs}: {nearest}: {error.strerror}",
+            f"choose a folder that can be written with --{what}, WICK_{what.upper()} or wick.toml",
         ) from error
 
 

@@ -17,7 +17,12 @@ import msgspec
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    NoPermissionError,
+    RedisError,
+    ResponseError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -55,6 +60,7 @@ return {_ADDED}
 _ANSWER_S = 10.0
 _MOST_BLOCK_MS = 5_000
 _PAUSE_S = 0.1
+_FULL = ("MISCONF", "No space left")  # what a server says that cannot write its data
 
 
 class Entry(NamedTuple):
@@ -98,8 +104,8 @@ class Bus:
             )
         except ValueError:  # its text may quote the password
             raise WickError(
-                f"the URL in {WICK_REDIS} cannot be read, expected redis://HOST:PORT/0",
-                f"export {WICK_REDIS}=redis://127.0.0.1:6379/0",
+                f"the URL in --redis or {WICK_REDIS} cannot be read, expected redis://HOST:PORT/0",
+                f"--redis redis://127.0.0.1:6379/0, or export {WICK_REDIS}= the same",
             ) from None
         self._prefix = prefix
         self._encode = msgspec.msgpack.Encoder().encode
@@ -255,13 +261,10 @@ async def connect(session: Session, folder: Path, wait_s: float = 10.0) -> Bus:
                 continue
             await bus.close()
             if refused:
-                raise WickError(
-                    f"Redis at {shown(url)} refuses us: {error}",
-                    f"check user and password in {WICK_REDIS}",
-                ) from None
+                raise _refusal(shown(url), error, folder) from None
             raise WickError(
                 f"Redis at {shown(url)} is not reachable ({type(error).__name__})",
-                f"start it, or check {WICK_REDIS}"
+                f"start it, or check --redis or {WICK_REDIS}"
                 if session.redis
                 else f"its log is {folder / 'logs' / 'redis.log'}",
             ) from None
@@ -288,8 +291,25 @@ async def _answer(asked: Awaitable[Any]) -> Any:
 
 
 def _is_refusal(error: Exception) -> bool:
-    # While connecting, redis-py wraps a wrong password in what also means an absent server.
-    return isinstance(error, ResponseError) or isinstance(error.__cause__, AuthenticationError)
+    return isinstance(error, ResponseError) or _is_about_password(error)
+
+
+def _is_about_password(error: Exception) -> bool:
+    # While connecting, redis-py may wrap a wrong password in what also means an absent server.
+    wrong = (AuthenticationError, NoPermissionError)
+    return isinstance(error, wrong) or isinstance(error.__cause__, wrong)
+
+
+def _refusal(where: str, error: Exception, folder: Path) -> WickError:
+    if _is_about_password(error):
+        return WickError(
+            f"Redis at {where} refuses the password: {error}",
+            f"check user and password in --redis or {WICK_REDIS}",
+        )
+    if any(word in str(error) for word in _FULL):
+        hint = "make room on the disk that its data is on"
+        return WickError(f"Redis at {where} cannot write: {error}", hint)
+    return WickError(f"Redis at {where} refuses us: {error}", f"check --redis or {WICK_REDIS}")
 
 
 def _id(last: str | int) -> str:

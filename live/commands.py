@@ -131,7 +131,7 @@ def _live(asked: Any, settings: "Settings", as_json: bool) -> int:
     from live.start import draft
 
     drafted = draft(asked, settings, now_ms(), sys.argv[1:])
-    check_writable(settings.sessions)
+    check_writable(settings.sessions, "sessions")
     check_writable(settings.runs)
     keys = _keys(drafted.session.on)
     with Lines(drafted) as lines:

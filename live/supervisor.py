@@ -232,5 +232,7 @@ def _crash_loop(kept: Kept, code: int, pace: Pace) -> RunRefused:
 def _how(kept: Kept, code: int) -> str:
     lines = _said(kept)
     how = f"exit code {code}" if code >= 0 else f"signal {-code}"
-    said = _last(lines, "wick: ") or next((x for x in reversed(lines) if x.strip()), "")
+    # A line of JSON is for programs: where the exchange is, not why it died.
+    words = (line for line in reversed(lines) if line.strip() and not line.startswith("{"))
+    said = _last(lines, "wick: ") or next(words, "")
     return f"{how}: {said}" if said else how

@@ -58,3 +58,11 @@ def test_an_exchange_that_does_not_answer_is_a_sentence(
     said = refused("live", "rsi_macd_atr", "--on", "testnet", "--symbols", "BTCUSDT")
     assert "the exchange at http://127.0.0.1:1 does not answer" in said.err
     assert "c0ffee" not in said.err
+
+
+def test_a_folder_of_sessions_that_cannot_be_written_is_named_as_one(
+    stored: Path, refused: Callable[..., Said]
+) -> None:
+    said = refused(*LIVE, "--sessions", "/proc/x", code=1)
+    assert "sessions cannot be kept in /proc/x" in said.err
+    assert "--sessions, WICK_SESSIONS" in said.err

@@ -285,7 +285,7 @@ def test_a_server_that_is_not_there_is_one_sentence_without_its_password(
     monkeypatch.setenv("WICK_REDIS", "redis://me:hunter2@127.0.0.1:1/3?password=hunter2")
     error = refusal("redis://127.0.0.1:1/3", tmp_path)
     assert error.message == "Redis at redis://127.0.0.1:1/3 is not reachable (ConnectionError)"
-    assert error.hint == "start it, or check WICK_REDIS"
+    assert error.hint == "start it, or check --redis or WICK_REDIS"
     assert "redis.log" in refusal("", tmp_path, 0.2).hint
 
 
@@ -302,7 +302,7 @@ def test_a_wrong_password_is_one_sentence_without_it(
         for url in (server.url, server.url.replace("unix://", "unix://:hunter3@")):
             monkeypatch.setenv("WICK_REDIS", url)
             error = refusal("unix://there", tmp_path, 5.0)
-            assert error.message.startswith(f"Redis at {server.url} refuses us: ")
+            assert error.message.startswith(f"Redis at {server.url} refuses the password: ")
             assert "hunter" not in str(error)
 
 
@@ -312,7 +312,38 @@ def test_a_url_that_is_none_is_not_quoted_with_its_password(
 ) -> None:
     monkeypatch.setenv("WICK_REDIS", url)
     error = refusal("redis://there", tmp_path)
-    assert error.message == "the URL in WICK_REDIS cannot be read, expected redis://HOST:PORT/0"
+    where = "the URL in --redis or WICK_REDIS"
+    assert error.message == f"{where} cannot be read, expected redis://HOST:PORT/0"
+
+
+@pytest.mark.parametrize(
+    ("answer", "words", "hint"),
+    [
+        (b"-MISCONF Errors writing: No space left on device", "cannot write", "room"),
+        (b"-NOAUTH Authentication required.", "refuses the password", "password"),
+        (b"-WRONGPASS invalid username-password pair", "refuses the password", "password"),
+        (b"-ERR unknown", "refuses us", "--redis"),
+    ],
+)
+def test_a_server_that_refuses_is_told_by_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes, words: str, hint: str
+) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while said := await reader.read(4_096):
+            writer.write((answer + b"\r\n") * said.count(b"*"))
+        writer.close()
+
+    async def run() -> None:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        async with server:
+            url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
+            monkeypatch.setenv("WICK_REDIS", url)
+            with pytest.raises(WickError) as error:
+                await connect(make_session(redis=url), tmp_path, 5.0)
+            assert words in error.value.message
+            assert hint in error.value.hint
+
+    asyncio.run(run())
 
 
 def test_a_session_with_a_server_of_its_own_needs_the_environment(

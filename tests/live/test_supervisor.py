@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import signal
 import subprocess
@@ -204,3 +205,17 @@ def test_a_watched_program_is_asked_to_end_and_its_code_is_passed_on(tmp_path: P
             time.sleep(0.02)
         running.terminate()
         assert running.wait(30) == 7
+
+
+def test_a_death_is_not_explained_with_a_line_for_programs(tmp_path: Path) -> None:
+    code = "import os; print('{1}', flush=True); os.kill(os.getpid(), 9)"
+
+    async def session() -> None:
+        supervisor = Supervisor(QUICK)
+        once = dataclasses.replace(program(tmp_path, code), again=False)
+        supervisor.start(once)
+        with pytest.raises(RunRefused) as refused:
+            await supervisor.until(supervisor.done(["role"]))
+        assert "died with signal 9, and what it knew" in refused.value.message
+
+    asyncio.run(session())
