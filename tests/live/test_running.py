@@ -47,8 +47,12 @@ def waits():
     while True:
         time.sleep(0.01)
 signal.signal(signal.SIGTERM, ends)
-(here / f"{name}.pid").write_text(str(os.getpid()))
-(here / f"{name}.env").write_text(json.dumps(dict(os.environ)))
+def whole(kind, text):
+    # A kill may come between opening and writing: a file is there whole or not at all.
+    (here / f"{name}.new").write_text(text)
+    os.replace(here / f"{name}.new", here / f"{name}.{kind}")
+whole("pid", str(os.getpid()))
+whole("env", json.dumps(dict(os.environ)))
 if name == "exchange" and "SILENT" not in os.environ:
     print(json.dumps({"rest": "http://127.0.0.1:1", "stream": "ws://127.0.0.1:1"}), flush=True)
 exec(os.environ.get(name.replace("-", "_"), "waits()" if name == "exchange" else "sys.exit(0)"))
