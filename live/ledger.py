@@ -5,7 +5,7 @@ ledger. Nothing here asks the exchange, Redis or a clock.
 """
 
 from collections import Counter, deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,13 +23,15 @@ from live.journal import (
     Intent,
     Record,
 )
-from live.order_ids import parse
+from live.order_ids import OrderId, parse
 from live.session import Session
 from strategy.account import ACCOUNT, BY_FLATTEN, EXIT_REASONS, ORDER, POSITION, book_fill
 from strategy.fills import stop_level, take_level
 from strategy.grid import grid
 
 _REMEMBERED_TRADES = 10_000
+_CLOCKS_APART_MS = 5_000  # between our time and the exchange's, and what a start takes
+_FOUND = ("accepted", "gone")  # what a lost order may turn out to be after all
 
 
 @dataclass(slots=True)
@@ -42,8 +44,12 @@ class Sent:
         intent, then accepted, rejected, unknown, absent or gone.
     filled : int
         Steps filled so far, positive.
-    asked : int
-        When the exchange was last asked about it; this alone is in no record.
+    exchange_id : int
+        The exchange's number for it, 0 while it is not known.
+    left, asked, heard, child : int
+        In no record, so 0 after a start: when it left; when the exchange was last asked about it;
+        the number under which the private stream told of it; the order that a conditional one
+        became.
     """
 
     intent: Intent
@@ -52,7 +58,11 @@ class Sent:
     code: int = 0
     text: str = ""
     again: bool = False
+    exchange_id: int = 0
+    left: int = field(default=0, compare=False)
     asked: int = field(default=0, compare=False)
+    heard: int = field(default=0, compare=False)
+    child: int = field(default=0, compare=False)
 
     @property
     def open(self) -> bool:
@@ -62,7 +72,7 @@ class Sent:
     @property
     def is_lost(self) -> bool:
         """Whether it was given up for lost so early that it may still turn up."""
-        return self.state == "absent" and self.intent.leg in "stpq"
+        return self.state == "absent" and self.intent.leg in "stpqx"
 
 
 @dataclass(slots=True)
@@ -75,8 +85,9 @@ class SymbolBook:
         Orders by id since the symbol was last flat and clean.
     opened_at : int
         Decision that opened the position, 0 when flat.
-    opened_time : int
-        Exchange time of the position's first fill, 0 when flat.
+    naked_since : int
+        When the position was last seen without a stop: its first fill, or the loss of the stop; 0
+        when flat.
     last_trade : int
         Newest fill booked.
     settled : int
@@ -88,7 +99,7 @@ class SymbolBook:
 
     sent: dict[str, Sent] = field(default_factory=dict)
     opened_at: int = 0
-    opened_time: int = 0
+    naked_since: int = 0
     last_trade: int = -1
     settled: int = -1
     before: int = -1
@@ -136,6 +147,7 @@ class Ledger:
         self.orders: Any = np.zeros(count, ORDER).view(np.recarray)
         self.books = {symbol: SymbolBook() for symbol in session.symbols}
         self.began = False
+        self.began_ms = 0
         self.decided = 0
         self.paused = False
         self.halted = ""
@@ -174,7 +186,54 @@ class Ledger:
     def is_new(self, trade: Trade) -> bool:
         """Whether a fill has not been booked yet; trades before the session never are."""
         book = self.books[trade.symbol]
+        if trade.time < self.began_ms - _CLOCKS_APART_MS:
+            return False  # the exchange's answer at the start does not show what is a week old
         return trade.trade_id > book.before and trade.trade_id not in book.seen
+
+    def claimed(self, trade: Trade) -> Trade:
+        """Give a fill the id of the order of ours that it belongs to, where its own is not ours."""
+        if parse(trade.client_id):
+            return trade
+        for sent in self.books[trade.symbol].sent.values():
+            plain = sent.intent.leg in "exq"
+            if trade.order_id in ((sent.exchange_id, sent.heard) if plain else (sent.child,)):
+                return replace(trade, client_id=sent.intent.id)
+        return trade
+
+    def algo_ids(self, symbol: str) -> list[str]:
+        """Return the ids of conditional orders that a strange fill may come from: those known, and
+        the next ones, whose intents a machine may have taken with it."""
+        book = self.books[symbol]
+        found = [one.intent.id for one in book.sent.values() if one.intent.leg in "stp"]
+        next_ones = (self.next_id(symbol, leg, book.opened_at) for leg in "stp" if book.opened_at)
+        return [*found, *next_ones]
+
+    def next_id(self, symbol: str, leg: str, decided_at: int) -> str:
+        """Return the id of the next attempt at an order."""
+        attempt = self.attempts(symbol, leg, decided_at) + 1
+        return str(OrderId(self.session.tag, self.index[symbol], decided_at, leg, attempt))
+
+    def last(self, symbol: str, leg: str, decided_at: int) -> Sent | None:
+        """Return the newest attempt at an order, None before the first."""
+        found = [
+            sent
+            for sent in self.books[symbol].sent.values()
+            if sent.intent.leg == leg and sent.intent.decided_at == decided_at
+        ]
+        return found[-1] if found else None
+
+    def attempts(self, symbol: str, leg: str, decided_at: int) -> int:
+        """Count the attempts at an order."""
+        sent = self.books[symbol].sent.values()
+        return sum(s.intent.leg == leg and s.intent.decided_at == decided_at for s in sent)
+
+    def note_order(self, trade: Trade) -> None:
+        """Remember the number of the order that a fill belongs to, for its other fills."""
+        sent = self.books[trade.symbol].sent.get(trade.client_id)
+        if sent is not None and sent.intent.leg in "exq":
+            sent.heard = trade.order_id
+        elif sent is not None:
+            sent.child = trade.order_id
 
     def booked(self, trade: Trade, fee: int, pnl: int, time: int) -> Filled:
         """Turn a fill into the record that books it, without booking it."""
@@ -226,7 +285,7 @@ class Ledger:
         return {"s": "stop", "p": "stop", "q": "stop", "t": "take"}.get(leg, "foreign")
 
     def _begin(self, record: Began) -> None:
-        self.began = True
+        self.began, self.began_ms = True, record.time
         self.account[0].wallet = record.wallet
         self.account[0].equity = record.wallet / 1e8
         for symbol, trade_id in record.last_trade.items():
@@ -267,12 +326,15 @@ class Ledger:
 
     def _answer(self, record: Answered) -> None:
         sent = self.books[record.symbol].sent.get(record.id)
-        if sent is None or not (sent.open or (sent.is_lost and record.state == "gone")):
+        if sent is None or not (sent.open or (sent.is_lost and record.state in _FOUND)):
             return
         if sent.filled and record.state == "unknown":
             return
+        if sent.intent.leg == "s" and record.state == "gone":
+            self.books[record.symbol].naked_since = record.time
         sent.state, sent.again = record.state, record.again
         sent.code, sent.text = record.code, record.text
+        sent.exchange_id = record.exchange_id or sent.exchange_id
         order = self.order(record.symbol)
         if sent.intent.leg == "e" and sent.state == "gone" and sent.filled:
             order.side, order.steps = 0, 0  # the rest of it expired
@@ -288,7 +350,7 @@ class Ledger:
         order = self.order(record.symbol)
         self._see(book, record.trade_id)
         if position.steps == 0 and record.held != 0:
-            book.opened_at, book.opened_time = record.decided_at, record.time
+            book.opened_at, book.naked_since = record.decided_at, record.time
         position.steps, position.entry = record.held, record.entry
         position.stop_level, position.take_level = record.stop, record.take
         if sent := book.sent.get(record.id):
@@ -301,7 +363,7 @@ class Ledger:
                 order.side, order.steps = 0, 0
         if record.held == 0:
             order.close_reason = 0
-            book.opened_at, book.opened_time = 0, 0
+            book.opened_at, book.naked_since = 0, 0
             if not book.legs("exq"):
                 book.settled = book.last_trade
         elif self.flattened:  # an entry that was under way when it was asked for

@@ -6,6 +6,7 @@ is held, then close, and only when the symbol is flat and clean enter.
 
 from dataclasses import dataclass
 
+from live.exchange.errors import STANDS_ALREADY
 from live.ledger import Ledger, Sent, SymbolBook
 
 NAKED_MS = 5_000
@@ -18,6 +19,11 @@ class Resolve:
     """Find out what became of an order."""
 
     sent: Sent
+
+
+@dataclass(frozen=True, slots=True)
+class Identify:
+    """Find out whose the fills are that were told of an order that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,7 @@ class Drop:
     reason: str
 
 
-Action = Resolve | Protect | Cancel | Close | Clean | Enter | Drop
+Action = Resolve | Identify | Protect | Cancel | Close | Clean | Enter | Drop
 
 
 def next_action(ledger: Ledger, symbol: str, now_ms: int) -> Action | None:
@@ -73,9 +79,11 @@ def next_action(ledger: Ledger, symbol: str, now_ms: int) -> Action | None:
             return Resolve(sent)
     if ledger.position(symbol).steps:
         return _held(ledger, symbol, book, now_ms)
+    if book.legs("e"):
+        return None  # taken, and its fill not told yet: what covers it stays
     if book.left_over():
         return Clean()
-    return _flat(ledger, symbol, book)
+    return _flat(ledger, symbol)
 
 
 def _held(ledger: Ledger, symbol: str, book: SymbolBook, now_ms: int) -> Action | None:
@@ -85,7 +93,7 @@ def _held(ledger: Ledger, symbol: str, book: SymbolBook, now_ms: int) -> Action 
     if not book.legs("s"):
         if closing:
             return None
-        if _must_close(book, now_ms):
+        if _must_close(ledger, symbol, now_ms):
             return Close("q", steps, book.opened_at)
         return Protect("s", float(position.stop_level), 0)
     if spare := book.legs("p"):
@@ -95,7 +103,7 @@ def _held(ledger: Ledger, symbol: str, book: SymbolBook, now_ms: int) -> Action 
         for take in takes:
             if take.intent.steps != abs(steps):
                 return Cancel(take)
-        last = _last(book, "t", book.opened_at)
+        last = ledger.last(symbol, "t", book.opened_at)
         if not takes and not closing:
             if last is None or last.again or last.state in ("gone", "absent"):
                 return Protect("t", float(position.take_level), abs(steps))
@@ -107,32 +115,29 @@ def _held(ledger: Ledger, symbol: str, book: SymbolBook, now_ms: int) -> Action 
     return None
 
 
-def _must_close(book: SymbolBook, now_ms: int) -> bool:
-    # The price is beyond the stop already, or the exchange will not take one, or it has been
-    # tried for as long as a position may be naked.
-    last = _last(book, "s", book.opened_at)
+def _must_close(ledger: Ledger, symbol: str, now_ms: int) -> bool:
+    # The price is beyond the stop already, or the exchange will not take one, or the stop went off
+    # and left something, or it has been tried for as long as a position may be naked.
+    book = ledger.books[symbol]
+    last = ledger.last(symbol, "s", book.opened_at)
     if last is None:
         return False
+    if last.state == "rejected" and last.code == STANDS_ALREADY:
+        return False  # the exchange's own word; the next attempt finds it, or takes its place
     refused = last.state == "rejected" and (last.code in WOULD_TRIGGER or not last.again)
-    return refused or now_ms - book.opened_time > NAKED_MS
+    went_off = last.state == "gone" and (last.filled or last.child)
+    covered = any(one.state == "accepted" for one in book.legs("p"))
+    too_long = now_ms - book.naked_since > NAKED_MS and not covered
+    return bool(refused or went_off or too_long)
 
 
-def _flat(ledger: Ledger, symbol: str, book: SymbolBook) -> Action | None:
+def _flat(ledger: Ledger, symbol: str) -> Action | None:
     order = ledger.order(symbol)
     if not order.side:
         return None
-    last = _last(book, "e", int(order.decided_at))
+    last = ledger.last(symbol, "e", int(order.decided_at))
     if last is None or (last.again and last.state in ("rejected", "absent")):
         return Enter()
     if last.open:
         return None
     return Drop(EXPIRED if last.state == "gone" else last.text or last.state)
-
-
-def _last(book: SymbolBook, leg: str, decided_at: int) -> Sent | None:
-    found = [
-        sent
-        for sent in book.sent.values()
-        if sent.intent.leg == leg and sent.intent.decided_at == decided_at
-    ]
-    return found[-1] if found else None

@@ -20,7 +20,8 @@ async def check_exchange(session: Session, exchange: Exchange, *, goes_on: bool)
     Parameters
     ----------
     goes_on : bool
-        The session has traded already: what it left on the account is its own.
+        The session has traded already: what it left on the account is its own, and only a key that
+        is refused keeps it from looking after that.
 
     Returns
     -------
@@ -34,6 +35,10 @@ async def check_exchange(session: Session, exchange: Exchange, *, goes_on: bool)
         mode, something foreign is there, or there is too little history.
     """
     await _answered(session, exchange.server_time)
+    if goes_on and session.rules:
+        # It may hold something: what does not fit any more halts its entries, and no more.
+        await _answered(session, exchange.account_mode)
+        return session
     await _answered(session, check_account, exchange)
     infos = await _answered(session, check_symbols, exchange, session.symbols)
     for symbol in () if goes_on else session.symbols:

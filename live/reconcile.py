@@ -5,10 +5,20 @@ import logging
 from collections.abc import Sequence
 
 from live.clock import Clock
-from live.exchange.port import AlgoState, Balance, Exchange, Rejected, SymbolInfo, Unknown
-from live.journal import Answered, Began
-from live.ledger import Ledger, Sent
-from live.trade_executor import READ_LAG_MS, TradeExecutor
+from live.exchange.errors import GONE
+from live.exchange.port import (
+    Accepted,
+    AlgoState,
+    Balance,
+    Exchange,
+    Rejected,
+    SymbolInfo,
+    Unavailable,
+)
+from live.inquiries import READ_LAG_MS
+from live.journal import Began
+from live.ledger import Ledger
+from live.trade_executor import TradeExecutor
 from live.writer import Writer
 from strategy.errors import WickError, did_you_mean
 from strategy.risk import Risk
@@ -116,7 +126,19 @@ class Reconciler:
         self._writer = writer
         self._exchange = exchange
         self._executor = executor
+        self._inquiries = executor.inquiries
         self._clock = clock
+
+    async def check(self) -> None:
+        """Refuse an account or an exchange that does not fit this session.
+
+        Raises
+        ------
+        WickError
+            Its mode, a symbol, or a symbol's grid.
+        """
+        await check_account(self._exchange)
+        self._check_rules(await check_symbols(self._exchange, self._ledger.symbols))
 
     async def begin(self, risk: Risk) -> None:
         """Check the account, set leverage, and write the session's first record.
@@ -126,11 +148,7 @@ class Reconciler:
         WickError
             The account, a symbol, or something that is there already does not allow a start.
         """
-        await check_account(self._exchange)
-        infos = await check_symbols(self._exchange, self._ledger.symbols)
-        self._check_rules(infos)
-        if self._ledger.began:
-            return  # what is held may need a stop: nothing more comes before that
+        await self.check()
         for symbol in self._ledger.symbols:
             await refuse_foreign(self._exchange, symbol)
         for symbol in self._ledger.symbols:
@@ -160,14 +178,14 @@ class Reconciler:
 
     async def _set_leverage(self, symbol: str, leverage: int) -> None:
         outcome = await self._exchange.set_leverage(symbol, leverage)
-        if isinstance(outcome, Rejected):
+        if isinstance(outcome, Rejected) and not outcome.retry:
             raise WickError(
                 f"the exchange refuses leverage {leverage} for {symbol}:"
                 f" {outcome.text} ({outcome.code})",
                 "--set risk.leverage=10",
             )
-        if isinstance(outcome, Unknown):
-            log.warning("symbol=%s leverage=unknown text=%s", symbol, outcome.text)
+        if not isinstance(outcome, Accepted):  # to set it twice does no harm
+            raise Unavailable(f"leverage of {symbol}: {outcome.text}")
 
     async def catch_up(self) -> Balance:
         """Book what was missed, look at every open order, and return the balance.
@@ -175,20 +193,20 @@ class Reconciler:
         A position that differs after that halts entries.
         """
         for symbol in self._ledger.symbols:
-            await self._executor.fetch_trades(symbol)
-            await self._look_at_orders(symbol)
+            await self._inquiries.fetch_trades(symbol)
+            await self.look_at_orders(symbol)
         balance = await self._exchange.balance()
         # What has just filled may be in one answer of the exchange and not yet in the other.
         until = self._clock.now_ms() + READ_LAG_MS
         while wrong := await self._differing():
             if self._clock.now_ms() >= until:
                 if not self._ledger.halted:
-                    self._executor.halt(
+                    self._inquiries.halt(
                         f"{wrong[0]}: the exchange's position is not the sum of our fills"
                     )
                 break
             for symbol in wrong:
-                await self._executor.fetch_trades(symbol, newest=True)
+                await self._inquiries.fetch_trades(symbol, newest=True)
             await self._clock.pass_until(self._clock.now_ms() + 500)
         return balance
 
@@ -202,53 +220,31 @@ class Reconciler:
             if reported[symbol] != int(self._ledger.position(symbol).steps)
         ]
 
-    async def _look_at_orders(self, symbol: str) -> None:
+    async def look_at_orders(self, symbol: str) -> None:
+        """Look whether what the ledger holds for open on a symbol is."""
         there = await self._exchange.open_algos(symbol)
-        await self._cancel_strays(symbol, there)
+        if self._ledger.position(symbol).steps:
+            self._inquiries.adopt(symbol, there)
+        else:
+            await self._cancel_strays(symbol, there)
         listed = {algo.client_id for algo in there}
         for one in list(self._ledger.books[symbol].sent.values()):
             if one.state != "accepted":
                 continue
             if one.intent.leg not in "stp":
-                await self._executor.look_at_order(one)
+                await self._inquiries.look_at_order(one)
             elif one.intent.id not in listed:
-                await self._look_at_algo(one)
+                await self._inquiries.look_at_algo(one)
 
     async def _cancel_strays(self, symbol: str, there: Sequence[AlgoState]) -> None:
         # A machine that dies may take with it the last intents of stops and takes, which are not
         # waited for until they are on the disk. They would close the next position.
-        if self._ledger.position(symbol).steps:
-            return
         for algo in there:
-            if (
-                self._executor.is_ours(algo)
-                and algo.client_id not in self._ledger.books[symbol].sent
-            ):
-                log.warning(
-                    "symbol=%s cancelled=%s reason=not in the journal", symbol, algo.client_id
-                )
-                await self._exchange.cancel_algo(algo.client_id)
-
-    async def _look_at_algo(self, sent: Sent) -> None:
-        algo = await self._exchange.algo(sent.intent.id)
-        age_ms = self._clock.now_ms() - sent.intent.time
-        if age_ms < READ_LAG_MS if algo is None else algo.is_open:
-            return
-        await self._executor.fetch_trades(sent.intent.symbol)  # it may have filled
-        self._gone(sent)
-
-    def _gone(self, sent: Sent) -> None:
-        if not sent.open:
-            return
-        self._writer.write(
-            Answered(
-                n=0,
-                id=sent.intent.id,
-                symbol=sent.intent.symbol,
-                state="gone",
-                exchange_id=0,
-                code=0,
-                text="no longer open",
-                time=self._clock.now_ms(),
-            )
-        )
+            known = algo.client_id in self._ledger.books[symbol].sent
+            if known or not self._inquiries.is_ours(algo.client_id):
+                continue
+            log.warning("symbol=%s cancelled=%s reason=not in the journal", symbol, algo.client_id)
+            outcome = await self._exchange.cancel_algo(algo.client_id)
+            is_gone = isinstance(outcome, Rejected) and outcome.code == GONE
+            if not (is_gone or isinstance(outcome, Accepted)):
+                raise Unavailable(f"{algo.client_id} may not be cancelled: {outcome.text}")

@@ -6,11 +6,13 @@ come from the newest closed candle alone, and only while it is young.
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from redis.exceptions import RedisError
 
 from live.bus import Bus
 from live.clock import Clock
+from live.inquiries import BACK_OFF_S
 from live.journal import Asked
 from live.ledger import Ledger
 from live.records import CONTROL, SIGNALS, Batch, Control
@@ -38,6 +40,7 @@ class StrategyManager:
         executor: TradeExecutor,
         wallet: Wallet,
         clock: Clock,
+        account_is_known: Callable[[], bool],
     ) -> None:
         self._session = session
         self._ledger = ledger
@@ -46,6 +49,7 @@ class StrategyManager:
         self._executor = executor
         self._wallet = wallet
         self._clock = clock
+        self._account_is_known = account_is_known
         self._decided = ledger.decided
 
     @property
@@ -75,9 +79,19 @@ class StrategyManager:
             for entry in entries:
                 if isinstance(entry.record, Control):
                     self._ask(entry.record, entry.id)
+            if batches and self._must_wait(batches[-1]):
+                await asyncio.sleep(BACK_OFF_S)  # they are read again
+                continue
             for batch in batches:
                 self._take(batch, batch is batches[-1])
             await asyncio.sleep(0)  # the workers begin before more is asked for
+
+    def _must_wait(self, newest: Batch) -> bool:
+        # Fills inside the closed candle belong before its decision. What cannot be acted on any
+        # more needs no waiting.
+        if self._account_is_known():
+            return False
+        return self._clock.now_ms() - newest.time <= self._session.max_decision_age_ms
 
     def _ask(self, control: Control, entry: str) -> None:
         now = self._clock.now_ms()

@@ -5,32 +5,28 @@ accepted, rejected or unknown, and an unknown one is asked about, never guessed.
 """
 
 import asyncio
-import dataclasses
 import logging
 from collections.abc import Callable, Coroutine, Iterable
-from contextlib import suppress
 from typing import Any
 
 from live import plan
 from live.clock import Clock
-from live.decimals import price_text, qty_text, steps, units
+from live.decimals import price_text, qty_text, steps
+from live.exchange.errors import NOTHING_TO_REDUCE, STANDS_ALREADY
 from live.exchange.port import (
     Accepted,
     AlgoKind,
-    AlgoState,
     Exchange,
     Holding,
-    OrderState,
     Outcome,
     Rejected,
     Side,
-    Trade,
     Unavailable,
     Unknown,
 )
-from live.journal import Answered, Dropped, Halted, Intent, Leg
+from live.inquiries import BACK_OFF_S, PROOF_MS, BackOff, Inquiries
+from live.journal import Dropped, Intent, Leg
 from live.ledger import Ledger, Sent
-from live.order_ids import OrderId, parse
 from live.risk_manager import Approval, RiskManager
 from live.writer import Writer
 from strategy.errors import RunRefused
@@ -38,15 +34,8 @@ from strategy.fills import slipped, stop_level
 
 log = logging.getLogger(__name__)
 
-RECV_WINDOW_MS = 2_000
-# After this long, and four negative answers, an order that nobody knows was never there.
-PROOF_MS = RECV_WINDOW_MS + 2_000
-NEGATIVES = 4
-BACK_OFF_S = 0.05
 # A market order fills at once or not at all: when nobody reports on it, it is asked for.
 ASK_AFTER_MS = 1_000
-# What was just placed may not be found for some seconds.
-READ_LAG_MS = 10_000
 _ALGO: dict[str, AlgoKind] = {"s": "STOP_MARKET", "p": "STOP_MARKET", "t": "TAKE_PROFIT_MARKET"}
 
 
@@ -81,6 +70,8 @@ class TradeExecutor:
         self._wakes = {symbol: asyncio.Event() for symbol in ledger.symbols}
         self._busy: set[str] = set()
         self._unanswered: set[asyncio.Task[Outcome]] = set()
+        self.inquiries = Inquiries(ledger, writer, exchange, clock, self.wake)
+        self.trouble = ""  # why the exchange did not answer the last question
         self.reported = dict.fromkeys(ledger.symbols, 0)  # signed steps, in the exchange's words
         self.heard = dict.fromkeys(ledger.symbols, 0)  # how often the private stream told them
 
@@ -124,21 +115,35 @@ class TradeExecutor:
 
     async def work(self, symbol: str) -> None:
         """Do what there is to do on one symbol, for ever."""
+        back_off = BackOff()
         while True:
             await self._wakes[symbol].wait()
             self._wakes[symbol].clear()
             while action := self._next(symbol):
                 try:
                     await self._do(symbol, action)
+                    back_off.reset()
+                    self.trouble = ""
                 except Unavailable as error:
                     log.warning("symbol=%s action=%s unavailable=%s", symbol, action, error)
-                    await asyncio.sleep(max(error.retry_after_ms / 1000, BACK_OFF_S))
+                    self.trouble = str(error)
+                    await back_off.wait(error)
             if not self._wakes[symbol].is_set():
                 self.release(symbol)
 
     def _next(self, symbol: str) -> plan.Action | None:
         now = self._clock.now_ms()
         action = plan.next_action(self._ledger, symbol, now)
+        # What may change the position is known before anything is built on it; a stop comes first.
+        waits = action is None or isinstance(action, plan.Clean | plan.Enter)
+        if waits and self.inquiries.has_strange(symbol):
+            return plan.Identify()
+        if isinstance(action, plan.Close) and not self.reported[symbol]:
+            # Nothing is there, says the exchange, and has refused to close it: either its fill is
+            # still to come, or the reconciliation finds the difference.
+            last = self._ledger.last(symbol, action.leg, action.decided_at)
+            if last is not None and last.code == NOTHING_TO_REDUCE:
+                return None
         if action is not None:
             return action
         for sent in self._ledger.books[symbol].legs("exq"):
@@ -146,44 +151,12 @@ class TradeExecutor:
                 return plan.Resolve(sent)
         return None
 
-    def book(self, trade: Trade) -> bool:
-        """Book a fill if it is new; the fee in another coin than USDT is left to its own line.
-
-        One of an order that is not ours halts entries.
-        """
-        if trade.symbol not in self._ledger.books or not self._ledger.is_new(trade):
-            return False
-        fee = units(trade.fee) if trade.fee_asset == "USDT" else 0
-        record = self._ledger.booked(trade, fee, units(trade.pnl), trade.time)
-        self._writer.write(record)
-        if not record.leg and not self._ledger.halted:
-            self.halt(f"{trade.symbol}: a fill of an order that is not ours")
-        self.wake(trade.symbol)
-        return True
-
-    def halt(self, reason: str) -> None:
-        """Let no more entries out until a person says so."""
-        log.error("halted=%s", reason)
-        self._writer.write(Halted(n=0, reason=reason, time=self._clock.now_ms()))
-
-    async def fetch_trades(self, symbol: str, *, newest: bool = False) -> None:
-        """Book every fill that the exchange knows and we do not; `newest` looks at the last
-        hundred, however old."""
-        first = None if newest else self._ledger.books[symbol].settled + 1
-        for trade in await self._exchange.trades(symbol, first):
-            if self._ledger.is_new(trade):
-                self.book(trade if trade.client_id else await self._named(trade))
-
-    async def _named(self, trade: Trade) -> Trade:
-        order = await self._exchange.order_of(trade.symbol, trade.order_id)
-        if order is None and self._clock.now_ms() - trade.time < READ_LAG_MS:
-            raise Unavailable(f"{trade.symbol}: whose fill {trade.trade_id} is cannot be seen yet")
-        return dataclasses.replace(trade, client_id=order.client_id if order else "")
-
     async def _do(self, symbol: str, action: plan.Action) -> None:
         match action:
             case plan.Resolve(sent):
-                await self._resolve(sent)
+                await self.inquiries.resolve(sent, self._cover)
+            case plan.Identify():
+                await self.inquiries.identify(symbol)
             case plan.Protect(leg, level, steps):
                 await self._protect(symbol, leg, level, steps)
             case plan.Cancel(sent):
@@ -236,17 +209,21 @@ class TradeExecutor:
         outcome = await self._send(symbol, leg, side, abs(steps), 0.0, decided_at, send)
         if isinstance(outcome, Rejected):
             # Most likely the position is gone already and its fill is still on the way.
-            await self.fetch_trades(symbol)
+            await self.inquiries.fetch_trades(symbol)
+            heard = dict(self.heard)
+            self.take_holdings(await self._exchange.holdings(), heard)
             await self._wait_before_retry(symbol, leg, decided_at)
 
     async def _protect(self, symbol: str, leg: str, level: float, steps: int) -> None:
         book, position = self._ledger.books[symbol], self._ledger.position(symbol)
         side: Side = "SELL" if position.steps > 0 else "BUY"
-        await self._place_algo(symbol, leg, side, level, steps, book.opened_at)
+        outcome = await self._place_algo(symbol, leg, side, level, steps, book.opened_at)
+        if isinstance(outcome, Rejected) and outcome.code == STANDS_ALREADY:
+            self.inquiries.adopt(symbol, await self._exchange.open_algos(symbol))
 
     async def _place_algo(
         self, symbol: str, leg: str, side: Side, level: float, steps: int, decided_at: int
-    ) -> None:
+    ) -> Outcome:
         rules = self._ledger.rules[symbol]
         qty = qty_text(steps, rules) if steps else None
         trigger = price_text(level, rules)
@@ -259,6 +236,7 @@ class TradeExecutor:
         outcome = await self._send(symbol, leg, side, steps, level, decided_at, send)
         if isinstance(outcome, Rejected) and outcome.retry:
             await self._wait_before_retry(symbol, leg, decided_at)
+        return outcome
 
     async def _send(
         self,
@@ -270,9 +248,7 @@ class TradeExecutor:
         decided_at: int,
         send: Callable[[str], Coroutine[Any, Any, Outcome]],
     ) -> Outcome:
-        attempt = self._attempts(symbol, leg, decided_at) + 1
-        at = self._ledger.index[symbol]
-        client_id = str(OrderId(self._ledger.session.tag, at, decided_at, leg, attempt))
+        client_id = self._ledger.next_id(symbol, leg, decided_at)
         intent = Intent(
             n=0,
             id=client_id,
@@ -289,8 +265,12 @@ class TradeExecutor:
         except RunRefused as error:
             self._drop(symbol, error.message)
             return Rejected(0, error.message)
-        outcome = await self._answered(self._ledger.books[symbol].sent[client_id], send(client_id))
-        self._answer(intent, outcome)
+        sent = self._ledger.books[symbol].sent[client_id]
+        sent.left = self._clock.now_ms()
+        outcome = await self._answered(sent, send(client_id))
+        if isinstance(outcome, Unknown) and sent.heard:  # the stream has told of it
+            outcome = Accepted(sent.heard)
+        self._take_answer(intent, outcome)
         return outcome
 
     async def _answered(self, sent: Sent, request: Coroutine[Any, Any, Outcome]) -> Outcome:
@@ -308,45 +288,18 @@ class TradeExecutor:
         task.add_done_callback(self._unanswered.discard)
         return Accepted()
 
-    def _attempts(self, symbol: str, leg: str, decided_at: int) -> int:
-        sent = self._ledger.books[symbol].sent.values()
-        return sum(s.intent.leg == leg and s.intent.decided_at == decided_at for s in sent)
-
-    def _answer(self, intent: Intent, outcome: Outcome) -> None:
+    def _take_answer(self, intent: Intent, outcome: Outcome) -> None:
         match outcome:
             case Accepted(exchange_id):
-                self._write_answer(intent, "accepted", exchange_id)
+                self.inquiries.answer(intent, "accepted", exchange_id)
             case Rejected(code, text, retry):
-                self._write_answer(intent, "rejected", 0, code, text, retry)
+                self.inquiries.answer(intent, "rejected", 0, code, text, retry)
             case _:
-                self._write_answer(intent, "unknown", 0, 0, outcome.text)
-
-    def _write_answer(
-        self,
-        intent: Intent,
-        state: str,
-        exchange_id: int = 0,
-        code: int = 0,
-        text: str = "",
-        again: bool = False,
-    ) -> None:
-        self._writer.write(
-            Answered(
-                n=0,
-                id=intent.id,
-                symbol=intent.symbol,
-                state=state,  # type: ignore[arg-type]  # checked by every caller above
-                exchange_id=exchange_id,
-                code=code,
-                text=text,
-                time=self._clock.now_ms(),
-                again=again,
-            )
-        )
+                self.inquiries.answer(intent, "unknown", text=outcome.text)
 
     async def _wait_before_retry(self, symbol: str, leg: str, decided_at: int) -> None:
         # While a position is naked, the exchange is asked more often.
-        tries = min(self._attempts(symbol, leg, decided_at), 4 if leg in "sq" else 6)
+        tries = min(self._ledger.attempts(symbol, leg, decided_at), 4 if leg in "sq" else 6)
         await self._clock.pass_until(self._clock.now_ms() + 100 * 2**tries)
 
     def _drop(self, symbol: str, reason: str) -> None:
@@ -367,18 +320,15 @@ class TradeExecutor:
         if isinstance(outcome, Unknown) or (isinstance(outcome, Rejected) and outcome.retry):
             raise Unavailable(f"{client_id} may not be cancelled: {outcome.text}")
         if isinstance(outcome, Accepted) and sent:
-            self._write_answer(sent.intent, "gone")
+            self.inquiries.answer(sent.intent, "gone")
         elif isinstance(outcome, Rejected) and sent:
             # It may just have triggered: what it is now decides.
-            await self._look_at_algo(sent, outcome.text)
-
-    async def _look_at_algo(self, sent: Sent, text: str) -> None:
-        found = await self._exchange.algo(sent.intent.id)
-        if found is None or not found.is_open:
-            await self.fetch_trades(sent.intent.symbol)
-            self._write_answer(sent.intent, "gone", 0, 0, text)
-        else:
-            raise Unavailable(f"{sent.intent.id} is {found.status} and will not be cancelled")
+            found = await self._exchange.algo(client_id)
+            if found is not None and found.is_open:
+                raise Unavailable(f"{client_id} is {found.status} and will not be cancelled")
+            sent.child = found.child_id if found else 0
+            await self.inquiries.fetch_trades(symbol)
+            self.inquiries.answer(sent.intent, "gone", text=outcome.text)
 
     async def _clean(self, symbol: str) -> None:
         # The list, not our memory, says what is left, and our memory what the list may not show
@@ -388,112 +338,18 @@ class TradeExecutor:
             arrived = max(one.intent.time for one in lost) + PROOF_MS
             if self._clock.now_ms() < arrived:
                 await self._clock.pass_until(arrived)
-        ours = [algo for algo in await self._exchange.open_algos(symbol) if self.is_ours(algo)]
-        for algo in ours:
-            await self._cancel(symbol, algo.client_id)
-        if ours:
-            return
+        while ours := await self._ours(symbol):
+            for client_id in ours:
+                await self._cancel(symbol, client_id)
         for sent in book.left_over():
-            if sent.intent.leg == "q":
-                self._write_answer(sent.intent, "gone")
+            if sent.intent.leg in "xq":
+                self.inquiries.answer(sent.intent, "gone")
             else:
                 await self._cancel(symbol, sent.intent.id)
 
-    def is_ours(self, algo: AlgoState) -> bool:
-        """Say whether this session placed a conditional order."""
-        known = parse(algo.client_id)
-        return known is not None and known.tag == self._ledger.session.tag
-
-    async def _resolve(self, sent: Sent) -> None:
-        if sent.intent.leg in "stp":
-            await self._resolve_algo(sent)
-        elif sent.state == "accepted":
-            sent.asked = self._clock.now_ms()
-            await self.look_at_order(sent)
-        elif sent.intent.leg == "q":
-            await self._resolve_close(sent)
-        else:
-            await self._resolve_order(sent)
-
-    async def look_at_order(self, sent: Sent) -> None:
-        """Ask what became of a market order that the exchange has taken."""
-        found = await self._exchange.order(sent.intent.symbol, sent.intent.id)
-        if found is not None:
-            await self._take_state(sent, found)
-        elif self._clock.now_ms() - sent.intent.time > READ_LAG_MS:
-            self._write_answer(sent.intent, "gone", 0, 0, "not to be found")
-
-    async def _take_state(self, sent: Sent, found: OrderState) -> None:
-        intent = sent.intent
-        await self.fetch_trades(intent.symbol)
-        if sent.open and sent.state != "accepted":  # a fill just booked may have ended it
-            self._write_answer(intent, "accepted", found.exchange_id)
-        filled = steps(found.filled, self._ledger.rules[intent.symbol])
-        # Its fills may still be on the way; without them it is not over for us.
-        if sent.open and not found.is_open and sent.filled >= filled:
-            self._write_answer(intent, "gone", found.exchange_id, 0, found.status.lower())
-
-    async def _resolve_algo(self, sent: Sent) -> None:
-        # A stop that may be missing is urgent: three questions, then the next attempt goes out.
-        # Should the first turn up after all, two stops for one position do no harm.
-        for question in range(3):
-            found = None
-            with suppress(Unavailable):  # silence is no reason to wait longer
-                found = await self._exchange.algo(sent.intent.id)
-            if found is not None:
-                state = "accepted" if found.is_open else "gone"
-                if state == "gone":
-                    await self.fetch_trades(sent.intent.symbol)
-                self._write_answer(sent.intent, state, found.exchange_id)
-                return
-            await self._clock.pass_until(self._clock.now_ms() + 200 * (question + 1))
-        self._write_answer(sent.intent, "absent", again=True)
-
-    async def _resolve_close(self, sent: Sent) -> None:
-        # As urgent as a stop; two reduce-only orders close no more than one.
-        for question in range(3):
-            with suppress(Unavailable):
-                found = await self._exchange.order(sent.intent.symbol, sent.intent.id)
-                if found is not None:
-                    await self._take_state(sent, found)
-                    return
-            await self._clock.pass_until(self._clock.now_ms() + 200 * (question + 1))
-            if sent.state not in ("intent", "unknown"):
-                return
-        self._write_answer(sent.intent, "absent", again=True)
-
-    async def _resolve_order(self, sent: Sent) -> None:
-        negatives, proof = 0, sent.intent.time + PROOF_MS
-        while sent.state in ("intent", "unknown"):  # a fill may be told meanwhile
-            try:
-                found = await self._exchange.order(sent.intent.symbol, sent.intent.id)
-                if found is not None:
-                    await self._take_state(sent, found)
-                    return
-                negatives += 1
-                await self._cover(sent)
-                proven = negatives >= NEGATIVES and self._clock.now_ms() >= proof
-                if proven and not await self._shows_up(sent):
-                    self._write_answer(sent.intent, "absent", again=True)
-                    return
-            except Unavailable as error:
-                log.warning("order=%s unavailable=%s", sent.intent.id, error)
-                await self._cover(sent)
-                await asyncio.sleep(max(error.retry_after_ms / 1000, BACK_OFF_S))
-                continue
-            now = self._clock.now_ms()
-            if now < proof:
-                await self._clock.pass_until(min(proof, now + PROOF_MS // NEGATIVES))
-            else:
-                await asyncio.sleep(BACK_OFF_S)
-
-    async def _shows_up(self, sent: Sent) -> bool:
-        symbol = sent.intent.symbol
-        await self.fetch_trades(symbol)
-        listed = any(
-            o.client_id == sent.intent.id for o in await self._exchange.open_orders(symbol)
-        )
-        return listed or not sent.open
+    async def _ours(self, symbol: str) -> list[str]:
+        there = await self._exchange.open_algos(symbol)
+        return [one.client_id for one in there if self.inquiries.is_ours(one.client_id)]
 
     async def _cover(self, sent: Sent) -> None:
         # While an entry may have filled, the position it would have made must have a stop: at the

@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 
 from live.bus import Bus
 from live.clock import Clock
+from live.decimals import steps
 from live.exchange.port import (
     AccountEvent,
     AlgoEvent,
@@ -25,23 +26,25 @@ from live.exchange.port import (
     PrivateEvent,
     Unavailable,
 )
-from live.journal import Answered
+from live.inquiries import BACK_OFF_S, BackOff
 from live.ledger import Ledger
-from live.order_ids import parse
 from live.reconcile import Reconciler
 from live.records import Health
 from live.risk_manager import RiskManager
 from live.session import Session
 from live.strategy_manager import StrategyManager
-from live.trade_executor import BACK_OFF_S, TradeExecutor
+from live.trade_executor import TradeExecutor
 from live.wallet import Wallet
 from live.writer import Writer
+from strategy.errors import WickError
 
 log = logging.getLogger(__name__)
 
 ROLE = "trader"
 TICK_MS = 1_000
-CATCH_UP_MS = 60_000
+# How often the exchange is asked for what a socket may not have told: everything, and of a position
+# that is held the orders that protect it.
+CATCH_UP_MS, LOOK_MS = 60_000, 5_000
 _DONE = ("CANCELED", "EXPIRED", "REJECTED", "FINISHED")
 
 
@@ -65,9 +68,17 @@ class Trader:
         )
         self._reconciler = Reconciler(self.ledger, self.writer, exchange, self.executor, clock)
         self._manager = StrategyManager(
-            session, self.ledger, self.writer, risk, self.executor, self._wallet, clock
+            session,
+            self.ledger,
+            self.writer,
+            risk,
+            self.executor,
+            self._wallet,
+            clock,
+            lambda: self._connected,
         )
         self._connected = False
+        self._reconciling = asyncio.Lock()
         self._marker = self._settled = self._decided = 0
         self._said, self._said_at = ("", ""), 0.0
 
@@ -80,7 +91,11 @@ class Trader:
             The account, a symbol or the session's files do not allow it.
         """
         await self._health("starting")
-        await _insist(self._reconciler.begin, self._risk_settings)
+        goes_on = self.ledger.began
+        if not goes_on:
+            await self._insist(self._reconciler.begin, self._risk_settings)
+        # What is held may need a stop, whatever the exchange thinks of the key or the account now.
+        self._exchange.bear_refusals()
         self.executor.hold("start")
         tasks = [
             asyncio.create_task(one, name=name)
@@ -88,6 +103,8 @@ class Trader:
                 ("private", self._listen()),
                 ("ship", self.writer.ship(self._bus)),
                 ("tick", self._tick()),
+                ("questions", self._ask_again(goes_on=goes_on)),
+                ("health", self._tell_health()),
                 ("signals", self._follow()),
                 *((symbol, self.executor.work(symbol)) for symbol in self._session.symbols),
             )
@@ -128,11 +145,11 @@ class Trader:
     async def _hear(self, event: PrivateEvent) -> None:
         match event:
             case Connected():
-                self.executor.hold("reconcile")
+                self.executor.hold("connected")
                 await self._reconcile()
                 self._connected = True
                 self.executor.wake()
-                self.executor.release("reconcile")
+                self.executor.release("connected")
                 self.executor.release("start")
             case Disconnected(reason):
                 log.warning("private=down reason=%s", reason)
@@ -150,57 +167,99 @@ class Trader:
                     self._on_quiet()
 
     async def _reconcile(self) -> None:
-        self._wallet.take(await _insist(self._reconciler.catch_up))
+        async with self._reconciling:
+            self.executor.hold("reconcile")
+            self._wallet.take(await self._insist(self._reconciler.catch_up))
+            self.executor.release("reconcile")
 
     def _hear_order(self, event: OrderEvent) -> None:
         order = event.order
         if order.symbol not in self.ledger.books:
             return
+        self.executor.inquiries.stands(order.symbol, order.client_id, order.exchange_id)
         if event.trade is not None:
-            self.executor.book(event.trade)
+            self.executor.inquiries.book(event.trade)
         if event.execution in ("CANCELED", "EXPIRED"):
-            self._gone(order.symbol, order.client_id, f"{order.status.lower()} by the exchange")
+            filled = steps(order.filled, self.ledger.rules[order.symbol])
+            text = f"{order.status.lower()} by the exchange"
+            self._gone(order.symbol, order.client_id, filled, text)
 
     def _hear_algo(self, event: AlgoEvent) -> None:
         algo = event.algo
-        if algo.symbol in self.ledger.books and algo.status in _DONE:
-            self._gone(algo.symbol, algo.client_id, event.reason or algo.status.lower())
-
-    def _gone(self, symbol: str, client_id: str, text: str) -> None:
-        sent = self.ledger.books[symbol].sent.get(client_id)
-        if parse(client_id) is None or sent is None or not sent.open:
+        if algo.symbol not in self.ledger.books:
             return
-        self.writer.write(
-            Answered(
-                n=0,
-                id=client_id,
-                symbol=symbol,
-                state="gone",
-                exchange_id=0,
-                code=0,
-                text=text,
-                time=self._clock.now_ms(),
-            )
-        )
+        self.executor.inquiries.triggered(algo)
+        if algo.status in _DONE:
+            self._gone(algo.symbol, algo.client_id, 0, event.reason or algo.status.lower())
+        elif algo.status == "NEW":
+            self.executor.inquiries.stands(algo.symbol, algo.client_id, algo.exchange_id)
+
+    def _gone(self, symbol: str, client_id: str, filled: int, text: str) -> None:
+        sent = self.ledger.books[symbol].sent.get(client_id)
+        # One whose fills have not all been told is asked about: without them it is not over.
+        if sent is None or not sent.open or sent.filled < filled:
+            return
+        self.executor.inquiries.answer(sent.intent, "gone", text=text)
         self.executor.wake(symbol)
 
     async def _tick(self) -> None:
         # A look at every symbol once a second, for what only time brings: a stop that could not
         # be placed, an order that nobody reports on.
-        caught_up = self._clock.now_ms()
         while True:
-            now = self._clock.now_ms()
-            await self._clock.sleep_until(now + TICK_MS)
+            await self._clock.sleep_until(self._clock.now_ms() + TICK_MS)
             self.writer.catch_up()
             self.executor.wake()
-            if not self._connected:
+
+    async def _ask_again(self, *, goes_on: bool) -> None:
+        # A socket may be down for long, or open and silent; in lockstep nothing gets lost.
+        checked, caught_up = not goes_on, self._clock.now_ms()
+        while True:
+            await self._clock.sleep_until(self._clock.now_ms() + LOOK_MS)
+            checked = checked or await self._check_again()
+            if self._clock.lockstep:
                 continue
-            if self._clock.now_ms() - caught_up >= CATCH_UP_MS and not self._clock.lockstep:
-                caught_up = self._clock.now_ms()
-                self.executor.hold("reconcile")
+            if not self._connected or self._clock.now_ms() - caught_up >= CATCH_UP_MS:
                 await self._reconcile()
-                self.executor.release("reconcile")
-            await self._health("halted" if self.ledger.halted else "running", self.ledger.halted)
+                caught_up = self._clock.now_ms()
+                continue
+            for symbol in self._session.symbols:
+                if self.ledger.position(symbol).steps:
+                    await self._insist(self._reconciler.look_at_orders, symbol)
+
+    async def _check_again(self) -> bool:
+        # What refuses a start only halts entries once something may be held.
+        try:
+            await self._reconciler.check()
+        except Unavailable:
+            return False
+        except WickError as error:
+            if not self.ledger.halted:
+                self.executor.inquiries.halt(error.message)
+        return True
+
+    async def _tell_health(self) -> None:
+        while True:
+            await self._clock.sleep_until(self._clock.now_ms() + TICK_MS)
+            if self.ledger.halted:
+                await self._health("halted", self.ledger.halted)
+            elif not self._connected:
+                await self._health("waiting", self.executor.trouble or self._against())
+            else:
+                await self._health("running", self.executor.trouble)
+
+    async def _insist(self, ask: Any, *arguments: Any) -> Any:
+        # Nothing can be decided before these answers are there.
+        back_off = BackOff()
+        while True:
+            try:
+                answer = await ask(*arguments)
+            except Unavailable as error:
+                log.warning("exchange=unavailable error=%s", error)
+                self.executor.trouble = str(error)
+                await back_off.wait(error)
+                continue
+            self.executor.trouble = ""
+            return answer
 
     async def _health(self, state: Any, note: str = "") -> None:
         said = (state, note)
@@ -211,18 +270,6 @@ class Trader:
             await self._bus.set_health(Health(ROLE, os.getpid(), self._clock.now_ms(), state, note))
         except (RedisError, OSError) as error:
             log.warning("redis=away error=%s", type(error).__name__)
-
-
-async def _insist(ask: Any, *arguments: Any) -> Any:
-    # Nothing can be decided before these answers are there.
-    delay = BACK_OFF_S
-    while True:
-        try:
-            return await ask(*arguments)
-        except Unavailable as error:
-            log.warning("exchange=unavailable error=%s", error)
-            await asyncio.sleep(max(error.retry_after_ms / 1000, delay))
-            delay = min(2 * delay, 5.0)
 
 
 async def _first_end(tasks: list["asyncio.Task[None]"]) -> None:

@@ -41,7 +41,7 @@ from live.exchange.sockets import PrivateStream
 from live.records import ClosedCandle
 from live.session import Addresses
 
-_NEWEST_TRADES, _TRADES_A_PAGE = 100, 1_000
+_TRADES_A_PAGE = 1_000
 
 
 class _Placed(msgspec.Struct, frozen=True, rename="camel"):
@@ -79,6 +79,10 @@ class Binance:
         self._private = PrivateStream(addresses.stream, self._rest, clock)
         self._clock = clock
         self._market = market
+
+    def bear_refusals(self) -> None:
+        """Raise Unavailable from here on where a WickError would be (see the port)."""
+        self._rest.bear_refusals()
 
     async def server_time(self) -> int:
         """Return the exchange's time, UTC ms."""
@@ -151,9 +155,9 @@ class Binance:
         return [one.state() for one in found]
 
     async def trades(self, symbol: str, from_id: int | None = None) -> Sequence[Trade]:
-        """Return fills, oldest first: all from a trade id on, or the newest 100."""
+        """Return fills, oldest first: all from a trade id on, or the newest 1,000 of seven days."""
         if from_id is None:
-            return await self._trades(symbol, limit=_NEWEST_TRADES)
+            return await self._trades(symbol, limit=_TRADES_A_PAGE)
         found: list[Trade] = []
         while True:
             page = await self._trades(symbol, fromId=from_id, limit=_TRADES_A_PAGE)

@@ -23,6 +23,10 @@ _PASSING = {-1003, -1008, -1015, -1021, -5028}
 # An open order has this id already: an earlier attempt may have arrived after all, so this is
 # neither a refusal nor a success. Who asks for the order by its id finds out.
 _DUPLICATE_ID = -4116
+# A stop that closes the position stands in this direction already, ours from an attempt whose
+# answer was lost; so this one was not placed, and the position is not without one.
+STANDS_ALREADY = -4130
+NOTHING_TO_REDUCE = -2022
 _WRONG_KEY = {-1002, -1022, -1099, -2014, -2015, -2017}
 WRONG_CLOCK = {-1021, -5028}
 CLOCK_TOLERANCE_MS = 1_000
@@ -96,7 +100,7 @@ def outcome_of(error: ErrorAnswer) -> Rejected | Unknown:
         return Unknown(str(error))
     if error.status == 503 and text.startswith("Service Unavailable"):
         return Rejected(code, text, retry=True)
-    if code in _PASSING or error.status in (418, 429):
+    if code in _PASSING or code == STANDS_ALREADY or error.status in (418, 429):
         return Rejected(code or -1003, text, retry=True)
     if code in _UNCLEAR or code == _DUPLICATE_ID:
         return Unknown(str(error))
@@ -135,7 +139,9 @@ def read_error(error: ErrorAnswer, asked: str) -> Exception:
         )
     again = status >= 500 or status in (403, 408, 418, 429)
     if again or code in _UNCLEAR or code in _PASSING:
-        return Unavailable(f"{asked}: {error}", error.retry_after_ms)
+        # A proxy's Retry-After is a wish, and a position without a stop cannot wait for it.
+        wait_ms = error.retry_after_ms if status in (418, 429) else 0
+        return Unavailable(f"{asked}: {error}", wait_ms)
     if code == 0:
         return WickError(
             f"{asked}: {error}, which is not how the exchange answers",

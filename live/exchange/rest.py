@@ -42,8 +42,11 @@ NONE: Parameters = MappingProxyType({})
 # A write that is not accepted within its recvWindow never is: the shorter, the sooner a missing
 # order is proven never to have existed.
 _WRITE_WINDOW_MS, _READ_WINDOW_MS = 2_000, 5_000
-_WRITE_TIMEOUT = aiohttp.ClientTimeout(total=5)
-_READ_TIMEOUT = aiohttp.ClientTimeout(total=10)
+# An entry of unknown fate gets its stop when its answer is given up, so within the five seconds in
+# which no position may be without one; a question that hangs must not stand in the way of that.
+_WRITE_TIMEOUT = aiohttp.ClientTimeout(total=3)
+_READ_TIMEOUT = aiohttp.ClientTimeout(total=3)
+_PUBLIC_TIMEOUT = aiohttp.ClientTimeout(total=10)  # candles and rules: large, and no order waits
 _MINUTE_MS = 60_000
 _WEIGHT_LIMIT = 2_400  # a minute and address; demo trading allows more
 _PAUSE_S = 5  # after a 429 or 418 that does not say how long
@@ -114,7 +117,8 @@ class _Client(AsyncClient):  # type: ignore[misc]  # comes without types
             text += "&signature=" + self._hmac_signature(text)
         # A redirect would repeat an order or show the key to another host.
         sent: dict[str, Any] = {"allow_redirects": False}
-        sent["timeout"] = _READ_TIMEOUT if method == "get" else _WRITE_TIMEOUT
+        read = _READ_TIMEOUT if signed else _PUBLIC_TIMEOUT
+        sent["timeout"] = read if method == "get" else _WRITE_TIMEOUT
         if text:
             sent["params" if method == "get" else "data"] = text
         return sent
@@ -149,6 +153,11 @@ class Rest:
     def __init__(self, rest: str, clock: Clock, key: str, secret: str) -> None:
         self._client = _Client(rest, clock, key, secret)
         self._clock = clock
+        self._bears_refusals = False
+
+    def bear_refusals(self) -> None:
+        """Raise Unavailable from here on where a WickError would be (see the port)."""
+        self._bears_refusals = True
 
     async def read(
         self,
@@ -175,9 +184,9 @@ class Rest:
         try:
             return _decoded(await self._send("get", path, version, signed, parameters), type)
         except ErrorAnswer as error:
-            if error.code in WRONG_CLOCK:
+            if error.code in WRONG_CLOCK and not self._bears_refusals:
                 await self._check_clock()
-            raise read_error(error, asked) from None
+            raise self._borne(read_error(error, asked)) from None
         except Lost as error:
             raise Unavailable(f"{asked}: {error}") from None
 
@@ -226,13 +235,18 @@ class Rest:
         try:
             return _decoded(await self._send(method, "listenKey", 1, False, NONE), _Key).listen_key
         except ErrorAnswer as error:
-            raise read_error(error, "listenKey") from None
+            raise self._borne(read_error(error, "listenKey")) from None
         except Lost as error:
             raise Unavailable(f"listenKey: {error}") from None
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close_connection()
+
+    def _borne(self, error: Exception) -> Exception:
+        if self._bears_refusals and isinstance(error, WickError):
+            return Unavailable(error.message)
+        return error
 
     async def _send(
         self, method: str, path: str, version: int, signed: bool, parameters: Parameters

@@ -8,6 +8,8 @@ from live.simulator.order_answers import income_rows, trade_answer
 from live.simulator.state import Market, Params, State
 from live.simulator.texts import amount_text, money_text, plain_text, signed_qty_text
 
+_WEEK_MS = 7 * 86_400_000
+
 
 class AccountAnswers:
     """Answers from a state; a position is valued at its symbol's last close."""
@@ -67,9 +69,11 @@ class AccountAnswers:
         return [self._risk(market, version) for market in listed]
 
     def user_trades(self, p: Params) -> list[dict[str, Any]]:
-        """GET userTrades: from a trade or a time on, of an order, or the newest."""
+        """GET userTrades: from a trade or a time on, of an order, or the newest of a week."""
         market, most = self._state.market(p), rows(p, 500)
         first, last = window(p)
+        if not (p.get("fromId") or p.get("startTime")):
+            first = self._state.now - _WEEK_MS
         order, least = whole(p, "orderId", 0), whole(p, "fromId", 0)
         found = [
             fill

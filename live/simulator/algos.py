@@ -43,6 +43,13 @@ class Algos:
             raise refuse(-4116, "ClientOrderId is duplicated.")
         if len(others) >= MOST_OPEN:
             raise refuse(-4045, "Reach max stop order limit.")
+        same = (one for one in market.algos.values() if one.close_position and algo.close_position)
+        if any((one.kind, one.side) == (algo.kind, algo.side) for one in same):
+            raise refuse(
+                -4130,
+                "An open stop or take profit order with GTE and closePosition in the direction"
+                " is existing.",
+            )
         if algo.is_touched(market.last, market.last):
             raise refuse(-2021, "Order would immediately trigger.")
         state.algos[algo.number] = market.algos[algo.number] = algo

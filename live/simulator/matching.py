@@ -96,10 +96,11 @@ class Matching:
         algo.triggered = time
         self.change_algo(market, algo, "TRIGGERING", time)
         held = abs(self._state.held(market))
+        number = market.next_number()
         child = PlainOrder(
             symbol=algo.symbol,
-            number=market.next_number(),
-            client_id=algo.client_id,
+            number=number,
+            client_id=f"child_{number}" if self._state.own_child_ids else algo.client_id,
             side=algo.side,
             steps=held if algo.close_position else min(algo.steps, held),
             reduce_only=True,

@@ -154,6 +154,9 @@ class State:
         What has happened and is not told yet.
     changed : int
         When the wallet changed last.
+    own_child_ids : bool
+        A triggered order gets a client id of the exchange's own, not its conditional order's; the
+        exchange does not say which it is.
     algos, algos_by_client_id : dict
         All conditional orders by number, and the newest by client id.
     fills : list of Fill
@@ -176,6 +179,7 @@ class State:
         self.hold_market_orders = hold_market_orders
         self.hedge = hedge
         self.multi_assets = multi_assets
+        self.own_child_ids = False
         self.fee_in_bnb = False
         self.now = 0
         self.changed = 0

@@ -89,6 +89,15 @@ class Venue:
         self._state.hold_market_orders = hold
 
     @property
+    def own_child_ids(self) -> bool:
+        """Whether a triggered order gets a client id of the exchange's own."""
+        return self._state.own_child_ids
+
+    @own_child_ids.setter
+    def own_child_ids(self, own: bool) -> None:
+        self._state.own_child_ids = own
+
+    @property
     def wallet(self) -> int:
         """The wallet in units of 1e-8."""
         return self._state.account.wallet

@@ -215,7 +215,7 @@ def test_the_newest_trades_come_oldest_first() -> None:
     rows = [trade_row(3), trade_row(1), trade_row(2)]
     found, requests = asking({"GET userTrades": [answer(rows)]}, ask)
     assert [one.trade_id for one in found] == [1, 2, 3]
-    assert requests[0].parameters["limit"] == "100"
+    assert requests[0].parameters["limit"] == "1000"
     assert "fromId" not in requests[0].parameters
 
 

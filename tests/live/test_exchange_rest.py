@@ -404,6 +404,39 @@ def test_a_refusal_that_nobody_foresaw_is_told_with_its_code() -> None:
 
 
 @pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (401, {"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."}),
+        (400, {"code": -1022, "msg": "Signature for this request is not valid."}),
+        (400, {"code": -1121, "msg": "Invalid symbol."}),
+        (400, {"code": -1102, "msg": "Mandatory."}),
+        (451, "<HTML>not from here"),
+    ],
+)
+def test_who_must_go_on_bears_every_refusal(status: int, body: Any) -> None:
+    async def work(fake: FakeExchange, client: Binance) -> None:
+        fake.says("GET openOrders", answer(body, status), answer(body, status))
+        with pytest.raises(WickError):
+            await client.open_orders("BTCUSDT")
+        client.bear_refusals()
+        with pytest.raises(Unavailable) as borne:
+            await client.open_orders("BTCUSDT")
+        assert borne.value.retry_after_ms == 0
+
+    with_fake(work)
+
+
+def test_a_stop_that_stands_already_is_a_refusal_that_passes() -> None:
+    async def work(fake: FakeExchange, client: Binance) -> None:
+        said: Any = {"code": -4130, "msg": "An open stop or take profit order is existing."}
+        fake.says("POST algoOrder", answer(said, 400))
+        outcome = await client.place_algo("a", "BTCUSDT", "SELL", "STOP_MARKET", "90000.0", None)
+        assert outcome == Rejected(-4130, said["msg"], retry=True)
+
+    with_fake(work)
+
+
+@pytest.mark.parametrize(
     ("theirs", "words"), [(NOW - 3000, "3000 ms ahead"), (NOW + 9000, "9000 ms behind")]
 )
 def test_a_wrong_clock_is_measured_and_named(theirs: int, words: str) -> None:

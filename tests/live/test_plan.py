@@ -73,6 +73,46 @@ def test_a_decided_entry_is_sent_once_and_then_waited_for() -> None:
     assert scene.next() is None
 
 
+def test_an_entry_that_was_taken_keeps_its_cover_until_its_fill_is_told() -> None:
+    scene = Scene()
+    scene.decide(side=1)
+    one = scene.send("e")
+    scene.answer(one, "accepted")
+    scene.answer(scene.send("p"), "accepted")
+    assert scene.next() is None
+    scene.answer(one, "gone")
+    assert scene.next() == Clean()
+
+
+def test_a_stop_that_the_exchange_says_is_there_is_asked_for_again_and_nothing_is_closed() -> None:
+    scene = Scene()
+    scene.enter(protect=False)
+    scene.answer(scene.send("s", steps=0), "absent", again=True)
+    scene.answer(scene.send("s", steps=0), "rejected", -4130, again=True)
+    assert scene.next(T + 60_000) == Protect("s", 99_970.0, 0)
+
+
+def test_naked_time_begins_when_the_stop_was_lost() -> None:
+    scene = Scene()
+    scene.enter()
+    one = next(i for i in scene.ledger.books[S].sent if "-s" in i)
+    lost = T + 600_000
+    scene.tell(Answered(0, one, S, "gone", 1, 0, "canceled", lost))
+    assert scene.next(lost) == Protect("s", 99_970.0, 0)
+    assert scene.next(lost + 5_001) == Close("q", 10, T)
+
+
+def test_a_stop_that_went_off_and_left_something_is_not_placed_again() -> None:
+    scene = Scene()
+    scene.enter()
+    one = next(i for i in scene.ledger.books[S].sent if "-s" in i)
+    scene.fill(one, "s", -4, 6)
+    scene.answer(one, "gone")
+    take = next(i for i in scene.ledger.books[S].sent if "-t" in i)
+    assert take
+    assert scene.next(T + 1_000) == Close("q", 6, T)
+
+
 def test_the_stop_comes_before_the_take_and_both_before_anything_else() -> None:
     scene = Scene()
     scene.enter(protect=False)

@@ -92,6 +92,14 @@ def test_each_thing_that_is_not_right_is_one_sentence(
     assert refused.value.exit_code == 2
 
 
+def test_a_session_that_goes_on_is_let_in_whatever_has_changed_but_the_key() -> None:
+    in_bnb = AccountMode(can_trade=True, hedge=False, multi_assets=False, fee_in_bnb=True)
+    session = make_session()
+    assert checked(session, goes_on=True, account_mode=in_bnb, symbols={}) == session
+    with pytest.raises(WickError, match="wrong key"):
+        checked(session, goes_on=True, account_mode=WickError("wrong key", "use another"))
+
+
 def test_what_a_session_left_on_the_account_is_its_own_when_it_goes_on() -> None:
     held = [Holding("BTCUSDT", "0.5", "1")]
     session = make_session()

@@ -28,6 +28,25 @@ def holding(qty: str = "2.000", side: str = "BUY", **settings: object) -> Exchan
     return x
 
 
+def test_a_second_stop_for_the_whole_position_is_refused_and_a_take_is_not() -> None:
+    x = holding()
+    x.algo("stop", "SELL", "90.0", name="s")
+    assert refusal(x.venue.new_algo, {**STOP, "triggerPrice": "85.0"}) == -4130
+    take = {"type": "TAKE_PROFIT_MARKET", "triggerPrice": "120.0"}
+    assert x.venue.new_algo({**STOP, **take})["algoStatus"] == "NEW"
+    assert x.venue.new_algo({**STOP, **PART})["algoStatus"] == "NEW"
+
+
+def test_a_triggered_order_may_bear_the_exchanges_own_id() -> None:
+    x = holding()
+    x.venue.own_child_ids = True
+    number = x.algo("stop", "SELL", "90.0", name="s")["algoId"]
+    x.play("100 101 89 95")
+    child = int(x.venue.get_algo({"algoId": str(number)})["actualOrderId"])
+    (order,) = [o for o in x.venue.all_orders({}) if o["origType"] == "STOP_MARKET"]
+    assert (order["orderId"], order["clientOrderId"]) == (child, f"child_{child}")
+
+
 def test_a_stop_fills_at_its_level_inside_the_candle() -> None:
     x = holding()
     x.algo("stop", "SELL", "90.0", name="s")
@@ -310,7 +329,7 @@ def test_two_hundred_may_be_open_over_all_symbols() -> None:
     x.open(100.0, "ETHUSDT")
     for number in range(200):
         symbol = (SYMBOL, "ETHUSDT")[number % 2]
-        x.algo("stop", "SELL", "90.0", name=f"s{number}", symbol=symbol)
+        x.algo("stop", "SELL", "90.0", qty="0.001", name=f"s{number}", symbol=symbol)
     assert refusal(x.algo, "stop", "SELL", "90.0") == -4045
     x.venue.cancel_algo({"clientAlgoId": "s1"})
     x.algo("stop", "SELL", "90.0")

@@ -1,5 +1,6 @@
 """The backtester and the live stack decide the same, whatever happens on the way."""
 
+import asyncio
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from backtest.engine import backtest
 from backtest.inputs import Inputs
 from live import journal
 from live.simulator.faults import Drop, Faults, Lose, Refuse
+from live.simulator.server import Simulator
 from research.differences import Difference
 from research.parity import Parity
 from tests.research.stretches import MINUTE, START, compared, killer, made_up
@@ -66,6 +68,19 @@ def test_dropped_sockets_and_lost_answers_change_nothing(tmp_path: Path) -> None
     found = compared(inputs, tmp_path, faults=faults)
     assert len(faults.done) == len(faults.faults), "every fault must have happened"
     assert_same(found, 8)
+
+
+def test_triggered_orders_under_strange_ids_are_known_for_ours(tmp_path: Path) -> None:
+    async def own(simulator: Simulator) -> None:
+        simulator.venue.own_child_ids = True
+
+    inputs = made_up(tmp_path, 3 * HOURS)
+    found = compared(
+        inputs, tmp_path, meddle=lambda _, exchange: asyncio.create_task(own(exchange))
+    )
+    assert_same(found, 6)
+    fills = [one for one in journal.read(found.folder) if isinstance(one, journal.Filled)]
+    assert {one.leg for one in fills} >= {"e", "s", "t"}
 
 
 def test_a_stop_closer_than_the_slippage_closes_at_once_in_both_worlds(tmp_path: Path) -> None:

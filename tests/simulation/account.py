@@ -144,6 +144,7 @@ class Account:
     now: Callable[[], int]
     lag: Callable[[], int]
     changed: Callable[[str], None]
+    strange_children: bool = False
     prices: dict[str, int] = field(default_factory=dict)
     orders: dict[str, list[Order]] = field(default_factory=lambda: defaultdict(list))
     algos: dict[str, list[Algo]] = field(default_factory=lambda: defaultdict(list))
@@ -177,7 +178,7 @@ class Account:
 
     def trades_from(self, symbol: str, first: int | None) -> list[Trade]:
         there = [one.trade for one in self.trades[symbol] if one.visible_at <= self.now()]
-        return there[-100:] if first is None else [one for one in there if one.trade_id >= first]
+        return there[-1000:] if first is None else [one for one in there if one.trade_id >= first]
 
     def holdings(self) -> list[Holding]:
         return [self._holding(symbol) for symbol in self.symbols if self.positions[symbol].steps]
@@ -247,6 +248,9 @@ class Account:
             return Rejected(-4014, "Price not increased by tick size.")
         if not steps and not self.positions[symbol].steps:
             return Rejected(-4509, "Time in Force (TIF) GTE can only be used with open positions.")
+        same = (one for one in self.algos[symbol] if one.status == "NEW" and not one.steps)
+        if not steps and any(one.side == side and one.kind == kind for one in same):
+            return Rejected(-4130, "An open stop with GTE and closePosition is existing.", True)
         algo = Algo(
             self._next(), client_id, symbol, side, kind, trigger, steps, self.now() + self.lag()
         )
@@ -285,9 +289,9 @@ class Account:
         algo.status = "TRIGGERING"
         self._tell_algo(algo)
         steps = min(algo.steps or abs(held), abs(held))
-        child = Order(
-            self._next(), algo.client_id, algo.symbol, algo.side, steps, True, algo.visible_at
-        )
+        number = self._next()
+        client_id = f"child_{number}" if self.strange_children else algo.client_id
+        child = Order(number, client_id, algo.symbol, algo.side, steps, True, algo.visible_at)
         algo.child, algo.status = child.number, "TRIGGERED"
         self.orders[algo.symbol].append(child)
         self._tell_algo(algo)

@@ -77,6 +77,12 @@ class Server:
         now = now_ms() - START
         return any(one.begins <= now < one.ends for one in self.faults.outages)
 
+    @property
+    def has_no_stream(self) -> bool:
+        """Whether the private stream alone is down."""
+        now = now_ms() - START
+        return any(one.begins <= now < one.ends for one in self.faults.streams)
+
     def hits(self, chance: float) -> bool:
         """Draw whether something goes wrong."""
         return chance > 0.0 and not self.is_calm and self.draw.random() < chance
@@ -186,7 +192,7 @@ class Connection:
     async def connect(self, after_ms: float) -> None:
         """Open the socket after a while, later in an outage."""
         await asyncio.sleep(after_ms / 1e3)
-        while self._server.is_out:
+        while self._server.is_out or self._server.has_no_stream:
             await asyncio.sleep(0.2)
         if self._is_dead():
             return
@@ -269,6 +275,9 @@ class Connection:
         return call()
 
     # Questions.
+
+    def bear_refusals(self) -> None:
+        pass
 
     async def server_time(self) -> int:
         return await self._ask(now_ms)

@@ -45,8 +45,12 @@ class Faults:
         Of those, the ones whose rest expires.
     foreign : int
         Fills of orders that are not ours.
-    outages, redis, full : tuple of Outage
-        Of the exchange, and of Redis; and when the disk is full.
+    strange_children : bool
+        What a triggered order becomes has an id of the exchange's own.
+    lost_stops : int
+        Stops that somebody cancels.
+    outages, streams, redis, full : tuple of Outage
+        Of the exchange, of its private stream alone, and of Redis; and when the disk is full.
     forgets : bool
         Redis comes back without its newest entries.
     kills : tuple of int
@@ -75,7 +79,10 @@ class Faults:
     parts: float = 0.0
     expiries: float = 0.0
     foreign: int = 0
+    strange_children: bool = False
+    lost_stops: int = 0
     outages: tuple[Outage, ...] = ()
+    streams: tuple[Outage, ...] = ()
     redis: tuple[Outage, ...] = ()
     full: tuple[Outage, ...] = ()
     forgets: bool = False
@@ -119,7 +126,7 @@ _KINDS = {
     "overload": lambda draw, _: {"overload": draw.choice((0.1, 0.5, 0.8))},
     "refusals": lambda draw, _: {"refused": draw.choice((0.05, 0.3))},
     "silent reads": lambda draw, _: {"silent_reads": draw.choice((0.1, 0.5))},
-    "lag": lambda draw, _: {"lag_ms": draw.choice((100, 1_000, 3_000))},
+    "lag": lambda draw, _: {"lag_ms": draw.choice((100, 1_000, 3_000, 8_000))},
     "late events": lambda draw, _: {"event_ms": draw.choice((50, 500, 3_000))},
     "duplicates": lambda draw, _: {"duplicates": draw.choice((0.1, 0.5))},
     "drops": lambda draw, minutes: {"drops": draw.randint(1, minutes)},
@@ -127,6 +134,9 @@ _KINDS = {
     "parts": lambda draw, _: {"parts": draw.choice((0.3, 1.0)), "expiries": 0.3},
     "foreign": lambda draw, _: {"foreign": draw.randint(1, 3)},
     "outages": lambda draw, minutes: {"outages": _outages(draw, minutes, draw.choice((6, 60)))},
+    "streams": lambda draw, minutes: {"streams": _outages(draw, minutes, draw.choice((20, 200)))},
+    "strange children": lambda draw, _: {"strange_children": True},
+    "lost stops": lambda draw, _: {"lost_stops": draw.randint(1, 4)},
     "redis": lambda draw, minutes: {
         "redis": _outages(draw, minutes, 40),
         "forgets": draw.random() < 0.5,

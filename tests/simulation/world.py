@@ -146,6 +146,7 @@ class World:
             symbols, WALLET, faults, seed, self.watch.see_request, self._sent, self._changed
         )
         self.account = self.server.account
+        self.account.strange_children = faults.strange_children
         self.account.prices = dict.fromkeys(symbols, FIRST_PRICE)
         self.process: Process | None = None
         self.starts = 0
@@ -171,9 +172,10 @@ class World:
         self.server.is_calm = True
         self.streams.is_down = False
         end = now_ms()
-        for one in self.faults.outages:
+        for one in (*self.faults.outages, *self.faults.streams):
             end = max(end, START + one.ends)
         await until(end + SETTLE_MS)
+        await self._until_quiet()
         self._look_at_the_end()
         process = self.process
         assert process is not None
@@ -186,6 +188,12 @@ class World:
         self.watch.see_streams(self.streams.entries)
         in_file = journal.read(self.folder)
         self.watch.check(in_file == self.watch.records, "the journal has something else in it")
+
+    async def _until_quiet(self) -> None:
+        # Its look once a minute may fall on this very moment.
+        process, ends = self.process, now_ms() + 2_000
+        while process and not process.trader.executor.quiet and now_ms() < ends:
+            await asyncio.sleep(0.05)
 
     def _look_at_the_end(self) -> None:
         process, watch = self.process, self.watch
@@ -217,7 +225,9 @@ class World:
         drops = [self._drop(0.0) for _ in range(self.faults.drops)]
         silences = [self._drop(self.draw.uniform(0, 20_000)) for _ in range(self.faults.silences)]
         foreign = [self._foreign() for _ in range(self.faults.foreign)]
-        outages = [self._outage(one.begins) for one in self.faults.outages]
+        down = (*self.faults.outages, *self.faults.streams)
+        outages = [self._outage(one.begins) for one in down]
+        lost_stops = [self._lost_stop() for _ in range(self.faults.lost_stops)]
         wishes = [self._wish(*one) for one in self.faults.wishes]
         return [
             self._market(),
@@ -227,6 +237,7 @@ class World:
             *silences,
             *foreign,
             *outages,
+            *lost_stops,
             *wishes,
         ]
 
@@ -317,6 +328,14 @@ class World:
         _, order = self.account.place("web_abc", symbol, side, steps, False)
         assert order is not None
         self.account.fill(order, steps)
+
+    async def _lost_stop(self) -> None:
+        await until(START + self.draw.randint(10_000, self.minutes * MINUTE))
+        symbol = self.draw.choice(self.account.symbols)
+        for one in self.account.algos[symbol]:
+            if one.status == "NEW" and one.kind == "STOP_MARKET":
+                self.said(f"somebody cancels {one.client_id}")
+                self.account.cancel_algo(one.client_id)
 
     async def _wish(self, time: int, command: Any) -> None:
         await until(START + time)

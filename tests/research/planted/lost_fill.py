@@ -2,15 +2,15 @@
 
 import wick
 from live.exchange.port import Trade
-from live.trade_executor import TradeExecutor
+from live.inquiries import Inquiries
 
-_book = TradeExecutor.book
+_take = Inquiries._take
 
 
-def deaf(self: TradeExecutor, trade: Trade) -> bool:
-    return trade.trade_id != 3 and _book(self, trade)
+def deaf(self: Inquiries, trade: Trade) -> bool:
+    return trade.trade_id != 3 and _take(self, trade)
 
 
 if __name__ == "__main__":
-    TradeExecutor.book = deaf  # type: ignore[method-assign]
+    Inquiries._take = deaf  # type: ignore[method-assign]
     wick.main()
