@@ -28,7 +28,18 @@ class Clock(Protocol):
     """The port. Live, `acknowledge_*` do nothing and `closing` knows nothing."""
 
     def now_ms(self) -> int:
-        """Return the exchange's time as far as known, UTC ms."""
+        """Return the exchange's time as far as known, UTC ms; it stands still rather than go
+        back."""
+        ...
+
+    def stamp_ms(self) -> int:
+        """Return the exchange's time as last measured, UTC ms, for the timestamp of a request: it
+        goes back where a measurement says so."""
+        ...
+
+    def correct(self, by_ms: int) -> None:
+        """Take in a measurement: how far the exchange's time is ahead of `stamp_ms`. A clock that
+        the exchange tells its time needs none."""
         ...
 
     async def sleep_until(self, time_ms: int) -> None:

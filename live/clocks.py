@@ -12,26 +12,42 @@ from live.session import Session
 
 log = logging.getLogger(__name__)
 
-_LOOK_S = 1.0  # the system's clock may be set while somebody sleeps
+_LOOK_S = 1.0  # a measurement may move the time while somebody sleeps
+# It counts on while the machine is suspended, where there is one that does.
+_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+_MS_NS = 1_000_000
 _FIRST_WAIT_S, _LAST_WAIT_S = 0.02, 1.0
 
 
 class WallClock:
-    """The system's clock, set right by the exchange's time."""
+    """The exchange's time as last measured, carried on by a clock that nobody can set.
+
+    The system's clock is looked at once, for the time before the first measurement: a step of it
+    would have every order refused, or a wait end too early.
+    """
 
     def __init__(self) -> None:
-        self._offset_ms = 0
+        self._base_ns = time.time_ns() - _steady_ns()
+        self._measured = False
+        self._latest = 0
 
     async def start(self) -> None:
         """Do nothing: it runs."""
 
-    def set_offset(self, offset_ms: int) -> None:
-        """Set how far the exchange's clock is ahead of the system's."""
-        self._offset_ms = offset_ms
-
     def now_ms(self) -> int:
-        """Return the time, UTC ms."""
-        return time.time_ns() // 1_000_000 + self._offset_ms
+        """Return the time, UTC ms, never an earlier one than before."""
+        self._latest = max(self._latest, self.stamp_ms())
+        return self._latest
+
+    def stamp_ms(self) -> int:
+        """Return the exchange's time as last measured, UTC ms."""
+        return (self._base_ns + _steady_ns()) // _MS_NS
+
+    def correct(self, by_ms: int) -> None:
+        """Move the time by what a measurement found."""
+        self._base_ns += by_ms * _MS_NS
+        if not self._measured:  # what the system's clock said so far binds nobody
+            self._measured, self._latest = True, 0
 
     async def sleep_until(self, time_ms: int) -> None:
         """Wait for a moment."""
@@ -118,6 +134,13 @@ class SimulatorClock:
             now += int((time.monotonic() - self._told_at) * 1e3 * self._rate)
         self._latest = max(self._latest, now)
         return self._latest
+
+    def stamp_ms(self) -> int:
+        """Return the simulator's time."""
+        return self.now_ms()
+
+    def correct(self, by_ms: int) -> None:
+        """Do nothing: the simulator says what time it is."""
 
     async def sleep_until(self, time_ms: int) -> None:
         """Wait for a moment; one after the end of a replay never comes."""
@@ -255,6 +278,10 @@ def make_clock(session: Session, role: str) -> WallClock | SimulatorClock:
     if session.addresses.clock:
         return SimulatorClock(session.addresses.clock, role)
     return WallClock()
+
+
+def _steady_ns() -> int:
+    return time.clock_gettime_ns(_STEADY)
 
 
 def _wake(waiter: "asyncio.Future[None]") -> None:

@@ -11,14 +11,20 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from live.exchange.port import Unavailable
 from live.session import Session, read_session
 from strategy.errors import WickError
 
+if TYPE_CHECKING:
+    from live.exchange.binance import Binance
+
+log = logging.getLogger(__name__)
+
 KEYS = ("WICK_API_KEY", "WICK_API_SECRET")
 SUPERVISOR = "supervisor"
+_SET_AGAIN_S = 300.0  # a clock that is off by 100 ppm loses 30 ms in that time
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,32 +65,44 @@ async def exchange_of(
     clock = make_clock(session, role)
     await clock.start()
     exchange = Binance(session.addresses, clock, *pair, session.market)
+    keeping = None
     try:
         if isinstance(clock, WallClock):
-            await _set_right(clock, exchange, patient=role != SUPERVISOR)
+            await _set_right(exchange, patient=role != SUPERVISOR)
+            keeping = asyncio.create_task(_keep_right(exchange))
         yield exchange, clock
     finally:
+        if keeping is not None:
+            keeping.cancel()
+            await asyncio.wait([keeping])
         await exchange.close()
         await clock.close()
 
 
-async def _set_right(clock: Any, exchange: Any, *, patient: bool) -> None:
-    # By the exchange's time, taken half-way between question and answer. A role waits for it; the
-    # check before the roles says in its own words that the exchange does not answer.
+async def _set_right(exchange: "Binance", *, patient: bool) -> None:
+    # A role waits for it; the check before the roles says in its own words that the exchange does
+    # not answer.
     wait_s = 0.2
     while True:
-        asked_ms = clock.now_ms()
         try:
-            theirs_ms = await exchange.server_time()
+            await exchange.set_clock()
         except Unavailable as error:
             if not patient:
                 return
-            logging.getLogger(__name__).warning("exchange=unavailable error=%s", error)
+            log.warning("exchange=unavailable error=%s", error)
             await asyncio.sleep(max(wait_s, error.retry_after_ms / 1e3))
             wait_s = min(2 * wait_s, 10.0)
-            continue
-        clock.set_offset(theirs_ms - (asked_ms + clock.now_ms()) // 2)
-        return
+        else:
+            return
+
+
+async def _keep_right(exchange: "Binance") -> None:
+    while True:
+        await asyncio.sleep(_SET_AGAIN_S)
+        try:
+            await exchange.set_clock()
+        except (Unavailable, WickError) as error:
+            log.warning("clock=kept error=%s", error)
 
 
 def keys() -> tuple[str, str]:

@@ -88,6 +88,10 @@ class Binance:
         """Return the exchange's time, UTC ms."""
         return (await self._rest.read("time", ServerTime, signed=False)).server_time
 
+    async def set_clock(self) -> None:
+        """Set the clock by the exchange's time."""
+        await self._rest.set_clock()
+
     async def symbols(self) -> Mapping[str, SymbolInfo]:
         """Return every symbol with its rules of today."""
         info = await self._rest.read("exchangeInfo", ExchangeInfo, signed=False)

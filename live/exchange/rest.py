@@ -9,8 +9,10 @@ _handle_response      it keeps the last answer's headers in a shared attribute a
 """
 
 import asyncio
+import logging
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from math import ceil
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -36,6 +38,8 @@ from live.exchange.errors import (
 from live.exchange.port import Rejected, Unavailable, Unknown
 from strategy.errors import WickError
 
+log = logging.getLogger(__name__)
+
 _T = TypeVar("_T")
 Parameters = Mapping[str, str | int]
 NONE: Parameters = MappingProxyType({})
@@ -50,6 +54,8 @@ _PUBLIC_TIMEOUT = aiohttp.ClientTimeout(total=10)  # candles and rules: large, a
 _MINUTE_MS = 60_000
 _WEIGHT_LIMIT = 2_400  # a minute and address; demo trading allows more
 _PAUSE_S = 5  # after a 429 or 418 that does not say how long
+_MEASURE_EVERY_S = 1.0  # at most: a clock that is wrong has every request refused at once
+_MEND_S = 2.0  # a stop must not wait longer for the time
 
 
 class Limit:
@@ -111,7 +117,7 @@ class _Client(AsyncClient):  # type: ignore[misc]  # comes without types
                     "set WICK_API_KEY and WICK_API_SECRET",
                 )
             parameters["recvWindow"] = _READ_WINDOW_MS if method == "get" else _WRITE_WINDOW_MS
-            parameters["timestamp"] = self._clock.now_ms()
+            parameters["timestamp"] = self._clock.stamp_ms()
         text = urlencode(parameters, quote_via=quote, safe="")
         if signed:
             text += "&signature=" + self._hmac_signature(text)
@@ -154,10 +160,30 @@ class Rest:
         self._client = _Client(rest, clock, key, secret)
         self._clock = clock
         self._bears_refusals = False
+        self._signed_answer = False
+        self._measuring: asyncio.Task[None] | None = None
+        self._measured_s = 0.0
 
     def bear_refusals(self) -> None:
         """Raise Unavailable from here on where a WickError would be (see the port)."""
         self._bears_refusals = True
+
+    async def set_clock(self) -> None:
+        """Set the clock by the exchange's time.
+
+        Who asks while the answer is on its way, or within a second of the last question, gets the
+        same answer.
+
+        Raises
+        ------
+        Unavailable, WickError
+            As `read`.
+        """
+        last = self._measuring
+        if last is None or (last.done() and _loop_s() >= self._measured_s + _MEASURE_EVERY_S):
+            self._measured_s = _loop_s()
+            last = self._measuring = asyncio.create_task(self._measure())
+        await asyncio.shield(last)
 
     async def read(
         self,
@@ -169,22 +195,24 @@ class Rest:
         signed: bool = True,
         bulk: bool = False,
     ) -> _T:
-        """Ask a question.
+        """Ask a question; once more with the time set right where the exchange refuses the time.
 
         Raises
         ------
         Unavailable
             Asking again may help.
         WickError
-            It will not: the key, the symbol or the clock is wrong.
+            It will not: the key or the symbol is wrong or, before any signed request was answered,
+            the clock.
         """
         asked = " ".join([path, str(parameters.get("symbol", ""))]).strip()
         if wait_ms := self._client.limit.wait_ms(bulk=bulk):
             raise Unavailable(f"{asked}: the exchange asked for a pause", wait_ms)
         try:
-            return _decoded(await self._send("get", path, version, signed, parameters), type)
+            return _decoded(await self._ask(path, version, signed, parameters), type)
         except ErrorAnswer as error:
-            if error.code in WRONG_CLOCK and not self._bears_refusals:
+            begun = self._signed_answer or self._bears_refusals
+            if error.code in WRONG_CLOCK and not begun:
                 await self._check_clock()
             raise self._borne(read_error(error, asked)) from None
         except Lost as error:
@@ -206,12 +234,17 @@ class Rest:
     async def write(
         self, method: str, path: str, type: type[_T], parameters: Parameters
     ) -> _T | Rejected | Unknown:
-        """Send an instruction, once; what came of it is returned, never raised."""
+        """Send an instruction, once; what came of it is returned, never raised.
+
+        Where the exchange refuses the time, the clock is set right for the next attempt.
+        """
         if wait_ms := self._client.limit.wait_ms():
             return Rejected(-1003, f"held back: the exchange asked for {wait_ms} ms", retry=True)
         try:
             return _decoded(await self._send(method, path, 1, True, parameters), type)
         except ErrorAnswer as error:
+            if error.code in WRONG_CLOCK:
+                await self._mend_clock()
             return outcome_of(error)
         except NeverSent as error:
             # aiohttp may have sent another method's request before, on the connection it had.
@@ -241,12 +274,26 @@ class Rest:
 
     async def close(self) -> None:
         """Close the connections."""
+        if self._measuring is not None:
+            self._measuring.cancel()
+            await asyncio.wait([self._measuring])
         await self._client.close_connection()
 
     def _borne(self, error: Exception) -> Exception:
         if self._bears_refusals and isinstance(error, WickError):
             return Unavailable(error.message)
         return error
+
+    async def _ask(self, path: str, version: int, signed: bool, parameters: Parameters) -> bytes:
+        try:
+            body = await self._send("get", path, version, signed, parameters)
+        except ErrorAnswer as error:
+            if not signed or error.code not in WRONG_CLOCK:
+                raise
+            await self._mend_clock()
+            body = await self._send("get", path, version, signed, parameters)
+        self._signed_answer = self._signed_answer or signed
+        return body
 
     async def _send(
         self, method: str, path: str, version: int, signed: bool, parameters: Parameters
@@ -262,10 +309,27 @@ class Rest:
         except (aiohttp.ClientError, OSError) as error:
             raise Lost(f"no answer from the exchange ({_kind(error)})") from None
 
-    async def _check_clock(self) -> None:
-        before = self._clock.now_ms()
+    async def _measure(self) -> None:
+        asked = self._clock.stamp_ms()
         theirs = (await self.read("time", ServerTime, signed=False)).server_time
-        after = self._clock.now_ms()
+        answered = self._clock.stamp_ms()
+        # The exchange looked at its clock somewhere between question and answer, most likely half
+        # way. A slow answer moves the clock only where it proves it wrong.
+        by_ms = theirs - (asked + answered) // 2
+        proven = 2 * abs(by_ms) > answered - asked
+        if proven:
+            log.info("clock=corrected by_ms=%d round_trip_ms=%d", by_ms, answered - asked)
+        self._clock.correct(by_ms if proven else 0)
+
+    async def _mend_clock(self) -> None:
+        with suppress(Unavailable, WickError, TimeoutError):
+            async with asyncio.timeout(_MEND_S):
+                await self.set_clock()
+
+    async def _check_clock(self) -> None:
+        before = self._clock.stamp_ms()
+        theirs = (await self.read("time", ServerTime, signed=False)).server_time
+        after = self._clock.stamp_ms()
         ahead_ms = (before + after) // 2 - theirs
         if abs(ahead_ms) > CLOCK_TOLERANCE_MS + (after - before):
             raise wrong_clock(ahead_ms)

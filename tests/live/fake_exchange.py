@@ -1,11 +1,12 @@
 """A few answers over real sockets on 127.0.0.1, for what a working exchange never says."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -13,6 +14,8 @@ from aiohttp import web
 
 from live.exchange.binance import Binance
 from live.session import Addresses
+from live.simulator.checks import ApiError
+from live.simulator.signing import check_time
 
 KEY, SECRET = "k" * 32 + "1", "s" * 32 + "2"
 LISTEN_KEY = "listen" * 8
@@ -30,6 +33,12 @@ class HandClock:
 
     def now_ms(self) -> int:
         return self.now
+
+    def stamp_ms(self) -> int:
+        return self.now_ms()
+
+    def correct(self, by_ms: int) -> None:
+        pass
 
     async def sleep_until(self, time_ms: int) -> None:
         event = asyncio.Event()
@@ -114,10 +123,14 @@ class FakeExchange:
     def says(self, name: str, *answers: Answer) -> None:
         self.answers[name] = list(answers)
 
+    def refuses(self, request: Request) -> web.Response | None:
+        """Refuse a request before it is looked at; None for no refusal."""
+        return None
+
     def asked(self, name: str) -> list[Request]:
         return [one for one in self.requests if f"{one.method} {one.path}" == name]
 
-    async def __aenter__(self) -> "FakeExchange":
+    async def __aenter__(self) -> Self:
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self._handle)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
@@ -157,6 +170,8 @@ class FakeExchange:
         self.requests.append(
             Request(request.method, path, query, body, dict(request.headers), version)
         )
+        if (refusal := self.refuses(self.requests[-1])) is not None:
+            return refusal
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return await self._socket(request)
         ready = self.answers[f"{request.method} {path}"]
@@ -175,3 +190,32 @@ class FakeExchange:
         async for _ in socket:
             pass
         return socket
+
+
+class PunctualExchange(FakeExchange):
+    """Has a clock of its own, and refuses what another clock has stamped."""
+
+    def __init__(self, ahead_ms: int = 0) -> None:
+        super().__init__()
+        self._base_ms = time.time_ns() / 1e6 - time.monotonic() * 1e3
+        self.ahead_ms = ahead_ms
+        self.time_takes_s = 0.0
+        self.says("GET time", self._time)
+
+    def now_ms(self) -> int:
+        return int(self._base_ms + time.monotonic() * 1e3) + self.ahead_ms
+
+    def refuses(self, request: Request) -> web.Response | None:
+        if "signature" not in request.parameters:
+            return None
+        try:
+            check_time(request.parameters, self.now_ms(), 0, 0)
+        except ApiError as error:
+            return answer({"code": error.code, "msg": error.msg}, error.status)
+        return None
+
+    async def _time(self, request: web.Request) -> web.Response:
+        await asyncio.sleep(self.time_takes_s / 2)
+        said = answer({"serverTime": self.now_ms()})
+        await asyncio.sleep(self.time_takes_s / 2)
+        return said

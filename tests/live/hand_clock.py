@@ -17,6 +17,11 @@ class HandClock:
     def now_ms(self) -> int:
         return self.now
 
+    def stamp_ms(self) -> int:
+        return self.now
+
+    def correct(self, by_ms: int) -> None: ...
+
     async def move(self, now_ms: int) -> None:
         """Set the time and wake who waits for it."""
         async with self._moved:

@@ -263,15 +263,15 @@ def test_it_starts_when_the_simulator_comes_later() -> None:
     asyncio.run(run())
 
 
-def test_the_wall_clock_is_set_by_the_exchanges() -> None:
+def test_the_wall_clock_runs_by_the_exchanges_time() -> None:
     async def run() -> None:
         clock = make_clock(make_session(), "tester")
         assert isinstance(clock, WallClock)
         await clock.start()
-        before = time.time_ns() // 1_000_000
-        assert before <= clock.now_ms() <= time.time_ns() // 1_000_000
-        clock.set_offset(-5_000)
-        assert clock.now_ms() < before
+        guess = clock.now_ms()
+        assert abs(guess - time.time_ns() // 1_000_000) < 1_000
+        clock.correct(-60_000)  # the first measurement: so far it was only a guess
+        assert clock.now_ms() < guess - 50_000
         until_ms = clock.now_ms() + 20
         await clock.sleep_until(until_ms)
         assert clock.now_ms() >= until_ms
@@ -279,6 +279,42 @@ def test_the_wall_clock_is_set_by_the_exchanges() -> None:
         assert await clock.closing(0) is None
         assert not clock.lockstep
         assert not clock.ended
+
+    asyncio.run(run())
+
+
+def test_the_wall_clock_does_not_follow_steps_of_the_systems(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = WallClock()
+    before = clock.now_ms()
+    for step_s in (-3_600, 3_600):
+        stepped = time.time_ns() + step_s * 10**9
+        monkeypatch.setattr(time, "time_ns", lambda stepped=stepped: stepped)
+        assert 0 <= clock.now_ms() - before < 1_000
+        assert 0 <= clock.stamp_ms() - before < 1_000
+
+
+def test_a_time_that_was_ahead_stands_still_until_it_is_right() -> None:
+    async def run() -> None:
+        clock = WallClock()
+        clock.correct(0)
+        before = clock.now_ms()
+        clock.correct(-200)
+        assert clock.stamp_ms() <= before - 100  # what is stamped is right at once
+        seen = [clock.now_ms()]
+        assert seen[0] == before
+        began_s = time.monotonic()
+        sleeping = soon(clock.sleep_until(before + 50))
+        while not sleeping.done():
+            await asyncio.sleep(0.01)
+            seen.append(clock.now_ms())
+        assert seen == sorted(seen)
+        assert seen[-1] >= before + 50
+        assert time.monotonic() - began_s > 0.2
+        clock.correct(5_000)
+        assert clock.now_ms() >= seen[-1] + 5_000
+        assert clock.now_ms() == clock.stamp_ms()
 
     asyncio.run(run())
 

@@ -58,6 +58,12 @@ class VirtualClock:
     def now_ms(self) -> int:
         return now_ms()
 
+    def stamp_ms(self) -> int:
+        return now_ms()
+
+    def correct(self, by_ms: int) -> None:
+        pass
+
     async def sleep_until(self, time_ms: int) -> None:
         await until(time_ms)
 
