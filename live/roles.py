@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from live.exchange.port import Unavailable
+from live.ownership import sole_trader
 from live.session import Session, read_session
 from strategy.errors import WickError
 
@@ -132,7 +133,10 @@ def run_role(name: str, folder: Path) -> None:
             f"the role {name} speaks for the account and has no key",
             f"export {KEYS[0]}=… {KEYS[1]}=…",
         )
-    asyncio.run(_run(name, role, session, folder))
+    with contextlib.ExitStack() as held:
+        if role.signed:
+            held.enter_context(sole_trader(session, keys()[0]))
+        asyncio.run(_run(name, role, session, folder))
 
 
 async def _run(name: str, role: Role, session: Session, folder: Path) -> None:

@@ -18,6 +18,7 @@ from data.settings import Settings
 from live import redis_server
 from live.bus import WICK_REDIS, connect, shown
 from live.folders import Hold, earlier, keep
+from live.ownership import sole_trader
 from live.preflight import check_exchange
 from live.roles import KEYS, ROLES, SUPERVISOR, exchange_of
 from live.session import Addresses, Session
@@ -140,6 +141,8 @@ class _Run:
         session = msgspec.structs.replace(session, redis=shown(url) if url else "")
         _, addresses = await asyncio.gather(self._redis(session), self._exchange(session))
         session = msgspec.structs.replace(session, addresses=addresses)
+        with sole_trader(session, self._wish.keys[0]):
+            pass  # the trader will hold it; that it cannot is told now
         async with exchange_of(session, SUPERVISOR, self._wish.keys) as (exchange, _):
             session = await check_exchange(session, exchange, goes_on=old is not None)
         keep(self._draft, session, self._folder)

@@ -5,9 +5,24 @@ from pathlib import Path
 
 import pytest
 
+from live.ownership import sole_trader
+from live.session import Addresses
 from tests.cli.conftest import Said
+from tests.live.sessions import make_session
 
 LIVE = ("live", "rsi_macd_atr", "--on", "paper")
+
+
+@pytest.fixture
+def testnet(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> tuple[str, ...]:
+    """Give the arguments of a session on a testnet that is not there."""
+    monkeypatch.setenv("WICK_API_KEY", "key")
+    monkeypatch.setenv("WICK_API_SECRET", "c0ffee")
+    monkeypatch.setenv("WICK_TESTNET_REST_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+    return ("live", "rsi_macd_atr", "--on", "testnet")
 
 
 @pytest.mark.parametrize(
@@ -50,14 +65,31 @@ def test_testnet_needs_a_key_from_the_environment(
 
 
 def test_an_exchange_that_does_not_answer_is_a_sentence(
-    folder: Path, refused: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+    testnet: tuple[str, ...], refused: Callable[..., Said]
 ) -> None:
-    monkeypatch.setenv("WICK_API_KEY", "key")
-    monkeypatch.setenv("WICK_API_SECRET", "c0ffee")
-    monkeypatch.setenv("WICK_TESTNET_REST_URL", "http://127.0.0.1:1")
-    said = refused("live", "rsi_macd_atr", "--on", "testnet", "--symbols", "BTCUSDT")
+    said = refused(*testnet, "--symbols", "BTCUSDT")
     assert "the exchange at http://127.0.0.1:1 does not answer" in said.err
     assert "c0ffee" not in said.err
+
+
+def test_a_symbol_that_another_session_trades_is_refused_at_once(
+    testnet: tuple[str, ...], refused: Callable[..., Said]
+) -> None:
+    addresses = Addresses("http://127.0.0.1:1", "")
+    other = make_session(("ETHUSDT",), id="the-other", on="testnet", addresses=addresses)
+    with sole_trader(other, "key"):
+        said = refused(*testnet, "--symbols", "BTCUSDT,ETHUSDT")
+        assert "the session the-other trades ETHUSDT with this API key already" in said.err
+        assert "does not answer" in refused(*testnet, "--symbols", "BTCUSDT").err
+
+
+def test_a_state_folder_that_cannot_be_written_is_a_sentence(
+    testnet: tuple[str, ...], refused: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", "/proc")
+    said = refused(*testnet, "--symbols", "BTCUSDT")
+    assert "/proc/candlewick, which keeps two sessions from one symbol, cannot be used" in said.err
+    assert "XDG_STATE_HOME" in said.err
 
 
 def test_a_folder_of_sessions_that_cannot_be_written_is_named_as_one(
