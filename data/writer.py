@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from data.disk import sync_folder, write_synced
 from data.manifest import MANIFEST, NEW, Manifest, Month, Series, Source, open_month, read_manifest
 from data.table import OPTIONAL, PRICES, by_month, column, table_of, with_schema
 from strategy.errors import RunRefused
@@ -132,7 +133,7 @@ class SeriesWriter:
             last_open_time=int(times[-1]),
             sources=sources,
         )
-        _write_synced(self._folder / (month.file_name + NEW), raw)
+        write_synced(self._folder / (month.file_name + NEW), raw)
         return month, merge
 
     def _commit(self, old: dict[str, Month], new: Sequence[Month]) -> None:
@@ -148,7 +149,7 @@ class SeriesWriter:
             # Absent where an earlier try had renamed it before it was killed.
             with suppress(FileNotFoundError):
                 path.with_name(path.name + NEW).replace(path)
-        _sync_folder(self._folder)
+        sync_folder(self._folder)
         self._replace_manifest(Manifest(manifest.months))
 
     def _recover(self) -> None:
@@ -161,9 +162,9 @@ class SeriesWriter:
     def _replace_manifest(self, manifest: Manifest) -> None:
         path = self._folder / MANIFEST
         temporary = path.with_name(MANIFEST + NEW)
-        _write_synced(temporary, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+        write_synced(temporary, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
         temporary.replace(path)
-        _sync_folder(self._folder)
+        sync_folder(self._folder)
 
 
 @contextmanager
@@ -281,18 +282,3 @@ def _encoded(table: pa.Table) -> bytes:
     sink = io.BytesIO()
     pq.write_table(table, sink, **(_PARQUET | {"column_encoding": encodings}))
     return sink.getvalue()
-
-
-def _write_synced(path: Path, raw: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(raw)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from data.disk import sync_folder, write_synced
 from live.session import FILE, Session, read_session
 from live.start import Draft
 from strategy.errors import WickError, did_you_mean
@@ -23,12 +24,18 @@ _OTHER = {
 
 
 def keep(drafted: Draft, session: Session, folder: Path) -> None:
-    """Write the session's folder: the strategy's copy, then session.json, whole or not at all."""
-    (folder / "strategy").mkdir(exist_ok=True)
-    (folder / "strategy" / session.strategy).write_bytes(drafted.source)
+    """Write the session's folder: the strategy's copy, then session.json, whole or not at all.
+
+    It is on the disk when this returns: a journal without it could not go on.
+    """
+    copies = folder / "strategy"
+    copies.mkdir(exist_ok=True)
+    write_synced(copies / session.strategy, drafted.source)
+    sync_folder(copies)
     new = folder / f".{FILE}"
-    new.write_bytes(msgspec.json.format(msgspec.json.encode(session), indent=2) + b"\n")
+    write_synced(new, msgspec.json.format(msgspec.json.encode(session), indent=2) + b"\n")
     new.rename(folder / FILE)
+    sync_folder(folder)
 
 
 class Hold:
@@ -50,6 +57,8 @@ class Hold:
         self._new = not (folder / FILE).exists()
         self._made = [path for path in folder.parents if not path.exists()]
         (folder / "logs").mkdir(parents=True, exist_ok=True)
+        for path in (folder, *self._made):
+            sync_folder(path.parent)
         self._file = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -15,9 +15,12 @@ from typing import Literal
 
 import msgspec
 
+from data.disk import sync_folder
 from strategy.errors import RunRefused, WickError
 
 FILE = "journal"
+# What a loss of power may take with it, and what is kept in memory to be written again.
+_UNSYNCED_MAX = 1 << 18
 
 # e entry, x exit by decision, q exit because a stop could not be placed, s stop, t take,
 # p stop placed for an entry whose outcome is unknown.
@@ -238,8 +241,14 @@ class Journal:
         kept, end = _whole_lines(path)
         if end < path.stat().st_size:
             os.ftruncate(self._file, end)
+        if not end:
+            sync_folder(folder)  # a file without a name is lost with all its records
+        self._path = path
         self._last, self._size = kept, end
         self._broken = ""
+        # The process before may have ended because of a disk that failed.
+        self._unsynced = bytearray(_last_bytes(path, end))
+        self._doubted = end > 0
 
     @property
     def last(self) -> int:
@@ -261,21 +270,49 @@ class Journal:
         """
         numbered = msgspec.structs.replace(record, n=self._last + 1)
         line = _line(numbered)
+        synced = durable or self._doubted or len(self._unsynced) + len(line) > _UNSYNCED_MAX
         try:
+            if self._broken:  # what is left of a line that failed
+                os.ftruncate(self._file, self._size)
+            if self._doubted:
+                self._write_again()
             if os.write(self._file, line) != len(line):
                 raise OSError(errno.ENOSPC, "no room")
-            if durable:
-                os.fdatasync(self._file)
+            if synced:
+                self._sync()
         except OSError as error:
             with suppress(OSError):  # half a line in the middle would damage all that follows
                 os.ftruncate(self._file, self._size)
             self._broken = error.strerror or str(error)
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             raise RunRefused(
                 f"the journal cannot be written: {self._broken}",
-                "make room on the disk; stops stay on the exchange, entries stay out until then",
+                f"{'make room on the disk' if full else 'look whether the disk fails'};"
+                " stops stay on the exchange, entries stay out until then",
             ) from error
+        if synced:
+            self._unsynced.clear()
+        else:
+            self._unsynced += line
         self._last, self._size, self._broken = numbered.n, self._size + len(line), ""
         return numbered
+
+    def _sync(self) -> None:
+        # After a sync that failed, the system takes what it could not write for written, and the
+        # next sync succeeds without it: all since the last good one has to be written again.
+        self._doubted = True
+        os.fdatasync(self._file)
+        self._doubted = False
+
+    def _write_again(self) -> None:
+        # Over itself: whatever ends this half way, the file reads as before.
+        file = os.open(self._path, os.O_WRONLY)
+        try:
+            begin = self._size - len(self._unsynced)
+            if begin + os.pwrite(file, self._unsynced, begin) != self._size:
+                raise OSError(errno.ENOSPC, "no room")
+        finally:
+            os.close(file)
 
     def close(self) -> None:
         """Let go of the file and its lock."""
@@ -333,6 +370,13 @@ def _records(path: Path, offset: int = 0) -> Iterator[tuple[Record, int]]:
             ) from error
         yield record, offset + end + 1
         at = end + 1
+
+
+def _last_bytes(path: Path, end: int) -> bytes:
+    with path.open("rb") as file:
+        begin = max(end - _UNSYNCED_MAX, 0)
+        file.seek(begin)
+        return file.read(end - begin)
 
 
 def _whole_lines(path: Path) -> tuple[int, int]:

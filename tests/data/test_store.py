@@ -192,7 +192,7 @@ def deadly(function):
             os.kill(os.getpid(), signal.SIGKILL)
         return function(*args)
     return call
-for name in ("_write_synced", "_sync_folder"):
+for name in ("write_synced", "sync_folder"):
     setattr(data.writer, name, deadly(getattr(data.writer, name)))
 Path.replace = deadly(Path.replace)
 with data.writer.writing(Path(sys.argv[1]), Series("um", "BTCUSDT", "1h")) as writer:

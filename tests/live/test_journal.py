@@ -1,7 +1,9 @@
 """The journal: nothing that was written is lost, nothing torn is read."""
 
+import errno
 import os
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -104,6 +106,176 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.Mon
     assert not one.broken
     one.close()
     assert len(journal.read(tmp_path)) == 2
+
+
+class Disk:
+    """What of the journal is on the disk, as against what the system shows of it.
+
+    A sync that fails says so once: what it was to write is taken for written from then on.
+    """
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.fails = False
+        self.image = bytearray()
+        self._dirty: list[tuple[int, bytes]] = []
+        self._real = {
+            name: getattr(os, name) for name in ("write", "pwrite", "ftruncate", "fdatasync")
+        }
+        for name in self._real:
+            patch.setattr(os, name, getattr(self, f"_{name}"))
+
+    def _write(self, file: int, data: bytes) -> int:
+        return self._written(file, data, os.fstat(file).st_size, self._real["write"](file, data))
+
+    def _pwrite(self, file: int, data: bytes, at: int) -> int:
+        return self._written(file, data, at, self._real["pwrite"](file, data, at))
+
+    def _written(self, file: int, data: bytes, at: int, count: int) -> int:
+        self._dirty.append((at, bytes(data[:count])))
+        return count
+
+    def _ftruncate(self, file: int, size: int) -> None:
+        self._real["ftruncate"](file, size)
+        del self.image[size:]
+        self._dirty = [(at, data[: size - at]) for at, data in self._dirty if at < size]
+
+    def _fdatasync(self, file: int) -> None:
+        dirty, self._dirty = self._dirty, []
+        if self.fails:
+            raise OSError(errno.EIO, "Input/output error")
+        self._real["fdatasync"](file)
+        for at, data in dirty:
+            self.image.extend(bytes(max(at + len(data) - len(self.image), 0)))
+            self.image[at : at + len(data)] = data
+
+    def read(self, folder: Path) -> list[journal.Record]:
+        """Read what a machine that lost its power now would find."""
+        (folder / journal.FILE).write_bytes(self.image)
+        return journal.read(folder)
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
+    """Give the disk under a journal."""
+    with monkeypatch.context() as patch:
+        yield Disk(patch)
+
+
+def test_after_a_sync_that_failed_all_since_the_last_good_one_is_written_again(
+    tmp_path: Path, disk: Disk
+) -> None:
+    (tmp_path / "lost").mkdir()
+    one = Journal(tmp_path)
+    written = [one.append(RECORDS[0], durable=True), one.append(RECORDS[1])]
+    disk.fails = True
+    for durable in (True, False, True):
+        with pytest.raises(RunRefused, match="cannot be written: Input/output error") as caught:
+            one.append(RECORDS[2], durable=durable)
+        assert "look whether the disk fails; stops stay" in caught.value.hint
+        assert one.broken == "Input/output error"
+        assert disk.read(tmp_path / "lost") == written[:1]
+    disk.fails = False
+    written.append(one.append(RECORDS[3]))
+    assert not one.broken
+    assert disk.read(tmp_path / "lost") == written
+    assert journal.read(tmp_path) == written
+    written.append(one.append(RECORDS[4], durable=True))
+    one.close()
+    assert disk.read(tmp_path / "lost") == written
+
+
+def test_the_next_process_writes_again_what_a_failed_sync_lost(tmp_path: Path, disk: Disk) -> None:
+    (tmp_path / "lost").mkdir()
+    one = Journal(tmp_path)
+    written = [one.append(RECORDS[0], durable=True), one.append(RECORDS[1])]
+    disk.fails = True
+    with pytest.raises(RunRefused):
+        one.append(RECORDS[2], durable=True)
+    one.close()
+    again = Journal(tmp_path)
+    assert not again.broken
+    with pytest.raises(RunRefused):
+        again.append(RECORDS[2])
+    assert again.broken
+    disk.fails = False
+    written.append(again.append(RECORDS[2]))
+    again.close()
+    assert disk.read(tmp_path / "lost") == written
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(["plain", "durable", "fails", "full", "restart"]), max_size=40))
+def test_what_was_said_to_be_on_the_disk_is_there(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[str]
+) -> None:
+    folder = tmp_path_factory.mktemp("journal")
+    (folder / "lost").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(journal, "_UNSYNCED_MAX", 1_000)
+        disk, written, safe = Disk(patch), [], 0
+        one = Journal(folder)
+        for step in steps:
+            if step == "restart":
+                one.close()
+                one = Journal(folder)
+                continue
+            with pytest.MonkeyPatch.context() as full:
+                disk.fails = step == "fails"
+                if step == "full":
+                    writes = os.write
+                    full.setattr(os, "write", lambda fd, data, writes=writes: writes(fd, data[:9]))
+                try:
+                    written.append(one.append(RECORDS[1], durable=step in ("durable", "fails")))
+                except RunRefused:
+                    assert step in ("fails", "full")
+                    assert one.broken
+                    continue
+            assert not one.broken
+            safe = len(written) if step == "durable" else safe
+            found = disk.read(folder / "lost")
+            assert found == written[: len(found)]
+            assert len(found) >= safe
+            assert len(b"".join(map(journal._line, written[len(found) :]))) <= 1_000
+        one.close()
+    assert journal.read(folder) == written
+
+
+def test_half_a_line_that_could_not_be_cut_away_is_cut_away_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = Journal(tmp_path)
+    one.append(RECORDS[0])
+    real = os.write
+
+    def fail(*_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda fd, data: real(fd, data[:10]))
+        patch.setattr(os, "ftruncate", fail)
+        with pytest.raises(RunRefused):
+            one.append(RECORDS[1])
+    one.append(RECORDS[2])
+    one.close()
+    assert [type(record) for record in journal.read(tmp_path)] == [Began, Intent]
+
+
+def test_a_new_journals_name_is_on_the_disk_before_its_first_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[list[str]] = []
+    sync = os.fsync
+
+    def seen(file: int) -> None:
+        sync(file)
+        assert os.path.samestat(os.fstat(file), tmp_path.stat())
+        synced.append([path.name for path in tmp_path.iterdir()])
+
+    monkeypatch.setattr(os, "fsync", seen)
+    write(tmp_path)
+    assert synced == [["journal"]]
+    Journal(tmp_path).close()
+    assert len(synced) == 1  # a start beside a disk that fails must not need it
 
 
 def test_a_line_is_its_checksum_and_json(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A session is checked as far as possible before any process starts."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -216,6 +217,41 @@ def test_a_kept_session_is_read_back_and_found(drafted: Drafting, tmp_path: Path
         find(sessions, "tw")
     with pytest.raises(WickError, match="there is no session 'three'"):
         find(sessions, "three")
+
+
+def test_a_session_is_on_the_disk_before_its_name_is(
+    drafted: Drafting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, folder = drafted(name="mine"), tmp_path / "var" / "sessions" / "mine"
+    steps: list[str] = []
+    sync, rename = os.fsync, Path.rename
+
+    def synced(file: int) -> None:
+        sync(file)
+        its = os.fstat(file)
+        known = [tmp_path, *tmp_path.rglob("*")]
+        path = next(one for one in known if os.path.samestat(one.stat(), its))
+        assert path.is_dir() or its.st_size > 0
+        steps.append(f"sync {path.relative_to(tmp_path)}")
+
+    def renamed(path: Path, target: Path) -> Path:
+        steps.append(f"rename {path.name} {target.name}")
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "rename", renamed)
+    hold = Hold(folder)
+    assert {one.split()[1] for one in steps} == {"var/sessions", "var", "."}
+    steps.clear()
+    keep(made, made.session, folder)
+    hold.close()
+    assert steps == [
+        "sync var/sessions/mine/strategy/rsi_macd_atr.py",
+        "sync var/sessions/mine/strategy",
+        "sync var/sessions/mine/.session.json",
+        "rename .session.json session.json",
+        "sync var/sessions/mine",
+    ]
 
 
 def test_a_session_that_never_began_leaves_nothing_and_an_older_one_stays(
