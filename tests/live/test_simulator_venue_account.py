@@ -103,6 +103,20 @@ def test_trades_are_found_by_id_order_and_time() -> None:
     assert refusal(x.venue.user_trades, {}) == -1102
 
 
+def test_trades_of_more_than_a_week_ago_are_shown_only_when_asked_for() -> None:
+    x = Exchange()
+    x.open(100.0)
+    x.market("BUY", "1.000")
+    x.venue.now = START + 8 * 1440 * MINUTE
+    x.market("SELL", "1.000")
+
+    def ids(**asked: str) -> list[int]:
+        return [trade["id"] for trade in x.venue.user_trades({"symbol": SYMBOL} | asked)]
+
+    assert ids() == [2]
+    assert ids(fromId="0") == ids(startTime=str(START)) == [1, 2]
+
+
 def test_income_is_every_change_of_the_wallet() -> None:
     x = Exchange(SYMBOL, "ETHUSDT")
     for symbol in (SYMBOL, "ETHUSDT"):

@@ -244,7 +244,7 @@ def test_a_trader_on_the_exchange_and_a_backtest_book_the_same(world: World) -> 
     assert np.array(trader.equity).tobytes() == result.equity[:played].tobytes()
     if played == len(result.time) - 1:
         fills = [fill for one in trader.rules for fill in trader.venue.user_trades(
-            {"symbol": one.symbol, "limit": "1000"})]  # fmt: skip
+            {"symbol": one.symbol, "fromId": "1", "limit": "1000"})]  # fmt: skip
         before = sum(
             int(result.candles[t.symbol].open_time[t.entry_candle] < until)
             + int(

@@ -99,7 +99,7 @@ class Exchange:
         return found[0]["positionAmt"], float(found[0]["entryPrice"])
 
     def trades(self, symbol: str = SYMBOL) -> list[dict[str, Any]]:
-        return self.venue.user_trades({"symbol": symbol, "limit": "1000"})
+        return self.venue.user_trades({"symbol": symbol, "fromId": "1", "limit": "1000"})
 
     def hear(self) -> list[dict[str, Any]]:
         """Take the events out."""
