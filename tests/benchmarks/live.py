@@ -99,7 +99,7 @@ class Live:
     """Everything measured here."""
 
     lockstep: tuple[Lockstep, ...]
-    latency: Latency
+    latency: tuple[Latency, ...]
     bare: tuple[Hop, ...]
     load: float
 
@@ -108,8 +108,7 @@ def measure_live() -> Live:
     """Measure lockstep, latency and the bare chain, one after the other."""
     lockstep = tuple(measure_lockstep(SYMBOLS[:n], played) for n, played in LOCKSTEP.items())
     bare = _bare_marks()
-    # Several symbols would still be catching up with their history while the first closes pass.
-    latency = measure_latency(SYMBOLS[:1])
+    latency = tuple(measure_latency(SYMBOLS[:n]) for n in LOCKSTEP)
     for what, its in _bare_marks().items():  # before and after: the machine is shared
         for key, times in its.items():
             bare[what][key + CLOSES] = times

@@ -62,8 +62,10 @@ as many processes on the same road, with the plain libraries, a line and an fdat
 
 {tables}
 
-{orders} entries; their whole way takes {ratio:.1f} times as long as the bare chain's. With a load
-above the number of cores these times cannot be relied on: measure again on a quiet machine.
+With one symbol ({orders} entries) the whole way takes {ratio:.1f} times as long as the bare
+chain's. With seven every order of an instant counts, the last of them too; processes and simulated
+exchange share this machine's cores. With a load above their number these times cannot be relied on:
+measure again on a quiet machine.
 
 Profiled once in lockstep, under load: of each role's samples 52 to 60 % wait for a socket and 14 to
 26 % write to one; indicators are a tenth of signal_generator's, decisions a twentieth of the
@@ -153,7 +155,7 @@ def _indicators(indicators: "list[Timed]") -> tuple[tuple[str, ...], Rows]:
 def live_section(live: "Live") -> str:
     """Write what was measured of the live side as its part of the page."""
     tables = "\n\n".join(_markdown(*table) for table in _live_tables(live))
-    whole = live.latency.entry[-1]
+    whole = live.latency[0].entry[-1]
     ratio = whole.p50 / live.bare[-1].p50
     return LIVE.format(load=live.load, tables=tables, ratio=ratio, orders=whole.count)
 
@@ -163,11 +165,15 @@ def _live_tables(live: "Live") -> list[tuple[tuple[str, ...], Rows]]:
         (_symbols(one.symbols), f"{one.per_second:.0f}", f"{one.per_second / one.symbols:.0f}")
         for one in live.lockstep
     ]
-    head = ("µs: half of them within, 99 % within", _symbols(live.latency.symbols))
+    head = (
+        "µs: half of them within, 99 % within",
+        *(_symbols(one.symbols) for one in live.latency),
+    )
+    entries = [one.entry for one in live.latency]
     return [
         (("lockstep", "candles/s", "instants/s"), lockstep),
-        ((*head, "bare chain"), _hop_rows([live.latency.entry, live.bare])),
-        (head, _hop_rows([live.latency.stop])),
+        ((*head, "bare chain"), _hop_rows([*entries, live.bare])),
+        (head, _hop_rows([one.stop for one in live.latency])),
     ]
 
 

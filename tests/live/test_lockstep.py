@@ -199,7 +199,7 @@ def test_a_dropped_socket_holds_time_up_and_loses_no_order(sockets: str, phase: 
 
 
 _CLIENT = """
-import asyncio, sys
+import asyncio, sys, time
 sys.path.insert(0, {root!r})
 from tests.live.simulated import START, MINUTE, Caller, Trader
 import aiohttp
@@ -218,7 +218,7 @@ async def main():
             await asyncio.sleep(0.001)
             if len(trader.instants) >= {stop}:
                 print("there", flush=True)
-                await asyncio.sleep(60)
+                time.sleep(60)  # it must not go on playing until it is killed
         work.result()
 
 asyncio.run(main())
