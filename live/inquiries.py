@@ -268,6 +268,7 @@ class Inquiries:
         await self.fetch_trades(sent.intent.symbol)  # it may have filled
         if sent.open:
             self.answer(sent.intent, "gone", text="no longer open")
+            self._wake(sent.intent.symbol)
 
     async def resolve(self, sent: Sent, cover: Callable[[Sent], Awaitable[None]]) -> None:
         """Find out what became of an order of unknown fate.
@@ -281,11 +282,14 @@ class Inquiries:
             await self._resolve_algo(sent)
         elif sent.state == "accepted":
             sent.asked = self._clock.now_ms()
+            # It may have filled long ago: it needs its stop as one of unknown fate does.
             try:
                 await self.look_at_order(sent)
-            finally:  # it may have filled long ago: it needs its stop as one of unknown fate does
-                if sent.open and not sent.filled:
-                    await cover(sent)
+            except Unavailable:
+                await cover(sent)
+                raise
+            if sent.open and not sent.filled:
+                await cover(sent)
         elif sent.intent.leg in "xq":
             await self._resolve_close(sent)
         else:

@@ -31,6 +31,7 @@ from strategy.grid import grid
 
 _REMEMBERED_TRADES = 10_000
 _CLOCKS_APART_MS = 5_000  # between our time and the exchange's, and what a start takes
+_LOST_ATTEMPTS = 4
 _FOUND = ("accepted", "gone")  # what a lost order may turn out to be after all
 
 
@@ -202,15 +203,17 @@ class Ledger:
 
     def algo_ids(self, symbol: str) -> list[str]:
         """Return the ids of conditional orders that a strange fill may come from: those known, and
-        the next ones, whose intents a machine may have taken with it."""
+        some of the next ones, whose intents a machine may have taken with it."""
         book = self.books[symbol]
         found = [one.intent.id for one in book.sent.values() if one.intent.leg in "stp"]
-        next_ones = (self.next_id(symbol, leg, book.opened_at) for leg in "stp" if book.opened_at)
-        return [*found, *next_ones]
+        if book.opened_at:
+            lost = [(leg, ahead) for leg in "stp" for ahead in range(1, _LOST_ATTEMPTS + 1)]
+            found += [self.next_id(symbol, leg, book.opened_at, ahead) for leg, ahead in lost]
+        return found
 
-    def next_id(self, symbol: str, leg: str, decided_at: int) -> str:
-        """Return the id of the next attempt at an order."""
-        attempt = self.attempts(symbol, leg, decided_at) + 1
+    def next_id(self, symbol: str, leg: str, decided_at: int, ahead: int = 1) -> str:
+        """Return the id of the next attempt at an order, or of one further ahead."""
+        attempt = self.attempts(symbol, leg, decided_at) + ahead
         return str(OrderId(self.session.tag, self.index[symbol], decided_at, leg, attempt))
 
     def last(self, symbol: str, leg: str, decided_at: int) -> Sent | None:

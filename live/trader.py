@@ -44,7 +44,8 @@ ROLE = "trader"
 TICK_MS = 1_000
 # How often the exchange is asked for what a socket may not have told: everything, and of a position
 # that is held the orders that protect it.
-CATCH_UP_MS, LOOK_MS = 60_000, 5_000
+CATCH_UP_MS, LOOK_MS = 60_000, 3_000
+DOWN_MS = 5_000  # everything, while the private stream is down
 _DONE = ("CANCELED", "EXPIRED", "REJECTED", "FINISHED")
 
 
@@ -218,7 +219,8 @@ class Trader:
             checked = checked or await self._check_again()
             if self._clock.lockstep:
                 continue
-            if not self._connected or self._clock.now_ms() - caught_up >= CATCH_UP_MS:
+            every_ms = CATCH_UP_MS if self._connected else DOWN_MS
+            if self._clock.now_ms() - caught_up >= every_ms:
                 await self._reconcile()
                 caught_up = self._clock.now_ms()
                 continue
