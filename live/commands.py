@@ -169,14 +169,14 @@ def role(
         ),
     ],
     session: Annotated[Path, typer.Option("--session", help="The session's folder.")],
-) -> None:
+) -> int:
     """Run one role of a session, as wick live does for each of them."""
     from live.roles import ROLES, run_role
     from strategy.errors import WickError, did_you_mean
 
     if name not in ROLES:
         raise WickError(f"there is no role {name!r}", did_you_mean(name, ROLES))
-    run_role(name, session)
+    return run_role(name, session)
 
 
 @session_app.callback()

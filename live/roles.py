@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 KEYS = ("WICK_API_KEY", "WICK_API_SECRET")
 SUPERVISOR = "supervisor"
 _SET_AGAIN_S = 300.0  # a clock that is off by 100 ppm loses 30 ms in that time
+TERMINATED = 128 + signal.SIGTERM  # what a shell says of a process that this signal ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +113,14 @@ def keys() -> tuple[str, str]:
     return key, secret
 
 
-def run_role(name: str, folder: Path) -> None:
+def run_role(name: str, folder: Path) -> int:
     """Run one role until its replay is over or SIGTERM asks it to end.
+
+    Returns
+    -------
+    int
+        The exit code: 0 when its work is done. Whoever was asked to end has work left, so that a
+        supervisor that did not ask itself starts the role again.
 
     Raises
     ------
@@ -136,16 +143,16 @@ def run_role(name: str, folder: Path) -> None:
     with contextlib.ExitStack() as held:
         if role.signed:
             held.enter_context(sole_trader(session, keys()[0]))
-        asyncio.run(_run(name, role, session, folder))
+        return asyncio.run(_run(name, role, session, folder))
 
 
-async def _run(name: str, role: Role, session: Session, folder: Path) -> None:
+async def _run(name: str, role: Role, session: Session, folder: Path) -> int:
     from live.bus import connect
 
     main = asyncio.current_task()
     assert main is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, main.cancel)
-    with contextlib.suppress(asyncio.CancelledError):
+    try:
         bus = await connect(session, folder)
         try:
             async with exchange_of(session, name, keys()) as (exchange, clock):
@@ -160,6 +167,9 @@ async def _run(name: str, role: Role, session: Session, folder: Path) -> None:
                 await run(*(places[need] for need in role.needs))
         finally:
             await bus.close()
+    except asyncio.CancelledError:
+        return TERMINATED
+    return 0
 
 
 class Scrubbed(io.TextIOBase):

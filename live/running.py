@@ -173,7 +173,7 @@ class _Run:
             self._program(
                 name,
                 (*WICK, "role", name, "--session", str(self._folder)),
-                ends=True,
+                ends=session.on == "paper",  # a replay has an end
                 signed=role.signed,
             )
             for name, role in ROLES.items()

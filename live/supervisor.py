@@ -33,7 +33,8 @@ class Program:
     log : Path
         What it prints.
     ends : bool
-        An exit with code 0 means that its work is done; a server's never is.
+        An exit with code 0 means that its work is done; that of a server, and of a role outside a
+        replay, never is.
     again : bool
         It may die and be started again; what is lost with it otherwise ends the session.
     """

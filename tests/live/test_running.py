@@ -1,6 +1,7 @@
 """A session's processes from the first to the last, with a real Redis and made-up roles."""
 
 import asyncio
+import dataclasses
 import json
 import os
 import signal
@@ -29,6 +30,7 @@ from tests.live.test_supervisor import alive
 
 MAY = parse_time("2025-05-01", "--from")
 SECRET = "5ec4e7" * 8
+NOBODY = {"testnet_rest_url": "http://127.0.0.1:1", "testnet_stream_url": "ws://127.0.0.1:1"}
 
 # Stands in for wick: `role NAME --session DIR` does what the variable NAME says, with underscores;
 # `exchange serve …` prints an address and waits.
@@ -39,6 +41,8 @@ here = pathlib.Path(os.environ["FAKE_FOLDER"])
 def note(what):
     with open(here / "notes", "a") as file:
         file.write(f"{name} {what}\\n")
+def notes():
+    return (here / "notes").read_text() if (here / "notes").exists() else ""
 def ends(*_):
     note("asked to end")
     sys.exit(0)
@@ -64,7 +68,8 @@ ROLES = ("market-data", "signal-generator", "trader", "performance-tracker")
 def settings(tmp_path: Path) -> Settings:
     """Give settings with a day of candles to play after one of history."""
     save(tmp_path / "store", synthetic_market(7, 2 * 1440, MAY, "1m", "BTCUSDT"), "synthetic")
-    return load_settings(**{name: tmp_path / name for name in ("store", "runs", "sessions")})
+    folders = {name: tmp_path / name for name in ("store", "runs", "sessions")}
+    return load_settings(**folders, **NOBODY)
 
 
 @pytest.fixture
@@ -84,6 +89,7 @@ def run(settings: Settings, drafted: Draft, tmp_path: Path, monkeypatch: pytest.
     script.write_text(FAKE_WICK)
     monkeypatch.delenv("WICK_REDIS", raising=False)
     monkeypatch.setenv("FAKE_FOLDER", str(tmp_path))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setattr(running, "WICK", (sys.executable, str(script)))
 
     async def in_order(session: Session, exchange: Exchange, *, goes_on: bool) -> Session:
@@ -92,14 +98,18 @@ def run(settings: Settings, drafted: Draft, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(running, "check_exchange", in_order)
 
     def start(
-        meanwhile: Callable[[Path], Coroutine[Any, Any, None]] | None = None, **roles: str
+        meanwhile: Callable[[Path], Coroutine[Any, Any, None]] | None = None,
+        on: str = "paper",
+        **roles: str,
     ) -> Ended:
         for name, code in roles.items():
             monkeypatch.setenv(name, code)
         wish = Wish(settings, "", ("key", SECRET), lambda *_: None)
+        session = msgspec.structs.replace(drafted.session, on=on)
+        wanted = dataclasses.replace(drafted, session=session)
 
         async def both() -> Ended:
-            task = asyncio.create_task(run_session(drafted, wish))
+            task = asyncio.create_task(run_session(wanted, wish))
             if meanwhile is not None:
                 other = asyncio.create_task(meanwhile(settings.sessions / "mine"))
                 await asyncio.wait({task, other}, return_when=asyncio.FIRST_COMPLETED)
@@ -175,6 +185,18 @@ def test_a_role_that_refuses_ends_the_session_in_its_own_words(run: Run, tmp_pat
     assert (refused.value.message, refused.value.hint) == ("hedge mode", "switch it off")
     assert nothing_runs(tmp_path)
     assert not (tmp_path / "sessions").exists()
+
+
+def test_outside_a_replay_a_role_that_ends_is_started_again(run: Run, tmp_path: Path) -> None:
+    async def look(folder: Path) -> None:
+        await until(lambda: notes(tmp_path).count("trader waits") == 2)
+        (folder / "journal").touch()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    first = "note('waits') if notes().count('trader waits') == 0 else waits()"
+    others = {name.replace("-", "_"): "waits()" for name in ROLES if name != "trader"}
+    run(look, "testnet", trader=first, **others)
+    assert nothing_runs(tmp_path)
 
 
 def test_a_role_that_dies_is_there_again(run: Run, tmp_path: Path) -> None:

@@ -3,11 +3,15 @@
 import asyncio
 import json
 import os
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import wick
@@ -17,7 +21,7 @@ from live.folders import Hold
 from live.journal import Asked, Began, Decided, Filled, Halted, Journal
 from live.records import CONTROL, Health
 from live.redis_server import start_embedded
-from live.session import Session
+from live.session import FILE, Addresses, Session
 from live.watch import Watch, line
 from tests.live.sessions import MINUTE, START, make_session, write_session
 
@@ -230,6 +234,20 @@ def test_a_trader_that_does_not_hear_is_told_of(
         code, _, err = wick_says(capsys, "session", "flatten", "mine")
     assert code == 2
     assert err.startswith("wick: the trader of mine has not taken note of flatten within 0.1 s")
+
+
+def test_a_role_that_is_asked_to_end_has_not_ended_its_work(traded: tuple[Session, Path]) -> None:
+    session, folder = traded
+    nobody = msgspec.structs.replace(session, addresses=Addresses("http://127.0.0.1:1", "ws://x"))
+    (folder / FILE).write_bytes(msgspec.json.encode(nobody))
+    command = [sys.executable, wick.__file__, "role", "market-data", "--session", str(folder)]
+    with redis(folder), subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as role:
+        assert role.stderr is not None
+        while "exchange=unavailable" not in (said := role.stderr.readline()):
+            assert said
+        role.terminate()
+        role.communicate(timeout=30)
+        assert role.returncode == 128 + signal.SIGTERM
 
 
 @pytest.mark.parametrize(
