@@ -18,9 +18,8 @@ from numpy.typing import NDArray
 from redis.exceptions import RedisError
 
 from dashboard.view import View, view
-from data.dates import now_ms
 from live import journal
-from live.bus import ROLES, Bus, connect
+from live.bus import Bus, connect
 from live.folders import rank, supervisor_of
 from live.journal import Record
 from live.records import (
@@ -31,9 +30,9 @@ from live.records import (
     ORDERS,
     ClosedCandle,
     Control,
-    Health,
 )
 from live.session import FILE, Session, read_session
+from live.signs import Sign, signs
 from strategy.errors import RunRefused, WickError
 
 Command = Literal["pause", "resume", "flatten"]
@@ -129,15 +128,14 @@ class Reader:
         """
         with self._lock:
             try:
-                records, health = self._shipped.look()
+                records, found = self._shipped.look()
             except _AWAY:
-                records, health = [], []
-            live = bool(records or health)
+                records, found = [], ()
+            live = bool(records or found)
             if not _complete(records):
                 records = self._from_journal()
             running = live or supervisor_of(self._folder) != 0
-            now = self._now(records, health)
-            return Seen(view(self.session, records, health, now, running=running), live)
+            return Seen(view(self.session, records, found, running=running), live)
 
     def bars(self, seen: Seen, symbol: str, count: int) -> Bars:
         """Return a symbol's newest candles; from the journal alone, its closes."""
@@ -174,12 +172,6 @@ class Reader:
             self._journal, self._journal_size = journal.read(self._folder), size
         return self._journal
 
-    def _now(self, records: Sequence[Record], health: Sequence[Health]) -> int:
-        # A replay has a time of its own: that of its newest sign of life.
-        if not self.session.addresses.clock:
-            return now_ms()
-        return max([one.time for one in health] + [record.time for record in records[-1:]] + [0])
-
 
 class _Shipped:
     # What the session's Redis has. Streamlit has no event loop, so each look opens one of its own.
@@ -189,7 +181,7 @@ class _Shipped:
         self._last = dict.fromkeys((ORDERS, FILLS, ACCOUNT), "0-0")
         self._records: list[Record] = []
 
-    def look(self) -> tuple[list[Record], list[Health]]:
+    def look(self) -> tuple[list[Record], tuple[Sign, ...]]:
         return asyncio.run(self._with_bus(self._look))
 
     def candles(self, symbol: str, count: int) -> list[ClosedCandle]:
@@ -201,14 +193,13 @@ class _Shipped:
         wish = Control(command, _BY)
         asyncio.run(self._with_bus(lambda bus: bus.publish(CONTROL, wish, None)))
 
-    async def _look(self, bus: Bus) -> tuple[list[Record], list[Health]]:
+    async def _look(self, bus: Bus) -> tuple[list[Record], tuple[Sign, ...]]:
         while entries := await bus.read(self._last, _BLOCK_MS):
             for entry in entries:
                 self._last[entry.stream] = entry.id
                 self._records.append(entry.record)
         self._records.sort(key=lambda record: record.n)
-        found = await bus.health()
-        return self._records, [found[role] for role in ROLES if role in found]
+        return self._records, await signs(bus)
 
     async def _with_bus(self, work: Callable[[Bus], Awaitable[_Result]]) -> _Result:
         async def worked() -> _Result:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from dashboard.trades import UNIT, Book, Fill, Trade, fill_of
 from live.journal import Asked, Began, Decided, Filled, Halted, Record
-from live.records import Health
 from live.session import Session
+from live.signs import Sign
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A role's last sign of life, in the session's time."""
+    """A role as `live.signs` judges it; `age_ms` is real time since it last showed itself."""
 
     name: str
     state: str
@@ -96,8 +96,7 @@ class View:
 def view(
     session: Session,
     records: Sequence[Record],
-    health: Sequence[Health],
-    now: int,
+    signs: Sequence[Sign],
     *,
     running: bool = True,
 ) -> View:
@@ -107,10 +106,8 @@ def view(
     ----------
     records : sequence of Record
         All of them, by number.
-    health : sequence of Health
-        The newest of every role; none when nobody could be asked.
-    now : int
-        The session's time, UTC ms.
+    signs : sequence of Sign
+        Of every role; none when nobody could be asked.
     running : bool
         Somebody runs the session.
     """
@@ -120,7 +117,7 @@ def view(
     positions = _positions(session, books, last)
     wallet = _wallet(records)
     equity = wallet + sum(position.unrealized for position in positions)
-    over = not running or (bool(health) and all(one.state == "ended" for one in health))
+    over = not running or (bool(signs) and all(one.state == "ended" for one in signs))
     state, why = ("ended", "Nobody runs this session.") if over else _state(records, last)
     return View(
         time=records[-1].time if records else 0,
@@ -134,7 +131,7 @@ def view(
         positions=positions,
         trades=trades,
         fills=fills,
-        roles=tuple(Role(h.role, h.state, max(0, now - h.time), h.note) for h in health),
+        roles=tuple(Role(one.role, one.state, one.age_ms, one.note) for one in signs),
         equity_times=tuple(record.time for record in decided),
         equities=tuple(record.equity for record in decided),
         marks=tuple(record.marks for record in decided),

@@ -27,7 +27,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from live import journal, redis_server
-from live.records import Batch, ClosedCandle, Control, EquityPoint, Health
+from live.records import ALIVE, HEALTH, Batch, Beat, ClosedCandle, Control, EquityPoint, Health
 from live.session import Session
 from strategy.errors import WickError
 
@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 Record: TypeAlias = ClosedCandle | Batch | Control | EquityPoint | journal.Record
 ROLES = ("market_data", "signal_generator", "trader", "performance_tracker")
 WICK_REDIS = "WICK_REDIS"
+BEAT_KEPT_MS = 86_400_000
 
 _FIELD = b"m"
 _TYPES: dict[str, Any] = {
@@ -191,13 +192,34 @@ class Bus:
 
     async def set_health(self, health: Health) -> None:
         """Leave a sign of life."""
-        await _answer(self._redis.set(self._key(f"health:{health.role}"), self._encode(health)))
+        key = self._key(HEALTH.format(role=health.role))
+        await _answer(self._redis.set(key, self._encode(health)))
 
     async def health(self) -> dict[str, Health]:
         """Return the newest sign of life of every role that ever gave one."""
-        found = await _answer(self._redis.mget([self._key(f"health:{role}") for role in ROLES]))
+        keys = [self._key(HEALTH.format(role=role)) for role in ROLES]
+        found = await _answer(self._redis.mget(keys))
         signs = (msgspec.msgpack.decode(one, type=Health) for one in found if one)
         return {one.role: one for one in signs}
+
+    async def beat(self, role: str, beat: Beat) -> None:
+        """Show that a role's process is there; forgotten after a day."""
+        key = self._key(ALIVE.format(role=role))
+        await _answer(self._redis.set(key, self._encode(beat), px=BEAT_KEPT_MS))
+
+    async def beats(self) -> dict[str, tuple[Beat, int]]:
+        """Return every role's newest beat and its age in ms, which is by the server's clock."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for role in ROLES:
+            key = self._key(ALIVE.format(role=role))
+            pipeline.get(key)
+            pipeline.pttl(key)
+        found = await _answer(pipeline.execute())
+        return {
+            role: (msgspec.msgpack.decode(one, type=Beat), BEAT_KEPT_MS - left_ms)
+            for role, one, left_ms in zip(ROLES, found[::2], found[1::2], strict=True)
+            if one
+        }
 
     async def keep(self, name: str, value: bytes) -> None:
         """Store bytes under a plain key."""

@@ -11,8 +11,9 @@ from redis.exceptions import RedisError
 
 from live.bus import connect
 from live.folders import supervisor_of
-from live.records import CONTROL, Control, Health
+from live.records import CONTROL, Control
 from live.session import Session, read_session
+from live.signs import Sign, signs
 from live.watch import Standing, Watch
 from strategy.errors import WickError
 
@@ -31,8 +32,8 @@ class Status:
     ----------
     supervisor : int
         Its process, 0 where the session is not running.
-    health : tuple of Health
-        Signs of life, of the roles that gave one.
+    signs : tuple of Sign
+        Of the roles that gave one.
     trouble : WickError or None
         Why there are none.
     """
@@ -41,7 +42,7 @@ class Status:
     session: Session
     supervisor: int
     standing: Standing
-    health: tuple[Health, ...]
+    signs: tuple[Sign, ...]
     trouble: WickError | None
 
 
@@ -49,33 +50,33 @@ def status_of(folder: Path) -> Status:
     """Read a session's journal and its roles' signs of life."""
     session = read_session(folder)
     running = supervisor_of(folder)
-    health: tuple[Health, ...] = ()
+    found: tuple[Sign, ...] = ()
     trouble = None
     if running:
         try:
-            health = asyncio.run(_health(session, folder))
+            found = asyncio.run(_signs(session, folder))
         except WickError as error:
             trouble = error
     standing = Watch(session, folder).look()
     if not running:
         standing = standing.ended()
-    health = tuple(_by_journal(one, standing) for one in health)
-    return Status(folder, session, running, standing, health, trouble)
+    found = tuple(_by_journal(one, standing) for one in found)
+    return Status(folder, session, running, standing, found, trouble)
 
 
-def _by_journal(health: Health, standing: Standing) -> Health:
+def _by_journal(sign: Sign, standing: Standing) -> Sign:
     # The journal knows of a halt or its end first; the sign of life follows a second later.
-    if health.role != "trader" or health.state not in ("running", "halted"):
-        return health
+    if sign.role != "trader" or sign.state not in ("running", "halted"):
+        return sign
     if standing.state == "halted":
-        return msgspec.structs.replace(health, state="halted", note=standing.note)
-    return msgspec.structs.replace(health, state="running", note="")
+        return msgspec.structs.replace(sign, state="halted", note=standing.note)
+    return msgspec.structs.replace(sign, state="running", note="")
 
 
-async def _health(session: Session, folder: Path) -> tuple[Health, ...]:
+async def _signs(session: Session, folder: Path) -> tuple[Sign, ...]:
     bus = await connect(session, folder, _REDIS_WITHIN_S)
     try:
-        return tuple((await bus.health()).values())
+        return await signs(bus)
     except RedisError as error:
         raise WickError(f"Redis does not answer: {error}", "the session starts it again") from error
     finally:

@@ -6,6 +6,7 @@ control                       by people, for the trader: one Control
 orders, fills, account        by the trader, for everyone: journal records, id = their number
 equity                        by performance_tracker, for the dashboard: one EquityPoint, id = time
 health:{role}                 by every role: one Health, a plain key
+alive:{role}                  by every role, once a second: one Beat, a plain key that expires
 
 All names carry the session in front, so that two sessions can share one Redis. An entry has one
 field, `m`, with the record as msgpack: every float arrives with all its bits, NaN too.
@@ -24,7 +25,7 @@ SIGNALS, CONTROL, ORDERS, FILLS, ACCOUNT, EQUITY = (
     "account",
     "equity",
 )
-HEALTH = "health:{role}"
+HEALTH, ALIVE = "health:{role}", "alive:{role}"
 
 
 class ClosedCandle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -102,3 +103,10 @@ class Health(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     time: int
     state: Literal["starting", "catching up", "running", "waiting", "halted", "ended"]
     note: str = ""
+
+
+class Beat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """That a role's process is there, and where."""
+
+    host: str
+    pid: int

@@ -148,12 +148,14 @@ def run_role(name: str, folder: Path) -> int:
 
 async def _run(name: str, role: Role, session: Session, folder: Path) -> int:
     from live.bus import connect
+    from live.signs import keep_beating
 
     main = asyncio.current_task()
     assert main is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, main.cancel)
     try:
         bus = await connect(session, folder)
+        beating = asyncio.create_task(keep_beating(bus, name.replace("-", "_")))
         try:
             async with exchange_of(session, name, keys()) as (exchange, clock):
                 places: dict[str, Any] = {
@@ -166,6 +168,8 @@ async def _run(name: str, role: Role, session: Session, folder: Path) -> int:
                 run = importlib.import_module(role.module).run
                 await run(*(places[need] for need in role.needs))
         finally:
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
             await bus.close()
     except asyncio.CancelledError:
         return TERMINATED

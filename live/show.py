@@ -178,12 +178,15 @@ def print_status(status: Status, as_json: bool) -> None:
     if status.trouble is not None:
         for words in (f"note: {status.trouble.message}", f"hint: {status.trouble.hint}"):
             console.print(words, style="yellow", highlight=False, soft_wrap=True, markup=False)
-    if status.health:
+    if status.signs:
         table = Table(box=None)
-        for name in ("role", "state", "process", "session time", "note"):
+        for name in ("role", "state", "process", "last sign", "session time", "note"):
             table.add_column(name)
-        for one in status.health:
-            table.add_row(one.role, one.state, str(one.pid), show_time(one.time), one.note)
+        for one in status.signs:
+            age = f"{one.age_ms / 1000:,.1f} s ago"
+            time = show_time(one.time) if one.time else ""
+            style = "bold red" if one.state in ("gone", "silent") else ""
+            table.add_row(one.role, one.state, str(one.pid), age, time, one.note, style=style)
         console.print(table)
 
 
@@ -195,7 +198,7 @@ def _as_json(status: Status) -> dict[str, Any]:
         "running": bool(status.supervisor),
         "supervisor": status.supervisor,
         "standing": standing,
-        "roles": [msgspec.to_builtins(one) for one in status.health],
+        "roles": [msgspec.to_builtins(one) for one in status.signs],
         "trouble": None
         if status.trouble is None
         else {"message": status.trouble.message, "hint": status.trouble.hint},

@@ -1,6 +1,8 @@
 """A session made by hand: its folder with a journal, and the same records in a real Redis."""
 
 import asyncio
+import os
+import socket
 from collections.abc import Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,6 +23,7 @@ from live.records import (
     CONTROL,
     FILLS,
     ORDERS,
+    Beat,
     ClosedCandle,
     Control,
     Health,
@@ -152,9 +155,9 @@ async def ship(made: Session, folder: Path, records: Sequence[Record], candles: 
             time = NOON + minute * MINUTE
             prices = (f"{first:.1f}", f"{high:.1f}", f"{low:.1f}", f"{last:.1f}")
             await bus.publish(stream, ClosedCandle(symbol, time, *prices, volume="1"), time)
-    for age, role in enumerate(ROLES):
-        now = records[-1].time - 700 * age
-        await bus.set_health(Health(role, 100 + age, now, "running"))
+    for role in ROLES:
+        await bus.set_health(Health(role, os.getpid(), records[-1].time, "running"))
+        await bus.beat(role, Beat(socket.gethostname(), os.getpid()))
     await bus.close()
 
 

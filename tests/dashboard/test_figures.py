@@ -18,7 +18,7 @@ def told() -> tuple[View, Bars]:
     records, candles = story(400)
     rows = candles["BTCUSDT"]
     time = NOON + MINUTE * np.arange(len(rows))
-    return view(session(), records, [], NOON), Bars(
+    return view(session(), records, []), Bars(
         time, rows[:, 0], rows[:, 1], rows[:, 2], rows[:, 3], True
     )
 

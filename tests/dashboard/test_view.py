@@ -9,7 +9,7 @@ from dashboard.trades import Book
 from dashboard.view import View, view
 from live.bus import ROLES
 from live.journal import Asked, Began, Decided, Halted, Record
-from live.records import Health
+from live.signs import Sign
 from tests.dashboard.made_session import MINUTE, NOON, fill, session
 
 STEP = 0.0001  # of BTCUSDT
@@ -23,9 +23,9 @@ def decided(minute: int, wallet: int = 10**12, **values: Any) -> Decided:
     return Decided(n=0, time=NOON + minute * MINUTE, wallet=wallet, **plain | values)
 
 
-def seen(*records: Record, health: tuple[Health, ...] = (), now: int = NOON) -> View:
+def seen(*records: Record, signs: tuple[Sign, ...] = ()) -> View:
     began = Began(n=0, time=NOON, wallet=10**12, last_trade={})
-    return view(session(), [began, *records], health, now)
+    return view(session(), [began, *records], signs)
 
 
 def test_a_session_that_has_just_begun_has_its_balance_and_nothing_else() -> None:
@@ -35,7 +35,7 @@ def test_a_session_that_has_just_begun_has_its_balance_and_nothing_else() -> Non
 
 
 def test_nothing_at_all_is_a_session_that_starts() -> None:
-    found = view(session(), [], [], NOON)
+    found = view(session(), [], [])
     assert (found.state, found.time, found.equity) == ("starting", 0, 0.0)
 
 
@@ -134,16 +134,16 @@ def test_today_is_the_change_since_the_day_began_beside_its_limit() -> None:
     found = seen(decided(1, 98 * 10**10))
     assert found.today == pytest.approx(-0.02)
     assert found.limit == 0.05
-    without = view(msgspec.structs.replace(session(), risk={}), [decided(1)], [], NOON)
+    without = view(msgspec.structs.replace(session(), risk={}), [decided(1)], [])
     assert without.limit == 0.0
 
 
-def test_signs_of_life_are_as_old_as_the_sessions_time_says() -> None:
-    health = tuple(Health(role, 1, NOON - 1_500, "running") for role in ROLES)
-    found = seen(decided(1), health=health, now=NOON + 500)
+def test_roles_are_shown_as_they_are_judged() -> None:
+    signs = tuple(Sign(role, 1, NOON, "running", "", 2_000) for role in ROLES)
+    found = seen(decided(1), signs=signs)
     assert [(one.name, one.age_ms) for one in found.roles] == [(role, 2_000) for role in ROLES]
-    ended = tuple(msgspec.structs.replace(one, state="ended") for one in health)
-    assert seen(decided(1), health=ended).state == "ended"
+    ended = tuple(msgspec.structs.replace(one, state="ended") for one in signs)
+    assert seen(decided(1), signs=ended).state == "ended"
 
 
 def test_the_equity_curve_has_every_decision() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -19,7 +20,7 @@ from live import control
 from live.bus import Entry, connect
 from live.folders import Hold
 from live.journal import Asked, Began, Decided, Filled, Halted, Journal
-from live.records import CONTROL, Health
+from live.records import CONTROL, Beat, Health
 from live.redis_server import start_embedded
 from live.session import FILE, Addresses, Session
 from live.watch import Watch, line
@@ -194,6 +195,7 @@ async def hears(session: Session, folder: Path, ready: threading.Event) -> None:
     """Do what a trader does with the first thing it is asked for."""
     bus = await connect(session, folder)
     await bus.set_health(Health("trader", os.getpid(), NOON, "running"))
+    await bus.beat("trader", Beat(socket.gethostname(), os.getpid()))
     ready.set()
     entries: list[Entry] = []
     while not entries:
@@ -219,9 +221,11 @@ def test_a_running_session_takes_note_of_what_it_is_asked(
     assert (code, err) == (0, "")
     said = json.loads(out)
     assert said["standing"]["state"] == "paused"
-    assert said["roles"] == [
-        {"role": "trader", "pid": os.getpid(), "time": NOON, "state": "running", "note": ""}
-    ]
+    (trader,) = said["roles"]
+    assert 0 <= trader.pop("age_ms") < 10_000
+    assert trader == {
+        "role": "trader", "pid": os.getpid(), "time": NOON, "state": "running", "note": ""
+    }  # fmt: skip
 
 
 def test_a_trader_that_does_not_hear_is_told_of(
@@ -245,6 +249,12 @@ def test_a_role_that_is_asked_to_end_has_not_ended_its_work(traded: tuple[Sessio
         assert role.stderr is not None
         while "exchange=unavailable" not in (said := role.stderr.readline()):
             assert said
+        with running(folder):
+            while not (signs := control.status_of(folder).signs):
+                pass
+        assert [(one.role, one.pid, one.state) for one in signs] == [
+            ("market_data", role.pid, "starting")
+        ]
         role.terminate()
         role.communicate(timeout=30)
         assert role.returncode == 128 + signal.SIGTERM
