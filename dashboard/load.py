@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 from dashboard.view import View, view
 from live import journal
 from live.bus import Bus, connect
-from live.folders import rank, supervisor_of
+from live.folders import rank, supervisor_of, troubles_of
 from live.journal import Record
 from live.records import (
     ACCOUNT,
@@ -59,10 +59,14 @@ class Bars:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A session as it was read; with `live` Redis has it, so that the trader can be asked."""
+    """A session as it was read; with `live` Redis has it, so that the trader can be asked.
+
+    `troubles` is what its supervisor says of its processes, empty where nothing is amiss.
+    """
 
     view: View
     live: bool
+    troubles: str
 
 
 def sessions(folder: Path) -> list[str]:
@@ -135,7 +139,8 @@ class Reader:
             if not _complete(records):
                 records = self._from_journal()
             running = live or supervisor_of(self._folder) != 0
-            return Seen(view(self.session, records, found, running=running), live)
+            seen = view(self.session, records, found, running=running)
+            return Seen(seen, live, troubles_of(self._folder))
 
     def bars(self, seen: Seen, symbol: str, count: int) -> Bars:
         """Return a symbol's newest candles; from the journal alone, its closes."""

@@ -255,7 +255,7 @@ async def connect(session: Session, folder: Path, wait_s: float = 10.0) -> Bus:
     Parameters
     ----------
     wait_s : float
-        How long a server may take to come up (again); real seconds.
+        How long a server may take to come up (again); real seconds, infinite for ever.
 
     Raises
     ------
@@ -271,7 +271,7 @@ async def connect(session: Session, folder: Path, wait_s: float = 10.0) -> Bus:
             f"export {WICK_REDIS}= its URL, with the password if it has one",
         )
     bus = Bus(url, session.id)
-    until_s = asyncio.get_running_loop().time() + wait_s
+    until_s, said = asyncio.get_running_loop().time() + wait_s, False
     while True:
         try:
             await bus.ping()
@@ -279,6 +279,9 @@ async def connect(session: Session, folder: Path, wait_s: float = 10.0) -> Bus:
         except (RedisError, OSError) as error:
             refused = _is_refusal(error)
             if not refused and asyncio.get_running_loop().time() < until_s:
+                if not said and wait_s:
+                    log.warning("redis=away error=%s", type(error).__name__)
+                said = True
                 await asyncio.sleep(_PAUSE_S)
                 continue
             await bus.close()

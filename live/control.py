@@ -10,7 +10,7 @@ import msgspec
 from redis.exceptions import RedisError
 
 from live.bus import connect
-from live.folders import supervisor_of
+from live.folders import supervisor_of, troubles_of
 from live.records import CONTROL, Control
 from live.session import Session, read_session
 from live.signs import Sign, signs
@@ -36,6 +36,8 @@ class Status:
         Of the roles that gave one.
     trouble : WickError or None
         Why there are none.
+    troubles : str
+        What is amiss with its processes, as its supervisor says.
     """
 
     folder: Path
@@ -44,6 +46,7 @@ class Status:
     standing: Standing
     signs: tuple[Sign, ...]
     trouble: WickError | None
+    troubles: str = ""
 
 
 def status_of(folder: Path) -> Status:
@@ -61,7 +64,7 @@ def status_of(folder: Path) -> Status:
     if not running:
         standing = standing.ended()
     found = tuple(_by_journal(one, standing) for one in found)
-    return Status(folder, session, running, standing, found, trouble)
+    return Status(folder, session, running, standing, found, trouble, troubles_of(folder))
 
 
 def _by_journal(sign: Sign, standing: Standing) -> Sign:

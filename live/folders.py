@@ -13,7 +13,7 @@ from live.session import FILE, Session, read_session
 from live.start import Draft
 from strategy.errors import WickError, did_you_mean
 
-LOCK = "lock"
+LOCK, TROUBLES = "lock", "troubles"
 _OTHER = {
     "on": "another --on",
     "source_hash": "another version of the strategy",
@@ -99,6 +99,25 @@ def supervisor_of(folder: Path) -> int:
         return 0
     finally:
         os.close(file)
+
+
+def tell_troubles(folder: Path, words: str) -> None:
+    """Leave word of what is amiss with a session's processes, where a full disk allows it."""
+    new = folder / f".{TROUBLES}"
+    with contextlib.suppress(OSError):
+        if words:
+            new.write_text(words)
+            new.replace(folder / TROUBLES)
+        else:
+            (folder / TROUBLES).unlink(missing_ok=True)
+
+
+def troubles_of(folder: Path) -> str:
+    """Return what is amiss with the processes of a running session, empty where nothing is."""
+    try:
+        return (folder / TROUBLES).read_text() if supervisor_of(folder) else ""
+    except OSError:
+        return ""
 
 
 def earlier(drafted: Draft, folder: Path) -> Session | None:

@@ -319,6 +319,12 @@ class Journal:
         os.close(self._file)
 
 
+def has_begun(folder: Path) -> bool:
+    """Whether a session's trader has taken up its account: from then on a position may be there."""
+    path = folder / FILE
+    return path.exists() and path.stat().st_size > 0
+
+
 def read(folder: Path) -> list[Record]:
     """Read all whole records of a session's journal.
 

@@ -5,6 +5,7 @@ import contextlib
 import importlib
 import io
 import logging
+import math
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from live.exchange.port import Unavailable
+from live.journal import has_begun
 from live.ownership import sole_trader
 from live.session import Session, read_session
 from strategy.errors import WickError
@@ -26,6 +28,7 @@ log = logging.getLogger(__name__)
 KEYS = ("WICK_API_KEY", "WICK_API_SECRET")
 SUPERVISOR = "supervisor"
 _SET_AGAIN_S = 300.0  # a clock that is off by 100 ppm loses 30 ms in that time
+_REDIS_WITHIN_S = 10.0
 TERMINATED = 128 + signal.SIGTERM  # what a shell says of a process that this signal ended
 
 
@@ -154,7 +157,9 @@ async def _run(name: str, role: Role, session: Session, folder: Path) -> int:
     assert main is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, main.cancel)
     try:
-        bus = await connect(session, folder)
+        # Before the session has begun a person waits for the answer; later only the work does.
+        wait_s = math.inf if has_begun(folder) else _REDIS_WITHIN_S
+        bus = await connect(session, folder, wait_s)
         beating = asyncio.create_task(keep_beating(bus, name.replace("-", "_")))
         try:
             async with exchange_of(session, name, keys()) as (exchange, clock):

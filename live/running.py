@@ -13,17 +13,20 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+from redis.exceptions import RedisError
 
 from data.settings import Settings
 from live import redis_server
-from live.bus import WICK_REDIS, connect, shown
-from live.folders import Hold, earlier, keep
+from live.bus import WICK_REDIS, Bus, connect, shown
+from live.folders import Hold, earlier, keep, tell_troubles
+from live.journal import has_begun
 from live.ownership import sole_trader
 from live.preflight import check_exchange
 from live.roles import KEYS, ROLES, SUPERVISOR, exchange_of
 from live.session import Addresses, Session
+from live.signs import signs
 from live.start import Draft
-from live.supervisor import Program, Supervisor
+from live.supervisor import Kept, Program, Supervisor
 from live.watch import Standing, Watch
 from strategy.errors import RunRefused
 
@@ -35,6 +38,8 @@ LAST = "performance-tracker"  # it writes the run when the others have said what
 _GRACE_S = 15.0
 _LOOK_S = 0.02
 _REDIS_WITHIN_S = 30.0
+_SHOW_S = 1.0
+_AT_WORK = ("catching up", "running", "waiting", "halted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,7 @@ async def run_session(drafted: Draft, wish: Wish) -> Ended:
     WickError
         Something is not right; nothing is left of a session that had not begun.
     RunRefused
-        A process died too often.
+        A process died too often, on paper or before there could be a position.
     KeyboardInterrupt
         It was asked to stop before it had begun.
     """
@@ -88,9 +93,12 @@ class _Run:
         self._folder = wish.settings.sessions / drafted.session.id
         self._supervisor = Supervisor()
         self._asked: asyncio.Future[signal.Signals] = asyncio.get_running_loop().create_future()
+        self._bus: Bus | None = None
+        self._heard: list[str] = []  # what is amiss by what Redis has, or that it is away
 
     async def run(self) -> Ended:
         hold, keeps = Hold(self._folder), False
+        tell_troubles(self._folder, "")
         with self._listening(), _redis_in_environment(self._wish.redis):
             try:
                 session = await self._unless_asked(self._place())
@@ -152,8 +160,10 @@ class _Run:
         if not session.redis:
             argv = redis_server.command_of(self._folder)
             self._supervisor.start(self._program(REDIS, argv, ends=False))
-        bus = await connect(session, self._folder, 0.0 if session.redis else _REDIS_WITHIN_S)
-        await bus.close()
+        wait_s = 0.0 if session.redis else _REDIS_WITHIN_S
+        self._bus = await connect(session, self._folder, wait_s)
+        if not session.redis:
+            self._supervisor.kept[REDIS].proven = True
 
     async def _exchange(self, session: Session) -> Addresses:
         settings = self._wish.settings
@@ -193,33 +203,65 @@ class _Run:
         env |= {"WICK_RUNS": str(wish.settings.runs), "WICK_STORE": str(wish.settings.store)}
         if signed:
             env |= dict(zip(KEYS, wish.keys, strict=True))
-        return Program(name, argv, env, self._folder / "logs" / f"{name}.log", ends, again)
+        log = self._folder / "logs" / f"{name}.log"
+        return Program(name, argv, env, log, ends, again, self._may_hold)
+
+    def _may_hold(self) -> bool:
+        # A real position must keep its trader, and the trader whatever it lives on.
+        return self._draft.session.on != "paper" and has_begun(self._folder)
 
     async def _follow(self, session: Session) -> None:
         watch = Watch(session, self._folder)
         roles = asyncio.create_task(self._supervisor.done(ROLES))
+        hearing = asyncio.create_task(self._hear_roles())
+        told = ""
         try:
             while not roles.done():
-                self._wish.show(watch.look(), self._troubles())
-                await asyncio.wait({roles}, timeout=1.0)
+                if (troubles := self._troubles()) != told:
+                    tell_troubles(self._folder, troubles)
+                    told = troubles
+                self._wish.show(watch.look(), troubles)
+                await asyncio.wait({roles}, timeout=_SHOW_S)
             self._wish.show(watch.look().ended(), "")
         finally:
             roles.cancel()
+            hearing.cancel()
+            await asyncio.gather(hearing, return_exceptions=True)
+            tell_troubles(self._folder, "")
+
+    async def _hear_roles(self) -> None:
+        assert self._bus is not None
+        while True:
+            try:
+                found = await signs(self._bus)
+            except (RedisError, OSError) as error:
+                self._heard = [f"Redis does not answer ({type(error).__name__})"]
+            else:
+                names = {one.role: one.role.replace("_", "-") for one in found}
+                for one in found:
+                    self._supervisor.kept[names[one.role]].proven |= one.state in _AT_WORK
+                self._heard = [f"{names[s.role]} {s.state}" for s in found if s.state == "silent"]
+            await asyncio.sleep(_SHOW_S)
 
     def _troubles(self) -> str:
-        words = []
-        for name, kept in self._supervisor.kept.items():
-            times = f"{kept.restarts} time{'' if kept.restarts == 1 else 's'}"
-            again = f"started again {times}" if kept.restarts else ""
-            gone = "not running" if kept.process and not (kept.pid or kept.done) else ""
-            if again or gone:
-                words.append(f"{name} {' '.join(filter(None, (gone, again)))}")
-        return ", ".join(words)
+        words = map(_trouble, self._supervisor.kept.values())
+        return "; ".join([*filter(None, words), *self._heard])
 
     async def _end(self) -> None:
+        if self._bus is not None:
+            await self._bus.close()
         for names in ([name for name in ROLES if name != LAST], [LAST], [EXCHANGE, REDIS]):
             await self._supervisor.stop(names, _GRACE_S)
         redis_server.remove_socket(self._folder)
+
+
+def _trouble(kept: Kept) -> str:
+    if not kept.death or kept.done:
+        return ""
+    times = f"{kept.restarts} time{'' if kept.restarts == 1 else 's'}"
+    gone = "" if kept.pid else "not running"
+    again = f"started again {times}" if kept.restarts else ""
+    return f"{kept.program.name} {', '.join(filter(None, (gone, again)))}: {kept.death}"
 
 
 @contextlib.contextmanager

@@ -174,7 +174,8 @@ def print_status(status: Status, as_json: bool) -> None:
         highlight=False,
         soft_wrap=True,
     )
-    console.print(line(status.standing), highlight=False, soft_wrap=True, markup=False)
+    words = line(status.standing, status.troubles)
+    console.print(words, highlight=False, soft_wrap=True, markup=False)
     if status.trouble is not None:
         for words in (f"note: {status.trouble.message}", f"hint: {status.trouble.hint}"):
             console.print(words, style="yellow", highlight=False, soft_wrap=True, markup=False)
@@ -199,6 +200,7 @@ def _as_json(status: Status) -> dict[str, Any]:
         "supervisor": status.supervisor,
         "standing": standing,
         "roles": [msgspec.to_builtins(one) for one in status.signs],
+        "troubles": status.troubles,
         "trouble": None
         if status.trouble is None
         else {"message": status.trouble.message, "hint": status.trouble.hint},

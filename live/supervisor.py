@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -37,6 +37,8 @@ class Program:
         replay, never is.
     again : bool
         It may die and be started again; what is lost with it otherwise ends the session.
+    needed : callable
+        Whether it is to be started again however often it dies.
     """
 
     name: str
@@ -45,11 +47,12 @@ class Program:
     log: Path
     ends: bool = True
     again: bool = True
+    needed: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How soon a dead process is started again, and when that is given up."""
+    """How soon a dead process is started again, and when one that is not needed is given up."""
 
     first_s: float = 0.2
     most_s: float = 10.0
@@ -59,12 +62,23 @@ class Pace:
 
 @dataclass(slots=True)
 class Kept:
-    """A program and how it fares."""
+    """A program and how it fares.
+
+    Attributes
+    ----------
+    proven : bool
+        It has been at work once, as whoever uses it has to say; what it refuses after that, such as
+        a Redis that is away while it starts again, may pass.
+    death : str
+        What it last died of, empty while it never has.
+    """
 
     program: Program
     process: asyncio.subprocess.Process | None = None
     restarts: int = 0
     done: bool = False
+    proven: bool = False
+    death: str = ""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     died_s: list[float] = field(default_factory=list)
     said_from: int = 0  # where the log of the present process begins
@@ -102,7 +116,8 @@ class Supervisor:
         Raises
         ------
         WickError
-            A program refused its work (exit code 2): its own sentence and hint.
+            A program that was not at work before refused it (exit code 2): its own sentence and
+            hint.
         RunRefused
             A program died too often.
         """
@@ -144,15 +159,25 @@ class Supervisor:
     async def _keep(self, kept: Kept) -> None:
         try:
             while not kept.stopping.is_set():
-                code = await self._run(kept)
+                try:
+                    code = await self._run(kept)
+                except OSError as error:  # no room for another process
+                    if not kept.program.needed():
+                        raise
+                    kept.death = f"it cannot be started: {error.strerror}"
+                    await self._back_off(kept)
+                    continue
                 if kept.stopping.is_set() or (code == 0 and kept.program.ends):
                     kept.done = code == 0
                     return
-                if code == _WRONG_USE:
+                if code == _WRONG_USE and not kept.proven:
                     raise _refusal_of(kept)
                 if not kept.program.again:
                     raise _loss_of(kept, code)
-                await self._back_off(kept, code)
+                kept.death = _death_of(kept, code)
+                if self._is_loop(kept):
+                    raise _crash_loop(kept, code, self._pace)
+                await self._back_off(kept)
         except (WickError, OSError) as error:
             if not self._failed.done():
                 self._failed.set_exception(error)
@@ -176,13 +201,15 @@ class Supervisor:
             _signal(kept, signal.SIGTERM)
         return await kept.process.wait()
 
-    async def _back_off(self, kept: Kept, code: int) -> None:
+    def _is_loop(self, kept: Kept) -> bool:
+        since_s = time.monotonic() - self._pace.within_s
+        recent = 1 + sum(then >= since_s for then in kept.died_s)
+        return recent >= self._pace.deaths and not kept.program.needed()
+
+    async def _back_off(self, kept: Kept) -> None:
         now = time.monotonic()
         pace = self._pace
         kept.died_s = [*(then for then in kept.died_s if now - then < 2 * pace.within_s), now]
-        recent = sum(now - then <= pace.within_s for then in kept.died_s)
-        if recent >= pace.deaths:
-            raise _crash_loop(kept, code, pace)
         wait_s = min(pace.first_s * 2 ** (len(kept.died_s) - 1), pace.most_s)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(kept.stopping.wait(), wait_s)
@@ -230,9 +257,18 @@ def _crash_loop(kept: Kept, code: int, pace: Pace) -> RunRefused:
     )
 
 
+def _death_of(kept: Kept, code: int) -> str:
+    # Its own sentence, where it had the time for one.
+    return (_last(_said(kept), "wick: ") if code > 0 else "") or _code(code)
+
+
+def _code(code: int) -> str:
+    return f"exit code {code}" if code >= 0 else f"signal {-code}"
+
+
 def _how(kept: Kept, code: int) -> str:
     lines = _said(kept)
-    how = f"exit code {code}" if code >= 0 else f"signal {-code}"
+    how = _code(code)
     # A line of JSON is for programs: where the exchange is, not why it died.
     words = (line for line in reversed(lines) if line.strip() and not line.startswith("{"))
     said = _last(lines, "wick: ") or next(words, "")

@@ -84,6 +84,8 @@ def heading(reader: Reader, seen: Seen) -> None:
         st.caption(f"{time_text(its.time)} UTC" if its.time else "no record yet")
     with buttons.container(horizontal=True, horizontal_alignment="right"):
         controls(reader, seen)
+    if seen.troubles:
+        st.warning(plain(seen.troubles))
     if its.why:
         st.caption(plain(its.why))
 

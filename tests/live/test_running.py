@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -20,13 +21,15 @@ from data.writer import save
 from live import running
 from live.bus import connect
 from live.exchange.port import Exchange
-from live.folders import Hold
-from live.records import EQUITY, EquityPoint
+from live.folders import Hold, troubles_of
+from live.records import EQUITY, Beat, EquityPoint, Health
 from live.running import Ended, Wish, exchange_command, run_session
 from live.session import Session, read_session
 from live.start import Asked, Draft, draft
+from live.supervisor import Supervisor
+from live.watch import Standing
 from strategy.errors import RunRefused, WickError
-from tests.live.test_supervisor import alive
+from tests.live.test_supervisor import QUICK, alive
 
 MAY = parse_time("2025-05-01", "--from")
 SECRET = "5ec4e7" * 8
@@ -62,6 +65,7 @@ if name == "exchange" and "SILENT" not in os.environ:
 exec(os.environ.get(name.replace("-", "_"), "waits()" if name == "exchange" else "sys.exit(0)"))
 """
 ROLES = ("market-data", "signal-generator", "trader", "performance-tracker")
+WAITING = {name.replace("-", "_"): "waits()" for name in ROLES}
 
 
 @pytest.fixture
@@ -100,11 +104,12 @@ def run(settings: Settings, drafted: Draft, tmp_path: Path, monkeypatch: pytest.
     def start(
         meanwhile: Callable[[Path], Coroutine[Any, Any, None]] | None = None,
         on: str = "paper",
+        show: Callable[[Standing, str], None] = lambda *_: None,
         **roles: str,
     ) -> Ended:
         for name, code in roles.items():
             monkeypatch.setenv(name, code)
-        wish = Wish(settings, "", ("key", SECRET), lambda *_: None)
+        wish = Wish(settings, "", ("key", SECRET), show)
         session = msgspec.structs.replace(drafted.session, on=on)
         wanted = dataclasses.replace(drafted, session=session)
 
@@ -169,7 +174,7 @@ def test_when_asked_to_end_the_roles_are_and_the_one_that_writes_the_run_last(
         (folder / "journal").touch()
         os.kill(os.getpid(), number)
 
-    ended = run(ask, **{name.replace("-", "_"): "waits()" for name in ROLES})
+    ended = run(ask, **WAITING)
     assert ended.by == number
     order = [line.split()[0] for line in notes(tmp_path) if line.endswith("asked to end")]
     assert sorted(order[:3]) == sorted(ROLES[:3])
@@ -194,8 +199,7 @@ def test_outside_a_replay_a_role_that_ends_is_started_again(run: Run, tmp_path: 
         os.kill(os.getpid(), signal.SIGTERM)
 
     first = "note('waits') if notes().count('trader waits') == 0 else waits()"
-    others = {name.replace("-", "_"): "waits()" for name in ROLES if name != "trader"}
-    run(look, "testnet", trader=first, **others)
+    run(look, "testnet", **WAITING | {"trader": first})
     assert nothing_runs(tmp_path)
 
 
@@ -221,6 +225,78 @@ def test_a_role_that_dies_again_and_again_ends_the_session_and_its_log_stays(
     assert str(log) in refused.value.hint
     assert log.read_text() == "out of ink\n" * 5
     assert nothing_runs(tmp_path)
+
+
+def begin(folder: Path) -> None:
+    """Do what a trader does first: from now on there may be a position."""
+    (folder / "journal").write_text("something\n")
+
+
+def test_once_it_trades_a_role_that_dies_for_ever_leaves_the_others_alone(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "Supervisor", lambda: Supervisor(QUICK))
+    shown: list[str] = []
+
+    async def look(folder: Path) -> None:
+        await until(lambda: "trader waits" in notes(tmp_path))
+        begin(folder)
+        await until(lambda: notes(tmp_path).count("performance-tracker runs") > 8)
+        await until(lambda: any("performance-tracker" in words for words in shown))
+        assert troubles_of(folder) in shown
+        assert "trader asked to end" not in notes(tmp_path)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    dies = (
+        "note('runs')\n"
+        "while not (here / 'sessions/mine/journal').exists(): time.sleep(0.01)\n"
+        "sys.exit('out of ink')"
+    )
+    run(
+        look,
+        "testnet",
+        lambda _, words: shown.append(words),
+        **WAITING | {"performance_tracker": dies},
+    )
+    pattern = r"performance-tracker (not running, )?started again \d+ times: exit code 1"
+    assert re.fullmatch(pattern, shown[-1])
+    assert not (tmp_path / "sessions" / "mine" / "troubles").exists()
+    assert nothing_runs(tmp_path)
+
+
+def test_before_it_trades_a_role_that_dies_again_and_again_ends_the_session(
+    run: Run, tmp_path: Path
+) -> None:
+    with pytest.raises(RunRefused, match="trader died 5 times in 30 s"):
+        run(None, "testnet", **WAITING | {"trader": "sys.exit('out of ink')"})
+    assert nothing_runs(tmp_path)
+
+
+@pytest.mark.parametrize("on", ["paper", "testnet"])
+def test_what_a_role_refuses_after_it_was_at_work_ends_nothing(
+    run: Run, tmp_path: Path, on: str
+) -> None:
+    async def look(folder: Path) -> None:
+        await until(lambda: "trader waits" in notes(tmp_path))
+        begin(folder)
+        number = pid(tmp_path, "trader")
+        bus = await connect(read_session(folder), folder)
+        await bus.beat("trader", Beat("elsewhere", number))
+        await bus.set_health(Health("trader", number, MAY, "running"))
+        await bus.close()
+        await asyncio.sleep(1.5)  # it is looked at once a second
+        os.kill(number, signal.SIGKILL)
+        await until(lambda: notes(tmp_path).count("trader waits") == 2)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    refuses = (
+        "note('starts')\n"
+        "if notes().count('trader starts') in (2, 3): print('wick: no Redis'); sys.exit(2)\n"
+        "waits()"
+    )
+    ended = run(look, on, **WAITING | {"trader": refuses})
+    assert ended.by == signal.SIGTERM
+    assert notes(tmp_path).count("trader starts") == 4
 
 
 def test_an_exchange_that_dies_on_paper_ends_the_session(run: Run, tmp_path: Path) -> None:

@@ -16,14 +16,15 @@ import msgspec
 import pytest
 
 import wick
-from live import control
+from live import control, roles
 from live.bus import Entry, connect
-from live.folders import Hold
+from live.folders import Hold, tell_troubles
 from live.journal import Asked, Began, Decided, Filled, Halted, Journal
 from live.records import CONTROL, Beat, Health
 from live.redis_server import start_embedded
 from live.session import FILE, Addresses, Session
 from live.watch import Watch, line
+from strategy.errors import WickError
 from tests.live.sessions import MINUTE, START, make_session, write_session
 
 NOON = START + 720 * MINUTE
@@ -181,6 +182,19 @@ def test_with_redis_gone_the_status_says_so_and_still_shows_the_account(
         assert "is not reachable" in err
 
 
+def test_the_troubles_of_a_running_session_are_in_its_status(
+    traded: tuple[Session, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    tell_troubles(traded[1], "trader not running: signal 9")
+    with running(traded[1]):
+        _, out, _ = wick_says(capsys, "session", "status")
+        assert "running  trader not running: signal 9\n" in out
+        _, out, _ = wick_says(capsys, "session", "status", "--json")
+        assert json.loads(out)["troubles"] == "trader not running: signal 9"
+    _, out, _ = wick_says(capsys, "session", "status")
+    assert "signal 9" not in out
+
+
 @contextmanager
 def redis(folder: Path) -> Iterator[None]:
     process = start_embedded(folder)
@@ -258,6 +272,26 @@ def test_a_role_that_is_asked_to_end_has_not_ended_its_work(traded: tuple[Sessio
         role.terminate()
         role.communicate(timeout=30)
         assert role.returncode == 128 + signal.SIGTERM
+
+
+def test_a_role_waits_for_redis_as_long_as_it_takes_once_its_session_trades(
+    traded: tuple[Session, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(roles, "_REDIS_WITHIN_S", 0.1)
+
+    async def start() -> None:
+        session, folder = traded
+        role = roles.ROLES["market-data"]
+        waits = roles._run("market-data", role, session, folder)
+        await asyncio.wait({task := asyncio.create_task(waits)}, timeout=0.6)
+        assert not task.done()
+        task.cancel()
+        assert await task == roles.TERMINATED
+        (folder / "journal").write_bytes(b"")  # nothing has begun
+        with pytest.raises(WickError, match="is not reachable"):
+            await roles._run("market-data", role, session, folder)
+
+    asyncio.run(start())
 
 
 @pytest.mark.parametrize(

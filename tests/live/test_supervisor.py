@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import dataclasses
+import errno
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -121,6 +123,60 @@ def test_a_program_that_dies_five_times_is_given_up_with_its_last_words(tmp_path
 
     asyncio.run(session())
     assert starts(tmp_path) == 5
+
+
+def test_a_refusal_of_a_program_that_was_at_work_passes(tmp_path: Path) -> None:
+    refuses = "if n < 8: print('wick: Redis is away'); sys.exit(2)"
+
+    async def session() -> None:
+        supervisor = Supervisor(dataclasses.replace(QUICK, deaths=9))
+        supervisor.start(program(tmp_path, counting(tmp_path, refuses)))
+        kept = supervisor.kept["role"]
+        kept.proven = True
+        await supervisor.until(supervisor.done(["role"]))
+        assert (kept.restarts, kept.death) == (7, "Redis is away")
+
+    asyncio.run(session())
+
+
+def test_a_program_that_is_needed_is_never_given_up(tmp_path: Path) -> None:
+    async def session() -> None:
+        supervisor = Supervisor(QUICK)
+        dies = program(tmp_path, counting(tmp_path, "if n < 8: sys.exit('out of ink')"))
+        supervisor.start(dataclasses.replace(dies, needed=lambda: True))
+        await supervisor.until(supervisor.done(["role"]))
+        assert (supervisor.kept["role"].restarts, supervisor.kept["role"].death) == (
+            (7, "exit code 1")
+        )
+
+    asyncio.run(session())
+
+
+def test_no_room_for_a_process_is_a_death_of_one_that_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, full = asyncio.create_subprocess_exec, [1, 2, 3]
+
+    async def starts_later(*arguments: Any, **options: Any) -> Any:
+        if full:
+            full.pop()
+            raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+        return await start(*arguments, **options)
+
+    async def session(needed: bool) -> None:
+        supervisor = Supervisor(QUICK)
+        once = dataclasses.replace(program(tmp_path, "pass"), needed=lambda: needed)
+        supervisor.start(once)
+        await supervisor.until(supervisor.done(["role"]))
+        kept = supervisor.kept["role"]
+        assert (kept.done, kept.restarts) == (True, 3)
+        assert kept.death == "it cannot be started: Resource temporarily unavailable"
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", starts_later)
+    asyncio.run(session(needed=True))
+    full.append(1)
+    with pytest.raises(OSError, match="unavailable"):
+        asyncio.run(session(needed=False))
 
 
 def test_stop_asks_first_and_kills_who_does_not_listen(tmp_path: Path) -> None:
