@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -20,22 +20,19 @@ from redis.exceptions import RedisError
 from dashboard.view import View, view
 from live import journal
 from live.bus import Bus, connect
+from live.control import Command, ask
 from live.folders import rank, supervisor_of, troubles_of
 from live.journal import Record
 from live.records import (
     ACCOUNT,
     CANDLES,
-    CONTROL,
     FILLS,
     ORDERS,
     ClosedCandle,
-    Control,
 )
 from live.session import FILE, Session, read_session
 from live.signs import Sign, signs
-from strategy.errors import RunRefused, WickError
-
-Command = Literal["pause", "resume", "flatten"]
+from strategy.errors import WickError
 
 _Result = TypeVar("_Result")
 
@@ -59,7 +56,7 @@ class Bars:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A session as it was read; with `live` Redis has it, so that the trader can be asked.
+    """A session as it was read; with `live` its Redis has it too.
 
     `troubles` is what its supervisor says of its processes, empty where nothing is amiss.
     """
@@ -138,7 +135,8 @@ class Reader:
             live = bool(records or found)
             if not _complete(records):
                 records = self._from_journal()
-            running = live or supervisor_of(self._folder) != 0
+            # Redis may be somebody else's, and still has what ended long ago.
+            running = supervisor_of(self._folder) != 0
             seen = view(self.session, records, found, running=running)
             return Seen(seen, live, troubles_of(self._folder))
 
@@ -155,20 +153,8 @@ class Reader:
         return Bars(time, prices[0], prices[1], prices[2], prices[3], whole=True)
 
     def ask(self, command: Command) -> None:
-        """Ask the trader for something.
-
-        Raises
-        ------
-        RunRefused
-            Redis does not answer, so nobody was asked.
-        """
-        try:
-            self._shipped.ask(command)
-        except _AWAY as error:
-            raise RunRefused(
-                f"the session's Redis does not answer, so nobody was asked to {command}",
-                f"wick session status {self._folder.name} shows what runs",
-            ) from error
+        """Ask the trader for something, and wait until it has taken note (`live.control.ask`)."""
+        ask(self._folder, command, _BY)
 
     def _from_journal(self) -> list[Record]:
         path = self._folder / journal.FILE
@@ -193,10 +179,6 @@ class _Shipped:
         stream = CANDLES.format(symbol=symbol, timeframe=self._session.timeframe)
         entries = asyncio.run(self._with_bus(lambda bus: bus.newest(stream, count)))
         return [entry.record for entry in entries]
-
-    def ask(self, command: Command) -> None:
-        wish = Control(command, _BY)
-        asyncio.run(self._with_bus(lambda bus: bus.publish(CONTROL, wish, None)))
 
     async def _look(self, bus: Bus) -> tuple[list[Record], tuple[Sign, ...]]:
         while entries := await bus.read(self._last, _BLOCK_MS):

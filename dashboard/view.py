@@ -11,6 +11,7 @@ from dashboard.trades import UNIT, Book, Fill, Trade, fill_of
 from live.journal import Asked, Began, Decided, Filled, Halted, Record
 from live.session import Session
 from live.signs import Sign
+from live.watch import late_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class View:
     state : str
         starting, running, paused, halted, blocked or ended.
     why : str
-        One sentence for a state that is not running, else empty.
+        One sentence for a state that is not running, and one for what was asked too late.
     start, wallet, equity : float
         The balance at the start, the balance now, and that with what is unrealized.
     today : float
@@ -119,10 +120,12 @@ def view(
     equity = wallet + sum(position.unrealized for position in positions)
     over = not running or (bool(signs) and all(one.state == "ended" for one in signs))
     state, why = ("ended", "Nobody runs this session.") if over else _state(records, last)
+    asked = [record for record in records if isinstance(record, Asked)]
+    late = f"{late_text(asked[-1])}." if asked and asked[-1].late else ""
     return View(
         time=records[-1].time if records else 0,
         state=state,
-        why=why,
+        why=" ".join(filter(None, (why, late))),
         start=next((record.wallet / UNIT for record in records if isinstance(record, Began)), 0.0),
         wallet=wallet,
         equity=equity,
@@ -196,7 +199,7 @@ def _state(records: Sequence[Record], last: Decided | None) -> tuple[str, str]:
     for record in records:
         if isinstance(record, Halted):
             halted = record.reason
-        elif isinstance(record, Asked):
+        elif isinstance(record, Asked) and not record.late:
             asked = record
             halted = "" if record.command == "resume" else halted
     if halted:

@@ -27,7 +27,17 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from live import journal, redis_server
-from live.records import ALIVE, HEALTH, Batch, Beat, ClosedCandle, Control, EquityPoint, Health
+from live.records import (
+    ALIVE,
+    CONTROL,
+    HEALTH,
+    Batch,
+    Beat,
+    ClosedCandle,
+    Control,
+    EquityPoint,
+    Health,
+)
 from live.session import Session
 from strategy.errors import WickError
 
@@ -117,14 +127,13 @@ class Bus:
         """Ask whether Redis is there; raise a RedisError if not."""
         await _answer(self._redis.ping())
 
-    async def publish(self, stream: str, record: Record, id: int | None) -> bool:
+    async def publish(self, stream: str, record: Record, id: int) -> bool:
         """Append a record, and say whether it is new.
 
         Parameters
         ----------
-        id : int or None
+        id : int
             Of the entry; the stream's newest one or an older one changes nothing and gives False.
-            None takes Redis' own time, for streams that nobody fills again.
 
         Raises
         ------
@@ -132,12 +141,15 @@ class Bus:
             Redis is not there, or has lost entries that were in this stream: ask `last_id` and
             publish again what follows it.
         """
-        if id is None:
-            await _answer(self._redis.xadd(self._key(stream), {_FIELD: self._encode(record)}))
-            return True
         newest, packed = self._known.get(stream, 0), self._encode(record)
         result = await _answer(self._redis.eval(_PUBLISH, 1, self._key(stream), id, newest, packed))
         return self._took(stream, id, result)
+
+    async def ask(self, control: Control) -> str:
+        """Ask the trader for something, and return the id of what it will read."""
+        fields = {_FIELD: self._encode(control)}
+        entry: bytes = await _answer(self._redis.xadd(self._key(CONTROL), fields))
+        return entry.decode()
 
     async def publish_all(self, entries: Sequence[tuple[str, Record, int]]) -> list[bool]:
         """Append records in one round trip, in order; each result is that of `publish`."""

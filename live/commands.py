@@ -224,9 +224,10 @@ def flatten(session: Wanted = "last", sessions: Sessions = None, as_json: Json =
 
 def _ask(command: Any, session: str, sessions: Path | None, as_json: bool) -> None:
     from data.settings import load_settings
-    from live.control import ask
+    from live.control import ask, status_of
     from live.folders import find
     from live.show import print_status
 
     folder = find(load_settings(sessions=sessions).sessions, session)
-    print_status(ask(folder, command), as_json)
+    ask(folder, command, "command line")
+    print_status(status_of(folder), as_json)

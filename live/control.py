@@ -9,9 +9,10 @@ from typing import Literal
 import msgspec
 from redis.exceptions import RedisError
 
+from data.dates import now_ms
 from live.bus import connect
 from live.folders import supervisor_of, troubles_of
-from live.records import CONTROL, Control
+from live.records import Control
 from live.session import Session, read_session
 from live.signs import Sign, signs
 from live.watch import Standing, Watch
@@ -21,6 +22,7 @@ Command = Literal["pause", "resume", "flatten"]
 
 _REDIS_WITHIN_S = 1.0
 _HEARD_WITHIN_S = 5.0
+KEPT_S = 60  # a trader that is started again is there before; later nobody expects it any more
 _LOOK_S = 0.05
 
 
@@ -86,8 +88,10 @@ async def _signs(session: Session, folder: Path) -> tuple[Sign, ...]:
         await bus.close()
 
 
-def ask(folder: Path, command: Command) -> Status:
+def ask(folder: Path, command: Command, by: str) -> None:
     """Ask a running session for something, and wait until its trader has taken note.
+
+    A trader that comes back within a minute still does what it was asked for.
 
     Raises
     ------
@@ -101,24 +105,28 @@ def ask(folder: Path, command: Command) -> Status:
             "wick session list shows which are; what it left on the exchange is closed there",
         )
     watch = Watch(session, folder)
-    before = watch.look().asked
-    asyncio.run(_publish(session, folder, command))
+    watch.look()
+    entry = _place(asyncio.run(_publish(session, folder, command, by)))
     deadline = time.monotonic() + _HEARD_WITHIN_S
-    while watch.look().asked == before:
+    while _place(watch.look().asked) < entry:
         if time.monotonic() > deadline:
             raise WickError(
                 f"the trader of {folder.name} has not taken note of {command} within"
-                f" {_HEARD_WITHIN_S:g} s; it will when it reads Redis again",
+                f" {_HEARD_WITHIN_S:g} s; it will if it reads Redis again within {KEPT_S} s",
                 f"wick session status {folder.name} shows its state",
             )
         time.sleep(_LOOK_S)
-    return status_of(folder)
 
 
-async def _publish(session: Session, folder: Path, command: Command) -> None:
+def _place(entry: str) -> tuple[int, int]:
+    first, _, second = entry.partition("-")
+    return int(first), int(second)
+
+
+async def _publish(session: Session, folder: Path, command: Command, by: str) -> str:
     bus = await connect(session, folder, _REDIS_WITHIN_S)
     try:
-        await bus.publish(CONTROL, Control(command=command, by="command line"), None)
+        return await bus.ask(Control(command, by, now_ms() + KEPT_S * 1_000))
     except RedisError as error:
         raise WickError(f"Redis does not answer: {error}", "ask once more") from error
     finally:

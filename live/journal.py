@@ -193,12 +193,13 @@ class Filled(_Numbered, tag="filled", frozen=True):
 
 
 class Asked(_Numbered, tag="asked", frozen=True):
-    """A person asked for something (live.records.Control)."""
+    """A person asked for something (live.records.Control); what came too late changes nothing."""
 
     command: Literal["pause", "resume", "flatten"]
     by: str
     time: int
     entry: str = "0-0"  # of the control stream, where the next start reads on
+    late: bool = False
 
 
 class Halted(_Numbered, tag="halted", frozen=True):

@@ -383,6 +383,8 @@ class Ledger:
 
     def _ask(self, record: Asked) -> None:
         self.asked_entry = record.entry or self.asked_entry
+        if record.late:
+            return
         self.paused = record.command != "resume"
         if record.command == "resume":
             self.halted, self.flattened = "", 0

@@ -82,10 +82,17 @@ class Batch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a person asks of the trader."""
+    """What a person asks of the trader.
+
+    Attributes
+    ----------
+    until_ms : int
+        Real time, UTC ms, after which it is not what that person wants any more; 0 for never.
+    """
 
     command: Literal["pause", "resume", "flatten"]
     by: str
+    until_ms: int = 0
 
 
 class EquityPoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

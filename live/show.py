@@ -68,7 +68,7 @@ class Lines:
             self._live.update(Text(line(standing, troubles)), refresh=True)
             return
         held = tuple(one.symbol for one in standing.positions)
-        said = (standing.trades, held, standing.state, standing.note, troubles)
+        said = (standing.trades, held, standing.state, standing.note, standing.late, troubles)
         if said != self._said or time.monotonic() >= self._said_at + _PLAIN_EVERY_S:
             self._said, self._said_at = said, time.monotonic()
             self._say(line(standing, troubles))

@@ -6,6 +6,7 @@ come from the newest closed candle alone, and only while it is young.
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 
 from redis.exceptions import RedisError
@@ -95,8 +96,12 @@ class StrategyManager:
 
     def _ask(self, control: Control, entry: str) -> None:
         now = self._clock.now_ms()
+        # By the real time of a person, whatever the session's is.
+        late = 0 < control.until_ms < time.time_ns() // 1_000_000
+        if late:
+            log.warning("control=late command=%s by=%s", control.command, control.by)
         self._writer.write(
-            Asked(n=0, command=control.command, by=control.by, time=now, entry=entry)
+            Asked(n=0, command=control.command, by=control.by, time=now, entry=entry, late=late)
         )
         self._executor.wake()
 

@@ -37,8 +37,10 @@ class Standing:
         What they and the fees of open ones came to.
     state : str
         starting, running, paused, halted, blocked or ended.
-    asked : int
-        How often a person has asked for something.
+    asked : str
+        Entry of the control stream with the last thing that a person has asked for.
+    late : str
+        What a person asked for last, if it came too late and nothing was done; else empty.
     """
 
     time: int
@@ -49,7 +51,8 @@ class Standing:
     net: float
     state: str
     note: str
-    asked: int = 0
+    asked: str = "0-0"
+    late: str = ""
 
     def ended(self) -> "Standing":
         """Return it as of a session that nobody runs."""
@@ -68,7 +71,8 @@ class Watch:
     def __init__(self, session: Session, folder: Path) -> None:
         self._folder = folder
         self._ledger = Ledger(session)
-        self._offset = self._trades = self._net = self._asked = 0
+        self._offset = self._trades = self._net = 0
+        self._late = ""
         self._since = 0  # booked since the last decision saw the wallet
         self._filled = False
 
@@ -77,7 +81,8 @@ class Watch:
         records, self._offset = read_from(self._folder, self._offset)
         for record in records:
             self._ledger.apply(record)
-            self._asked += isinstance(record, Asked)
+            if isinstance(record, Asked):
+                self._late = late_text(record) if record.late else ""
             if isinstance(record, Decided):
                 self._since, self._filled = 0, False
             if isinstance(record, Filled):
@@ -97,7 +102,8 @@ class Watch:
             net=self._net / UNIT,
             state=state,
             note=_BLOCKED if state == "blocked" else ledger.halted,
-            asked=self._asked,
+            asked=ledger.asked_entry,
+            late=self._late,
         )
 
     def _money(self) -> tuple[float, float]:
@@ -126,6 +132,11 @@ class Watch:
         return found
 
 
+def late_text(asked: Asked) -> str:
+    """Say that nothing was done."""
+    return f"{asked.command} by {asked.by} came too late, nothing was done"
+
+
 _BLOCKED = "by the daily loss limit, no entries until 00:00 UTC"
 
 
@@ -149,7 +160,8 @@ def line(standing: Standing, troubles: str = "") -> str:
     count = f"{standing.trades:,} trade{'' if standing.trades == 1 else 's'}"
     between = " " if standing.state == "blocked" else ": "
     state = between.join(filter(None, (standing.state, standing.note)))
-    parts = [when, f"equity {standing.equity:,.2f}", _positions(standing), count, state, troubles]
+    equity = f"equity {standing.equity:,.2f}"
+    parts = [when, equity, _positions(standing), count, state, standing.late, troubles]
     return "  ".join(part for part in parts if part)
 
 

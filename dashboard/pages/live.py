@@ -6,7 +6,7 @@ from typing import Literal
 import streamlit as st
 
 from dashboard.figures import candles_figure, equity_figure
-from dashboard.load import Command, Reader, Seen, damaged, session_reader, sessions
+from dashboard.load import Reader, Seen, damaged, session_reader, sessions
 from dashboard.shown import nothing_yet, sentences
 from dashboard.tables import (
     account_tiles,
@@ -17,6 +17,7 @@ from dashboard.tables import (
 )
 from dashboard.texts import plain, time_text
 from data.settings import load_settings
+from live.control import Command
 from strategy.errors import WickError
 
 Color = Literal["blue", "orange", "red", "gray", "violet"]
@@ -92,7 +93,7 @@ def heading(reader: Reader, seen: Seen) -> None:
 
 def controls(reader: Reader, seen: Seen) -> None:
     """Offer to pause, to resume, and to close everything after a second click."""
-    able = seen.live and seen.view.state != "ended"
+    able = seen.view.state != "ended"
     held = seen.view.state in ("paused", "halted")
     if st.button("Pause", icon=":material/pause:", disabled=not able or held):
         ask(reader, "pause")
@@ -105,13 +106,13 @@ def controls(reader: Reader, seen: Seen) -> None:
 
 
 def ask(reader: Reader, command: Command) -> None:
-    """Send a wish to the trader and say so."""
+    """Send a wish to the trader and say whether it has taken note."""
     try:
         reader.ask(command)
     except WickError as error:
         st.toast(f"{plain(error.message)}  \nhint: {plain(error.hint)}", icon=":material/error:")
     else:
-        st.toast(f"{command} is on its way to the trader", icon=":material/send:")
+        st.toast(f"the trader has taken note of {command}", icon=":material/check:")
 
 
 def balances(seen: Seen) -> None:

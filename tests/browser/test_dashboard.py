@@ -142,7 +142,7 @@ def test_a_person_sees_the_account_pauses_and_looks_at_the_runs(served: Served, 
     expect(page.get_by_text("performance_tracker")).to_be_visible()
 
     page.get_by_role("button", name="Pause").click()
-    expect(page.get_by_text("pause is on its way to the trader")).to_be_visible()
+    expect(page.get_by_text("the trader has taken note of pause")).to_be_visible()
     controls = asked(served.session, served.folder)
     assert [(one.command, one.by) for one in controls] == [("pause", "dashboard")]
 
@@ -161,7 +161,7 @@ def test_flatten_asks_for_a_second_click(served: Served, page: Page) -> None:
     assert len(asked(served.session, served.folder)) == before
     page.wait_for_timeout(3_000)  # the page has refreshed itself, the question is still there
     sure.click()
-    expect(page.get_by_text("flatten is on its way to the trader")).to_be_visible()
+    expect(page.get_by_text("the trader has taken note of flatten")).to_be_visible()
     controls = asked(served.session, served.folder)
     assert [one.command for one in controls[before:]] == ["flatten"]
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import threading
 from collections.abc import Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,7 +16,8 @@ import numpy as np
 from data.symbols import rules_for
 from data.synthetic import synthetic_market
 from live.bus import ROLES, connect
-from live.journal import Began, Decided, Filled, Journal, Record
+from live.folders import Hold
+from live.journal import Asked, Began, Decided, Filled, Journal, Record
 from live.journal import read as read_journal
 from live.records import (
     ACCOUNT,
@@ -181,15 +183,33 @@ def done(work: Coroutine[Any, Any, _Result]) -> _Result:
 
 @contextmanager
 def running(folder: Path, minutes: int = 400, **changes: Any) -> Iterator[tuple[Session, Path]]:
-    """Tell the story in a session with an embedded Redis; give the session and its folder."""
+    """Tell the story in a session with an embedded Redis and a trader that takes note of what it
+    is asked for; give the session and its folder."""
     made = session(**changes)
     records, candles = story(minutes)
     numbered = written(folder, made, records)
     place = folder / made.id
-    server = start_embedded(place)
+    hold, server, over = Hold(place), start_embedded(place), threading.Event()
+    trader = threading.Thread(target=lambda: asyncio.run(hears(made, place, over)))
     try:
         done(ship(made, place, numbered, candles))
+        trader.start()
         yield made, place
     finally:
+        over.set()
+        trader.join()
         server.terminate()
         server.wait()
+        hold.close()
+
+
+async def hears(made: Session, folder: Path, over: threading.Event) -> None:
+    """Do what a trader does with what it is asked for."""
+    bus, last = await connect(made, folder), "0-0"
+    while not over.is_set():
+        for entry in await bus.read({CONTROL: last}, 50):
+            last, control = entry.id, entry.record
+            journal = Journal(folder)
+            journal.append(Asked(0, control.command, control.by, NOON, entry.id))
+            journal.close()
+    await bus.close()

@@ -8,11 +8,13 @@ import pytest
 
 from dashboard.load import Reader, session_reader, sessions
 from live.bus import connect
+from live.folders import Hold
 from live.journal import FILE, Asked, Journal
 from live.records import ACCOUNT
 from live.session import Session
-from strategy.errors import RunRefused, WickError
-from tests.dashboard.made_session import NOON, asked, running, session, story, written
+from strategy.errors import WickError
+from tests.dashboard.made_session import NOON, asked, running, session, ship, story, written
+from tests.live.chain import redis_in
 
 Running = tuple[Session, Path]
 
@@ -99,8 +101,30 @@ def test_what_is_asked_for_is_in_the_control_stream(live: Running) -> None:
 def test_nobody_is_asked_where_redis_is_gone(tmp_path: Path) -> None:
     made = session()
     written(tmp_path, made, story(3)[0])
-    with pytest.raises(RunRefused, match="so nobody was asked to pause"):
+    with pytest.raises(WickError, match="is not running, so nobody could pause it"):
         Reader(tmp_path / made.id).ask("pause")
+    hold = Hold(tmp_path / made.id)
+    with pytest.raises(WickError, match="is not reachable"):
+        Reader(tmp_path / made.id).ask("pause")
+    hold.close()
+
+
+def test_what_an_outside_redis_has_of_a_session_that_nobody_runs_is_no_life(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with redis_in(tmp_path) as server:
+        monkeypatch.setenv("WICK_REDIS", server.url)
+        made = session(redis="unix://somewhere")
+        records, candles = story(5)
+        numbered = written(tmp_path, made, records)
+        folder = tmp_path / made.id
+        asyncio.run(ship(made, folder, numbered, candles))
+        reader = Reader(folder)
+        seen = reader.read()
+        assert (seen.live, seen.view.state) == (True, "ended")
+        with pytest.raises(WickError, match="is not running, so nobody could flatten it"):
+            reader.ask("flatten")
+        assert asked(made, folder) == []
 
 
 def test_a_redis_that_is_gone_is_named_without_its_password(
@@ -111,8 +135,10 @@ def test_a_redis_that_is_gone_is_named_without_its_password(
     written(tmp_path, made, story(3)[0])
     reader = Reader(tmp_path / made.id)
     assert not reader.read().live
-    with pytest.raises(RunRefused) as caught:
+    hold = Hold(tmp_path / made.id)
+    with pytest.raises(WickError, match="is not reachable") as caught:
         reader.ask("pause")
+    hold.close()
     assert "hunter2" not in str(caught.value)
 
 

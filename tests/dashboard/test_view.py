@@ -130,6 +130,15 @@ def test_the_state_says_what_keeps_entries_out() -> None:
     assert "a foreign fill on BTCUSDT" in seen(decided(1), halt).why
 
 
+def test_what_was_asked_too_late_is_told_and_changes_nothing() -> None:
+    late = Asked(n=0, command="flatten", by="dashboard", time=NOON, late=True)
+    found = seen(decided(1), late)
+    assert found.state == "running"
+    assert found.why == "flatten by dashboard came too late, nothing was done."
+    pause = msgspec.structs.replace(late, command="pause", late=False)
+    assert "too late" not in seen(decided(1), late, pause).why
+
+
 def test_today_is_the_change_since_the_day_began_beside_its_limit() -> None:
     found = seen(decided(1, 98 * 10**10))
     assert found.today == pytest.approx(-0.02)

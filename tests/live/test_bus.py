@@ -3,7 +3,7 @@ import math
 import signal
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -32,6 +32,7 @@ from tests.live.chain import Server, bits, lose, redis_in
 from tests.live.sessions import make_session
 
 CANDLES = "candles:BTCUSDT:1m"
+COMMANDS: tuple[Literal["pause"], Literal["resume"]] = ("pause", "resume")
 
 
 def with_bus(folder: Path, test: Callable[[Bus, Server], Awaitable[None]]) -> None:
@@ -164,9 +165,9 @@ def test_reading_waits_for_what_comes_and_goes_on_after_it(tmp_path: Path) -> No
         other = server.bus()
         await other.publish(EQUITY, point(3), 3)
         assert [(entry.stream, entry.number) for entry in await reading] == [(EQUITY, 3)]
-        await other.publish(CONTROL, Control("pause", "me"), None)
-        await other.publish(CONTROL, Control("resume", "me"), None)
+        asked = [await other.ask(Control(command, "me")) for command in COMMANDS]
         entries = await bus.read({EQUITY: 3, CONTROL: "0-0"}, 5_000)
+        assert [entry.id for entry in entries] == asked
         assert [entry.record.command for entry in entries] == ["pause", "resume"]
         assert await bus.read({CONTROL: entries[0].id}, 10) == entries[1:]
         await other.close()

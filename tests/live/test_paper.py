@@ -1,5 +1,6 @@
 """wick live on paper, every part real: exchange, sockets, Redis, roles, run."""
 
+import asyncio
 import json
 import os
 import signal
@@ -12,10 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from data.dates import parse_time
+from data.dates import now_ms, parse_time
 from data.runs import load
 from data.synthetic import synthetic_market
 from data.writer import save
+from live import journal
+from live.bus import connect
+from live.records import Control
+from live.session import read_session
 from tests.live.test_supervisor import alive
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -139,6 +144,42 @@ def test_a_killed_trader_is_there_again_and_the_session_goes_on(folder: Path) ->
     assert running.returncode == 0, err
     assert "run var/runs/mine" in out
     assert len(load(folder / "var" / "runs", "mine").time) == 360
+
+
+def test_a_trader_obeys_what_it_was_asked_while_it_was_dead_unless_that_is_too_late(
+    folder: Path,
+) -> None:
+    with playing(folder, "--speed", "60") as running:
+        os.kill(next(pid for pid, name in named(folder) if name == "trader"), signal.SIGKILL)
+        session = folder / "var" / "sessions" / "mine"
+
+        async def ask_long_ago() -> None:
+            bus = await connect(read_session(session), session)
+            await bus.ask(Control("flatten", "somebody", until_ms=now_ms() - 1))
+            await bus.close()
+
+        asyncio.run(ask_long_ago())
+        said = wick(folder, "session", "pause")
+        assert said.returncode == 0, said.stderr
+        found = [one for one in journal.read(session) if isinstance(one, journal.Asked)]
+        assert [(one.command, one.by, one.late) for one in found] == [
+            ("flatten", "somebody", True),
+            ("pause", "command line", False),
+        ]
+        running.send_signal(signal.SIGTERM)
+        running.communicate(timeout=120)
+
+
+def test_a_trader_that_somebody_ends_is_there_again(folder: Path) -> None:
+    with playing(folder, "--speed", "60") as running:
+        (old,) = [pid for pid, name in named(folder) if name == "trader"]
+        os.kill(old, signal.SIGTERM)
+        while "trader started again 1 time: exit code 143" not in str(status(folder)["troubles"]):
+            assert running.poll() is None
+        (new,) = [pid for pid, name in named(folder) if name == "trader"]
+        assert new != old
+        running.send_signal(signal.SIGTERM)
+        running.communicate(timeout=120)
 
 
 def named(folder: Path) -> list[tuple[int, str]]:

@@ -114,7 +114,21 @@ def test_a_session_stands_as_its_journal_says(traded: tuple[Session, Path]) -> N
     journal.append(Asked(n=0, command="resume", by="me", time=NOON, entry="2-0"))
     journal.close()
     standing = watch.look()
-    assert (standing.state, standing.asked) == ("running", 2)
+    assert (standing.state, standing.asked) == ("running", "2-0")
+
+
+def test_what_was_asked_too_late_changes_nothing_and_is_told(traded: tuple[Session, Path]) -> None:
+    session, folder = traded
+    watch = Watch(session, folder)
+    journal = Journal(folder)
+    journal.append(Asked(n=0, command="flatten", by="me", time=NOON, entry="1-0", late=True))
+    standing = watch.look()
+    assert (standing.state, standing.asked) == ("running", "1-0")
+    assert line(standing).endswith("  flatten by me came too late, nothing was done")
+    journal.append(Asked(n=0, command="pause", by="me", time=NOON, entry="2-0"))
+    assert watch.look().state == "paused"
+    assert "too late" not in line(watch.look())
+    journal.close()
 
 
 def test_the_status_of_a_session_that_is_over_is_its_journal(
