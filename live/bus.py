@@ -28,9 +28,16 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from live import journal, redis_server
 from live.records import (
+    ACCOUNT,
     ALIVE,
+    CANDLES,
     CONTROL,
+    EQUITY,
+    FILLS,
     HEALTH,
+    IDENTITY,
+    ORDERS,
+    SIGNALS,
     Batch,
     Beat,
     ClosedCandle,
@@ -242,6 +249,22 @@ class Bus:
         found: bytes | None = await _answer(self._redis.get(self._key(name)))
         return found
 
+    async def owner(self, identity: str, *, claim: bool) -> str:
+        """Return whose all this is; ours where nobody has claimed it."""
+        key = self._key(IDENTITY)
+        if claim:
+            await _answer(self._redis.set(key, identity, nx=True))
+        found: bytes | None = await _answer(self._redis.get(key))
+        return found.decode() if found else identity
+
+    async def forget(self, session: Session) -> None:
+        """Delete what a session has here."""
+        names = [SIGNALS, CONTROL, ORDERS, FILLS, ACCOUNT, EQUITY, IDENTITY]
+        names += [name.format(role=role) for name in (HEALTH, ALIVE) for role in ROLES]
+        for symbol in session.symbols:
+            names += [CANDLES.format(symbol=symbol, timeframe=session.timeframe), f"tape:{symbol}"]
+        await _answer(self._redis.delete(*map(self._key, names)))
+
     async def close(self) -> None:
         """Close the connections."""
         await self._redis.aclose()
@@ -261,19 +284,23 @@ class Bus:
         return [Entry(stream, id.decode(), decode(fields[_FIELD])) for id, fields in items]
 
 
-async def connect(session: Session, folder: Path, wait_s: float = 10.0) -> Bus:
+async def connect(
+    session: Session, folder: Path, wait_s: float = 10.0, *, claim: bool = False
+) -> Bus:
     """Connect to a session's Redis: the one of WICK_REDIS where the session has one, else its own.
 
     Parameters
     ----------
     wait_s : float
         How long a server may take to come up (again); real seconds, infinite for ever.
+    claim : bool
+        The session's name there is this session's from now on: for those who write.
 
     Raises
     ------
     WickError
-        WICK_REDIS is not set, or Redis is not reachable or refuses us; the URL is named without
-        what is secret in it.
+        WICK_REDIS is not set, Redis is not reachable or refuses us, or it has another session of
+        this name; the URL is named without what is secret in it.
     """
     url = os.environ.get(WICK_REDIS, "") if session.redis else redis_server.url_of(folder)
     if not url:
@@ -287,7 +314,8 @@ async def connect(session: Session, folder: Path, wait_s: float = 10.0) -> Bus:
     while True:
         try:
             await bus.ping()
-            return bus
+            owner = await bus.owner(session.identity, claim=claim)
+            break
         except (RedisError, OSError) as error:
             refused = _is_refusal(error)
             if not refused and asyncio.get_running_loop().time() < until_s:
@@ -305,6 +333,18 @@ async def connect(session: Session, folder: Path, wait_s: float = 10.0) -> Bus:
                 if session.redis
                 else f"its log is {folder / 'logs' / 'redis.log'}",
             ) from None
+    if owner != session.identity:
+        await bus.close()
+        raise _another(shown(url), session.id)
+    return bus
+
+
+def _another(where: str, name: str) -> WickError:
+    return WickError(
+        f"Redis at {where} has the data of another session called {name}",
+        "take another --name, or delete what that one left:"
+        f" redis-cli --scan --pattern '{name}:*' | xargs redis-cli del",
+    )
 
 
 def shown(url: str) -> str:

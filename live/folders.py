@@ -46,6 +46,11 @@ class Hold:
     folder : Path
         Made where it is not there.
 
+    Attributes
+    ----------
+    is_new : bool
+        There was no session in it before.
+
     Raises
     ------
     WickError
@@ -54,7 +59,7 @@ class Hold:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._new = not (folder / FILE).exists()
+        self.is_new = not (folder / FILE).exists()
         self._made = [path for path in folder.parents if not path.exists()]
         (folder / "logs").mkdir(parents=True, exist_ok=True)
         for path in (folder, *self._made):
@@ -72,8 +77,8 @@ class Hold:
         os.write(self._file, str(os.getpid()).encode())
 
     def undo(self) -> None:
-        """Take the folder away again, if there was no session in it before."""
-        if self._new:
+        """Take the folder away again, if it is new."""
+        if self.is_new:
             shutil.rmtree(self._folder, ignore_errors=True)
             with contextlib.suppress(OSError):  # another session may have come meanwhile
                 for path in self._made:

@@ -7,6 +7,7 @@ orders, fills, account        by the trader, for everyone: journal records, id =
 equity                        by performance_tracker, for the dashboard: one EquityPoint, id = time
 health:{role}                 by every role: one Health, a plain key
 alive:{role}                  by every role, once a second: one Beat, a plain key that expires
+identity                      by whoever comes first: whose all these are (live.session)
 
 All names carry the session in front, so that two sessions can share one Redis. An entry has one
 field, `m`, with the record as msgpack: every float arrives with all its bits, NaN too.
@@ -25,7 +26,7 @@ SIGNALS, CONTROL, ORDERS, FILLS, ACCOUNT, EQUITY = (
     "account",
     "equity",
 )
-HEALTH, ALIVE = "health:{role}", "alive:{role}"
+HEALTH, ALIVE, IDENTITY = "health:{role}", "alive:{role}", "identity"
 
 
 class ClosedCandle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

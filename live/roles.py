@@ -159,7 +159,7 @@ async def _run(name: str, role: Role, session: Session, folder: Path) -> int:
     try:
         # Before the session has begun a person waits for the answer; later only the work does.
         wait_s = math.inf if has_begun(folder) else _REDIS_WITHIN_S
-        bus = await connect(session, folder, wait_s)
+        bus = await connect(session, folder, wait_s, claim=True)
         beating = asyncio.create_task(keep_beating(bus, name.replace("-", "_")))
         try:
             async with exchange_of(session, name, keys()) as (exchange, clock):

@@ -110,8 +110,12 @@ class _Run:
                 keeps = True  # its hint names a log
                 raise
             finally:
+                await self._stop_roles()
+                goes = hold.is_new and not (keeps or (self._folder / "journal").exists())
+                if goes and self._wish.redis:
+                    await self._forget()
                 await self._end()
-                if not (keeps or (self._folder / "journal").exists()):
+                if goes:
                     hold.undo()
                 hold.close()
         return Ended(self._folder, session, self._asked.result() if self._asked.done() else None)
@@ -161,7 +165,7 @@ class _Run:
             argv = redis_server.command_of(self._folder)
             self._supervisor.start(self._program(REDIS, argv, ends=False))
         wait_s = 0.0 if session.redis else _REDIS_WITHIN_S
-        self._bus = await connect(session, self._folder, wait_s)
+        self._bus = await connect(session, self._folder, wait_s, claim=True)
         if not session.redis:
             self._supervisor.kept[REDIS].proven = True
 
@@ -247,11 +251,20 @@ class _Run:
         words = map(_trouble, self._supervisor.kept.values())
         return "; ".join([*filter(None, words), *self._heard])
 
+    async def _stop_roles(self) -> None:
+        for names in ([name for name in ROLES if name != LAST], [LAST]):
+            await self._supervisor.stop(names, _GRACE_S)
+
+    async def _forget(self) -> None:
+        # In a Redis that stays the name would be taken, and by nobody.
+        if self._bus is not None:
+            with contextlib.suppress(RedisError, OSError):
+                await self._bus.forget(self._draft.session)
+
     async def _end(self) -> None:
         if self._bus is not None:
             await self._bus.close()
-        for names in ([name for name in ROLES if name != LAST], [LAST], [EXCHANGE, REDIS]):
-            await self._supervisor.stop(names, _GRACE_S)
+        await self._supervisor.stop([EXCHANGE, REDIS], _GRACE_S)
         redis_server.remove_socket(self._folder)
 
 

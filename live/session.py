@@ -85,6 +85,11 @@ class Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     straggler_ms: int = 2_000
     max_decision_age_ms: int = 30_000
 
+    @property
+    def identity(self) -> str:
+        """What tells it from another session of the same name."""
+        return f"{self.created_ms}-{self.tag}"
+
     def loaded(self, folder: Path) -> tuple[Strategy, object, Risk]:
         """Load the session's own copy of the strategy, with the session's params and risk.
 

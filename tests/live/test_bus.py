@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from redis.exceptions import RedisError
 
 from live import journal
-from live.bus import Bus, connect, shown
+from live.bus import ROLES, Bus, connect, shown
 from live.records import (
     ACCOUNT,
     CONTROL,
@@ -21,6 +21,7 @@ from live.records import (
     ORDERS,
     SIGNALS,
     Batch,
+    Beat,
     ClosedCandle,
     Control,
     EquityPoint,
@@ -368,6 +369,54 @@ def test_a_server_that_still_starts_is_waited_for(tmp_path: Path) -> None:
     with redis_in(tmp_path) as server:
         server.kill()
         asyncio.run(run())
+
+
+def test_another_session_of_the_same_name_is_not_taken_for_this_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = make_session(redis="unix://somewhere")
+    theirs = msgspec.structs.replace(ours, created_ms=ours.created_ms + 1)
+
+    async def run() -> None:
+        looks = await connect(theirs, tmp_path)  # who only looks takes no name
+        for _again in range(2):
+            bus = await connect(ours, tmp_path, claim=True)
+            await bus.close()
+        for claim in (False, True):
+            with pytest.raises(WickError) as error:
+                await connect(theirs, tmp_path, claim=claim)
+            assert error.value.exit_code == 2
+            assert error.value.message == (
+                f"Redis at {server.url} has the data of another session called test"
+            )
+            assert "another --name" in error.value.hint
+            assert "redis-cli --scan --pattern 'test:*' | xargs redis-cli del" in error.value.hint
+        await looks.forget(ours)
+        await (await connect(theirs, tmp_path, claim=True)).close()
+        await looks.close()
+
+    with redis_in(tmp_path) as server:
+        monkeypatch.setenv("WICK_REDIS", server.url)
+        asyncio.run(run())
+
+
+def test_everything_that_a_session_has_in_redis_can_be_forgotten(tmp_path: Path) -> None:
+    async def test(bus: Bus, server: Server) -> None:
+        session = make_session()
+        await bus.owner(session.identity, claim=True)
+        for name in (CANDLES, SIGNALS, CONTROL, ORDERS, FILLS, ACCOUNT, EQUITY):
+            await bus.publish(name, point(1), 1)
+        for role in ROLES:
+            await bus.set_health(Health(role, 1, 2, "running"))
+            await bus.beat(role, Beat("here", 1))
+        await bus.keep("tape:BTCUSDT", b"1")
+        other = server.bus("testing")
+        await other.keep("tape:BTCUSDT", b"1")
+        await bus.forget(session)
+        assert await bus._redis.keys() == [b"testing:tape:BTCUSDT"]
+        await other.close()
+
+    with_bus(tmp_path, test)
 
 
 def test_what_is_shown_of_a_url_has_no_secret() -> None:

@@ -5,6 +5,7 @@ import dataclasses
 import json
 import os
 import re
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -29,6 +30,7 @@ from live.start import Asked, Draft, draft
 from live.supervisor import Supervisor
 from live.watch import Standing
 from strategy.errors import RunRefused, WickError
+from tests.live.chain import redis_in
 from tests.live.test_supervisor import QUICK, alive
 
 MAY = parse_time("2025-05-01", "--from")
@@ -105,12 +107,14 @@ def run(settings: Settings, drafted: Draft, tmp_path: Path, monkeypatch: pytest.
         meanwhile: Callable[[Path], Coroutine[Any, Any, None]] | None = None,
         on: str = "paper",
         show: Callable[[Standing, str], None] = lambda *_: None,
+        redis: str = "",
+        created_ms: int = MAY,
         **roles: str,
     ) -> Ended:
         for name, code in roles.items():
             monkeypatch.setenv(name, code)
-        wish = Wish(settings, "", ("key", SECRET), show)
-        session = msgspec.structs.replace(drafted.session, on=on)
+        wish = Wish(settings, redis, ("key", SECRET), show)
+        session = msgspec.structs.replace(drafted.session, on=on, created_ms=created_ms)
         wanted = dataclasses.replace(drafted, session=session)
 
         async def both() -> Ended:
@@ -326,6 +330,30 @@ def test_a_redis_that_dies_is_there_again_with_its_data(run: Run, tmp_path: Path
         os.kill(os.getpid(), signal.SIGTERM)
 
     run(kill, trader="waits()")
+
+
+def test_a_name_that_another_session_has_in_redis_is_refused(run: Run, tmp_path: Path) -> None:
+    with redis_in(tmp_path / "outside") as server:
+        ended = run(redis=server.url, trader="(here / 'sessions/mine/journal').touch()")
+        shutil.rmtree(ended.folder.parent)
+        with pytest.raises(WickError, match="has the data of another session called mine"):
+            run(redis=server.url, created_ms=MAY + 1)
+    assert nothing_runs(tmp_path)
+    assert not (tmp_path / "sessions").exists()
+
+
+def test_a_session_that_never_began_leaves_nothing_in_a_redis_that_stays(
+    run: Run, tmp_path: Path
+) -> None:
+    async def look() -> None:
+        bus = server.bus()
+        assert await bus._redis.keys() == []
+        await bus.close()
+
+    with redis_in(tmp_path / "outside") as server:
+        with pytest.raises(WickError, match="hedge mode"):
+            run(redis=server.url, trader="print('wick: hedge mode'); sys.exit(2)")
+        asyncio.run(look())
 
 
 def test_asked_to_end_before_it_began_it_leaves_nothing(run: Run, tmp_path: Path) -> None:
