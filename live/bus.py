@@ -103,6 +103,8 @@ class Bus:
         Of Redis: redis://, rediss:// or unix://.
     prefix : str
         Stands in front of all names: the session's id.
+    given : str
+        Where the URL came from, for a hint.
 
     Raises
     ------
@@ -110,7 +112,7 @@ class Bus:
         The URL cannot be read.
     """
 
-    def __init__(self, url: str, prefix: str) -> None:
+    def __init__(self, url: str, prefix: str, given: str = WICK_REDIS) -> None:
         try:
             # Any: its types are unions of the answers of every protocol and setting.
             self._redis: Any = Redis.from_url(
@@ -122,8 +124,8 @@ class Bus:
             )
         except ValueError:  # its text may quote the password
             raise WickError(
-                f"the URL in --redis or {WICK_REDIS} cannot be read, expected redis://HOST:PORT/0",
-                f"--redis redis://127.0.0.1:6379/0, or export {WICK_REDIS}= the same",
+                f"the URL in {given} cannot be read, expected redis://HOST:PORT/0",
+                "such as redis://127.0.0.1:6379/0",
             ) from None
         self._prefix = prefix
         self._encode = msgspec.msgpack.Encoder().encode
@@ -309,7 +311,8 @@ async def connect(
             " not set",
             f"export {WICK_REDIS}= its URL, with the password if it has one",
         )
-    bus = Bus(url, session.id)
+    given = _given(session, claim)
+    bus = Bus(url, session.id, given)
     until_s, said = asyncio.get_running_loop().time() + wait_s, False
     while True:
         try:
@@ -326,10 +329,10 @@ async def connect(
                 continue
             await bus.close()
             if refused:
-                raise _refusal(shown(url), error, folder) from None
+                raise _refusal(shown(url), error, given) from None
             raise WickError(
                 f"Redis at {shown(url)} is not reachable ({type(error).__name__})",
-                f"start it, or check --redis or {WICK_REDIS}"
+                f"start it, or check {given}"
                 if session.redis
                 else f"its log is {folder / 'logs' / 'redis.log'}",
             ) from None
@@ -337,6 +340,13 @@ async def connect(
         await bus.close()
         raise _another(shown(url), session.id)
     return bus
+
+
+def _given(session: Session, claim: bool) -> str:
+    # Who looks from outside has the variable alone, whatever the session was started with.
+    if claim and any(word.partition("=")[0] == "--redis" for word in session.command):
+        return "--redis"
+    return f"{WICK_REDIS} (redis in wick.toml)" if claim else WICK_REDIS
 
 
 def _another(where: str, name: str) -> WickError:
@@ -377,16 +387,16 @@ def _is_about_password(error: Exception) -> bool:
     return isinstance(error, wrong) or isinstance(error.__cause__, wrong)
 
 
-def _refusal(where: str, error: Exception, folder: Path) -> WickError:
+def _refusal(where: str, error: Exception, given: str) -> WickError:
     if _is_about_password(error):
         return WickError(
             f"Redis at {where} refuses the password: {error}",
-            f"check user and password in --redis or {WICK_REDIS}",
+            f"check user and password in {given}",
         )
     if any(word in str(error) for word in _FULL):
         hint = "make room on the disk that its data is on"
         return WickError(f"Redis at {where} cannot write: {error}", hint)
-    return WickError(f"Redis at {where} refuses us: {error}", f"check --redis or {WICK_REDIS}")
+    return WickError(f"Redis at {where} refuses us: {error}", f"check {given}")
 
 
 def _id(last: str | int) -> str:

@@ -287,7 +287,7 @@ def test_a_server_that_is_not_there_is_one_sentence_without_its_password(
     monkeypatch.setenv("WICK_REDIS", "redis://me:hunter2@127.0.0.1:1/3?password=hunter2")
     error = refusal("redis://127.0.0.1:1/3", tmp_path)
     assert error.message == "Redis at redis://127.0.0.1:1/3 is not reachable (ConnectionError)"
-    assert error.hint == "start it, or check --redis or WICK_REDIS"
+    assert error.hint == "start it, or check WICK_REDIS"
     assert "redis.log" in refusal("", tmp_path, 0.2).hint
 
 
@@ -314,8 +314,25 @@ def test_a_url_that_is_none_is_not_quoted_with_its_password(
 ) -> None:
     monkeypatch.setenv("WICK_REDIS", url)
     error = refusal("redis://there", tmp_path)
-    where = "the URL in --redis or WICK_REDIS"
-    assert error.message == f"{where} cannot be read, expected redis://HOST:PORT/0"
+    assert error.message == "the URL in WICK_REDIS cannot be read, expected redis://HOST:PORT/0"
+
+
+@pytest.mark.parametrize(
+    ("command", "given"),
+    [
+        (("live", "--redis", "redis://127.0.0.1:1"), "--redis"),
+        (("live", "--redis=redis://127.0.0.1:1"), "--redis"),
+        (("live",), "WICK_REDIS (redis in wick.toml)"),
+    ],
+)
+def test_the_hint_names_what_the_address_was_given_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], given: str
+) -> None:
+    monkeypatch.setenv("WICK_REDIS", "redis://127.0.0.1:1")
+    session = make_session(redis="redis://127.0.0.1:1", command=command)
+    with pytest.raises(WickError) as error:
+        asyncio.run(connect(session, tmp_path, 0.0, claim=True))
+    assert error.value.hint == f"start it, or check {given}"
 
 
 @pytest.mark.parametrize(
@@ -324,7 +341,7 @@ def test_a_url_that_is_none_is_not_quoted_with_its_password(
         (b"-MISCONF Errors writing: No space left on device", "cannot write", "room"),
         (b"-NOAUTH Authentication required.", "refuses the password", "password"),
         (b"-WRONGPASS invalid username-password pair", "refuses the password", "password"),
-        (b"-ERR unknown", "refuses us", "--redis"),
+        (b"-ERR unknown", "refuses us", "check WICK_REDIS"),
     ],
 )
 def test_a_server_that_refuses_is_told_by_its_reason(
