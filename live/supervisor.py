@@ -17,6 +17,7 @@ from strategy.errors import RunRefused, WickError
 _Result = TypeVar("_Result")
 
 _LAST_BYTES = 1 << 16
+_LOG_BYTES = 10_000_000
 _WRONG_USE = 2  # the exit code of a WickError
 
 
@@ -31,7 +32,7 @@ class Program:
     env : mapping
         Its whole environment.
     log : Path
-        What it prints.
+        What it prints; with ten million bytes it is put aside at the next start, as NAME.log.1.
     ends : bool
         An exit with code 0 means that its work is done; that of a server, and of a role outside a
         replay, never is.
@@ -185,6 +186,7 @@ class Supervisor:
 
     async def _run(self, kept: Kept) -> int:
         program = kept.program
+        _put_aside(program.log)
         # Straight into the file: through a pipe, a supervisor that is held up (Ctrl-Z, Ctrl-S on
         # its terminal) would in the end hold up the trader.
         with program.log.open("ab") as log:
@@ -215,6 +217,12 @@ class Supervisor:
             await asyncio.wait_for(kept.stopping.wait(), wait_s)
             return
         kept.restarts += 1
+
+
+def _put_aside(log: Path) -> None:
+    with contextlib.suppress(OSError):
+        if log.stat().st_size > _LOG_BYTES:
+            log.replace(log.with_name(f"{log.name}.1"))
 
 
 def _signal(kept: Kept, number: signal.Signals) -> None:

@@ -125,6 +125,21 @@ def test_a_program_that_dies_five_times_is_given_up_with_its_last_words(tmp_path
     assert starts(tmp_path) == 5
 
 
+def test_a_long_log_is_put_aside_at_the_next_start(tmp_path: Path) -> None:
+    log, old = tmp_path / "role.log", tmp_path / "role.log.1"
+    old.write_text("older")
+    log.write_bytes(b"x" * 10_000_001)
+
+    async def session() -> None:
+        supervisor = Supervisor(QUICK)
+        supervisor.start(program(tmp_path, counting(tmp_path, "print(n); n < 2 and sys.exit(1)")))
+        await supervisor.until(supervisor.done(["role"]))
+
+    asyncio.run(session())
+    assert log.read_text() == "1\n2\n"
+    assert old.stat().st_size == 10_000_001
+
+
 def test_a_refusal_of_a_program_that_was_at_work_passes(tmp_path: Path) -> None:
     refuses = "if n < 8: print('wick: Redis is away'); sys.exit(2)"
 
