@@ -7,6 +7,7 @@ begins again after what is left. All trouble after the start is a `RedisError`.
 
 import asyncio
 import logging
+import math
 import os
 from collections.abc import Awaitable, Mapping, Sequence
 from pathlib import Path
@@ -322,7 +323,7 @@ async def connect(
         except (RedisError, OSError) as error:
             refused = _is_refusal(error)
             if not refused and asyncio.get_running_loop().time() < until_s:
-                if not said and wait_s:
+                if not said and wait_s == math.inf:  # nobody else will tell of it
                     log.warning("redis=away error=%s", type(error).__name__)
                 said = True
                 await asyncio.sleep(_PAUSE_S)
@@ -350,10 +351,12 @@ def _given(session: Session, claim: bool) -> str:
 
 
 def _another(where: str, name: str) -> WickError:
+    path = where.removeprefix("unix://")
+    cli = f"redis-cli -u {where}" if path == where else f"redis-cli -s {path}"
     return WickError(
         f"Redis at {where} has the data of another session called {name}",
         "take another --name, or delete what that one left:"
-        f" redis-cli --scan --pattern '{name}:*' | xargs redis-cli del",
+        f" {cli} --scan --pattern '{name}:*' | xargs {cli} del",
     )
 
 

@@ -156,7 +156,11 @@ def print_list(sessions: Path, as_json: bool) -> None:
     table.add_column("equity", justify="right")
     for session, state, standing in rows:
         table.add_row(session.id, title(session), state, f"{standing.equity:,.2f}")
-    console = Console()  # made as wide as the table: other commands need the whole name
+    _print_whole(Console(), table)
+
+
+def _print_whole(console: Console, table: Table) -> None:
+    # As wide as the table is: other commands need the whole name.
     whole = console.measure(table, options=console.options.update(max_width=_WIDEST)).maximum
     console.width = max(console.width, whole)
     console.print(table)
@@ -185,10 +189,10 @@ def print_status(status: Status, as_json: bool) -> None:
             table.add_column(name)
         for one in status.signs:
             age = f"{one.age_ms / 1000:,.1f} s ago"
-            time = show_time(one.time) if one.time else ""
+            time = show_time(one.time)[:19] if one.time else ""
             style = "bold red" if one.state in ("gone", "silent") else ""
             table.add_row(one.role, one.state, str(one.pid), age, time, one.note, style=style)
-        console.print(table)
+        _print_whole(console, table)
 
 
 def _as_json(status: Status) -> dict[str, Any]:

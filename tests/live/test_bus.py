@@ -407,7 +407,8 @@ def test_another_session_of_the_same_name_is_not_taken_for_this_one(
                 f"Redis at {server.url} has the data of another session called test"
             )
             assert "another --name" in error.value.hint
-            assert "redis-cli --scan --pattern 'test:*' | xargs redis-cli del" in error.value.hint
+            cli = f"redis-cli -s {server.url.removeprefix('unix://')}"
+            assert f"{cli} --scan --pattern 'test:*' | xargs {cli} del" in error.value.hint
         await looks.forget(ours)
         await (await connect(theirs, tmp_path, claim=True)).close()
         await looks.close()

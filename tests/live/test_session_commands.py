@@ -23,6 +23,8 @@ from live.journal import Asked, Began, Decided, Filled, Halted, Journal
 from live.records import CONTROL, Beat, Health
 from live.redis_server import start_embedded
 from live.session import FILE, Addresses, Session
+from live.show import print_status
+from live.signs import Sign
 from live.watch import Watch, line
 from strategy.errors import WickError
 from tests.live.sessions import MINUTE, START, make_session, write_session
@@ -151,6 +153,22 @@ def test_sessions_are_listed(
     code, out, _ = wick_says(capsys, "session", "list")
     assert code == 0
     assert "mine" in out
+
+
+def test_no_role_is_cut_in_the_status(
+    traded: tuple[Session, Path],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    session, folder = traded
+    sign = Sign("performance_tracker", 123, NOON + 1, "silent", "no sign of life for 25 s", 25_000)
+    standing = Watch(session, folder).look()
+    print_status(control.Status(folder, session, 1, standing, (sign,), None), as_json=False)
+    words = (
+        " performance_tracker  silent  123      25.0 s ago  2025-05-10 12:00:00  no sign of life"
+    )
+    assert words in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("verb", ["pause", "resume", "flatten"])
