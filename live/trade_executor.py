@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 
 # A market order fills at once or not at all: when nobody reports on it, it is asked for.
 ASK_AFTER_MS = 1_000
+_LOOK_MS = 1_000
 _ALGO: dict[str, AlgoKind] = {"s": "STOP_MARKET", "p": "STOP_MARKET", "t": "TAKE_PROFIT_MARKET"}
 
 
@@ -300,7 +301,15 @@ class TradeExecutor:
     async def _wait_before_retry(self, symbol: str, leg: str, decided_at: int) -> None:
         # While a position is naked, the exchange is asked more often.
         tries = min(self._ledger.attempts(symbol, leg, decided_at), 4 if leg in "sq" else 6)
-        await self._clock.pass_until(self._clock.now_ms() + 100 * 2**tries)
+        until = self._clock.now_ms() + 100 * 2**tries
+        while (now := self._clock.now_ms()) < until:
+            await self._clock.pass_until(min(until, now + _LOOK_MS))
+            if leg not in "sq" and self._is_naked(symbol):
+                return  # its stop was lost meanwhile
+
+    def _is_naked(self, symbol: str) -> bool:
+        held = bool(self._ledger.position(symbol).steps)
+        return held and not self._ledger.books[symbol].legs("s")
 
     def _drop(self, symbol: str, reason: str) -> None:
         order = self._ledger.order(symbol)
