@@ -9,7 +9,7 @@ import asyncio
 import logging
 import math
 import os
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
@@ -208,9 +208,46 @@ class Bus:
     async def last_id(self, stream: str) -> int:
         """Return the newest entry's id, 0 for an empty stream, and go on publishing after it."""
         items = await _answer(self._redis.xrevrange(self._key(stream), count=1))
-        last = int(items[0][0].partition(b"-")[0]) if items else 0
+        last = _newest(items)
         self._known[stream] = last
         return last
+
+    async def check(self, streams: Iterable[str]) -> None:
+        """Ask whether what was published is still there.
+
+        Redis may lose entries, come back and be connected to again between two requests, and nobody
+        is told: who waits for something that hangs on its entries has to look.
+
+        Raises
+        ------
+        RedisError
+            As `publish`.
+        """
+        # What is known now: more may be published before the answer is here.
+        known = {stream: self._known.get(stream, 0) for stream in streams}
+        pipeline = self._redis.pipeline(transaction=False)
+        for stream in known:
+            pipeline.xrevrange(self._key(stream), count=1)
+        found = await _answer(pipeline.execute())
+        for (stream, number), items in zip(known.items(), found, strict=True):
+            if _newest(items) < number:
+                raise _lost(stream)
+
+    async def written(self) -> None:
+        """Wait until a Redis that is killed would come back with all that it has answered so far.
+
+        While its disk is slow it answers up to two seconds before it writes. A server without a log
+        of its own, and one that does not let us ask, is not waited for.
+        """
+        while await self._unwritten():
+            await asyncio.sleep(_PAUSE_S)
+
+    async def _unwritten(self) -> int:
+        try:
+            said = await _answer(self._redis.info("persistence"))
+        except ResponseError:
+            return 0
+        return int(said.get("aof_buffer_length", 0))
 
     async def set_health(self, health: Health) -> None:
         """Leave a sign of life."""
@@ -243,6 +280,11 @@ class Bus:
             if one
         }
 
+    async def has_ended(self, role: str) -> bool:
+        """Tell whether a role has said that its work is done."""
+        sign = (await self.health()).get(role)
+        return sign is not None and sign.state == "ended"
+
     async def keep(self, name: str, value: bytes) -> None:
         """Store bytes under a plain key."""
         await _answer(self._redis.set(self._key(name), value))
@@ -274,7 +316,7 @@ class Bus:
 
     def _took(self, stream: str, number: int, result: int) -> bool:
         if result == _LOST:
-            raise RedisConnectionError(f"Redis has lost entries of {stream}")
+            raise _lost(stream)
         if result == _ADDED:
             self._known[stream] = number
         return result == _ADDED
@@ -400,6 +442,14 @@ def _refusal(where: str, error: Exception, given: str) -> WickError:
         hint = "make room on the disk that its data is on"
         return WickError(f"Redis at {where} cannot write: {error}", hint)
     return WickError(f"Redis at {where} refuses us: {error}", f"check {given}")
+
+
+def _newest(items: Any) -> int:
+    return int(items[0][0].partition(b"-")[0]) if items else 0
+
+
+def _lost(stream: str) -> RedisConnectionError:
+    return RedisConnectionError(f"Redis has lost entries of {stream}")
 
 
 def _id(last: str | int) -> str:

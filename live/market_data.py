@@ -7,6 +7,7 @@ was down, and what it never sent. Prices pass as the exchange's own text.
 import asyncio
 import logging
 import math
+import time
 from collections.abc import Collection, Sequence
 from typing import Literal
 
@@ -31,6 +32,7 @@ _LONGEST_MS = 60_000
 _LOOK_S = 0.2
 # In lockstep time stands still, so only real time can tell that a candle was lost on its way.
 _DOUBT_S = 1.0
+_CHECK_S = 5.0  # a candle that Redis lost would else be missed until the next one
 _FIRST_WAIT_S, _LAST_WAIT_S = 0.2, 5.0
 _DOWN = "the market stream is down"
 
@@ -102,7 +104,10 @@ class MarketData:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        await self._pulse.tell("ended")
+        # From here on nobody brings anything again.
+        await self._bus.written()
+        await self._bus.check(self._streams.values())
+        await self._pulse.end()
 
     async def _deliver(self) -> None:
         while True:
@@ -221,7 +226,7 @@ class MarketData:
                 await asyncio.sleep(_LOOK_S)  # real time for the answer
 
     async def _watch(self) -> None:
-        looks, known = 0, dict(self._next)
+        looks, known, checked_s = 0, dict(self._next), time.monotonic()
         while not self._clock.ended:
             await self._pulse.tell(self._state(), "" if self._socket.connected else _DOWN)
             await asyncio.sleep(_LOOK_S)
@@ -230,6 +235,10 @@ class MarketData:
             if self._clock.lockstep and looks * _LOOK_S >= _DOUBT_S:
                 looks = 0
                 self._queue.put_nowait("doubt")
+            every_s = _DOUBT_S if self._clock.lockstep else _CHECK_S
+            if time.monotonic() >= checked_s + every_s:
+                await self._bus.check(self._streams.values())
+                checked_s = time.monotonic()
         self._queue.put_nowait("end")
         await asyncio.Event().wait()  # until the last candle is delivered
 

@@ -109,9 +109,13 @@ class _Tracker:
         if not self._clock.ended:
             return False
         trader = (await self._bus.health()).get(TRADER)
-        if trader is None or trader.state != "ended" or int(trader.note or 0) > self._history.last:
+        if trader is None or trader.state != "ended":
             return False
-        if await self._step(1):
+        last = int(trader.note or 0)
+        if last > self._history.last:
+            # Redis may have lost the newest ones when nobody was left to send them again.
+            self._read_journal()
+        if last > self._history.last or await self._step(1):
             return False
         await self._resume_equity()  # Redis may have lost points that nothing newer asked for
         await self._publish_equity()

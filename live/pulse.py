@@ -1,15 +1,22 @@
 """Signs of life of one role, no more often than somebody could look."""
 
+import asyncio
+import logging
 import os
 import time
 from typing import Literal
+
+from redis.exceptions import RedisError
 
 from live.bus import Bus
 from live.clock import Clock
 from live.records import Health
 
+log = logging.getLogger(__name__)
+
 State = Literal["starting", "catching up", "running", "waiting", "halted", "ended"]
 _EVERY_S = 1.0
+_WAIT_S = 0.2
 
 
 class Pulse:
@@ -33,6 +40,24 @@ class Pulse:
         told, now_s = (state, note), time.monotonic()
         if told == self._told and now_s < self._told_s + _EVERY_S:
             return
+        await self._say(state, note)
+        self._told, self._told_s = told, now_s
+
+    async def end(self, note: str = "") -> None:
+        """Say that the work is done, until even a Redis that is killed would still know it.
+
+        Who waits for this word waits for ever if it gets lost: nobody is left to say it again.
+        """
+        while True:
+            try:
+                await self._say("ended", note)
+                await self._bus.written()
+                if await self._bus.has_ended(self._role):
+                    return
+            except (RedisError, OSError) as error:
+                log.warning("redis=away error=%s", error)
+            await asyncio.sleep(_WAIT_S)
+
+    async def _say(self, state: State, note: str) -> None:
         health = Health(self._role, os.getpid(), self._clock.now_ms(), state, note)
         await self._bus.set_health(health)
-        self._told, self._told_s = told, now_s

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 
 from redis.exceptions import RedisError
 
@@ -22,14 +23,15 @@ from strategy.timeframes import timeframe_ms
 
 log = logging.getLogger(__name__)
 
-ROLE = "signal_generator"
+ROLE, MARKET_DATA = "signal_generator", "market_data"
 _SNAPSHOT_EVERY = 500  # instants
 _BLOCK_MS = 500
-_ENDED_AFTER = 3  # empty reads once a replay is over
 _PUBLISHED_AT_ONCE = 500
 _WAIT_S = 0.2
 # In lockstep, for an instant that is over: nobody can say any more whose candle is still to come.
 _DOUBT_S = 1.0
+# Signals that Redis lost are missed at once where time waits for them, else when the next come.
+_LOCKSTEP_CHECK_S, _CHECK_S = 1.0, 5.0
 
 
 async def run(session: Session, folder: Path, bus: Bus, clock: Clock) -> None:
@@ -86,7 +88,10 @@ class SignalGenerator:
             await asyncio.gather(*tasks, return_exceptions=True)
             with suppress(RedisError, OSError):
                 await self._save()
-        await self._pulse.tell("ended")
+        # From here on nobody says anything again.
+        await self._bus.written()
+        await self._bus.check([SIGNALS])
+        await self._pulse.end()
 
     async def _begin(self) -> None:
         # What is older than the session's start is warm-up: read, and not spoken of.
@@ -115,14 +120,15 @@ class SignalGenerator:
         return SymbolTape(self._session, self._strategy, self._params, symbol)
 
     async def _read(self) -> None:
-        empty = 0
-        while empty < _ENDED_AFTER:
-            ended = self._clock.ended
+        while True:
+            # Asked before reading: what is read then has all that market_data has brought.
+            ended = self._clock.ended and await self._bus.has_ended(MARKET_DATA)
             after = {stream: max(self._newest[one], 0) for stream, one in self._symbols.items()}
-            entries = await self._bus.read(after, _BLOCK_MS)
+            entries = await self._bus.read(after, 1 if ended else _BLOCK_MS)
             self._take(entries)
             await asyncio.sleep(0)  # what was read is worked on before more is asked for
-            empty = empty + 1 if ended and not entries else 0
+            if ended and not entries:
+                break
         self._over = True
         self._news.set()
         await asyncio.Event().wait()  # until all is emitted
@@ -238,9 +244,14 @@ class SignalGenerator:
         self._unsaved = 0
 
     async def _tell(self) -> None:
+        checked_s = monotonic()
         while True:
             await self._pulse.tell(self._state())
             await asyncio.sleep(_WAIT_S)
+            every_s = _LOCKSTEP_CHECK_S if self._clock.lockstep else _CHECK_S
+            if monotonic() >= checked_s + every_s:
+                await self._bus.check([SIGNALS])
+                checked_s = monotonic()
 
     def _state(self) -> State:
         behind_ms = self._clock.now_ms() - self._emitted

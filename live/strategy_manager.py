@@ -25,8 +25,8 @@ from live.writer import Writer
 
 log = logging.getLogger(__name__)
 
+SIGNAL_GENERATOR = "signal_generator"
 _BLOCK_MS = 500
-_ENDED_AFTER = 3  # empty reads once a replay is over
 
 
 class StrategyManager:
@@ -69,13 +69,13 @@ class StrategyManager:
                 await asyncio.sleep(0.2)
 
     async def _read(self, bus: Bus) -> None:
-        empty = 0
-        while empty < _ENDED_AFTER:
+        while True:
+            # Asked before reading: what is read then has all that was said.
+            ended = self._clock.ended and await bus.has_ended(SIGNAL_GENERATOR)
             after = max(self._ledger.decided, self._session.trade_from)
             entries = await bus.read(
                 {SIGNALS: f"{after}-0", CONTROL: self._ledger.asked_entry}, _BLOCK_MS
             )
-            empty = 0 if entries or not self._clock.ended else empty + 1
             batches = [entry.record for entry in entries if isinstance(entry.record, Batch)]
             for entry in entries:
                 if isinstance(entry.record, Control):
@@ -86,6 +86,8 @@ class StrategyManager:
             for batch in batches:
                 self._take(batch, batch is batches[-1])
             await asyncio.sleep(0)  # the workers begin before more is asked for
+            if ended and not entries:
+                return
 
     def _must_wait(self, newest: Batch) -> bool:
         # Fills inside the closed candle belong before its decision. What cannot be acted on any

@@ -28,6 +28,7 @@ from live.exchange.port import (
 )
 from live.inquiries import BACK_OFF_S, BackOff
 from live.ledger import Ledger
+from live.pulse import Pulse
 from live.reconcile import Reconciler
 from live.records import Health
 from live.risk_manager import RiskManager
@@ -113,7 +114,7 @@ class Trader:
         try:
             await _first_end(tasks)
             await self.writer.shipped()
-            await self._health("ended", str(self.writer.last))
+            await Pulse(ROLE, self._bus, self._clock).end(str(self.writer.last))
         finally:
             for task in tasks:
                 task.cancel()

@@ -158,6 +158,53 @@ def test_a_publisher_goes_on_after_what_redis_still_has(tmp_path: Path) -> None:
     with_bus(tmp_path, test)
 
 
+def test_who_publishes_can_ask_whether_redis_has_lost_something(tmp_path: Path) -> None:
+    async def test(bus: Bus, _: Server) -> None:
+        await bus.check([EQUITY])  # nothing was published, nothing is missed
+        for n in (1, 2):
+            await bus.publish(EQUITY, point(n), n)
+        await bus.check([CANDLES, EQUITY])
+        await lose(bus, EQUITY, 1)
+        with pytest.raises(RedisError, match="lost entries of equity"):
+            await bus.check([CANDLES, EQUITY])
+        assert await bus.last_id(EQUITY) == 1
+        await bus.check([EQUITY])
+
+    with_bus(tmp_path, test)
+
+
+def test_what_is_written_survives_a_kill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(bus: Bus, server: Server) -> None:
+        left = [7, 3, 0]
+
+        async def info(section: str) -> dict[str, Any]:
+            return {"aof_enabled": 1, "aof_buffer_length": left.pop(0)}
+
+        await bus.publish(EQUITY, point(1), 1)
+        monkeypatch.setattr(bus._redis, "info", info)
+        await bus.written()
+        assert not left
+        monkeypatch.undo()
+        await bus.written()
+        server.kill()
+        server.start()
+        await bus.close()
+        assert await bus.last_id(EQUITY) == 1
+
+    with_bus(tmp_path, test)
+
+
+@pytest.mark.parametrize("state", ["running", "ended"])
+def test_a_role_that_has_ended_is_known(tmp_path: Path, state: Any) -> None:
+    async def test(bus: Bus, _: Server) -> None:
+        assert not await bus.has_ended("trader")
+        await bus.set_health(Health("trader", 1, 2, state))
+        assert await bus.has_ended("trader") == (state == "ended")
+        assert not await bus.has_ended("market_data")
+
+    with_bus(tmp_path, test)
+
+
 def test_reading_waits_for_what_comes_and_goes_on_after_it(tmp_path: Path) -> None:
     async def test(bus: Bus, server: Server) -> None:
         assert await bus.read({EQUITY: 0, CONTROL: "0-0"}, 10) == []

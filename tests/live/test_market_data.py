@@ -508,6 +508,39 @@ def test_a_replay_that_is_over_ends_it_with_the_last_candle(tmp_path: Path) -> N
     on_the_street(tmp_path, test)
 
 
+@pytest.mark.parametrize("lockstep", [False, True])
+def test_what_redis_lost_is_brought_back_before_the_next_candle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lockstep: bool
+) -> None:
+    monkeypatch.setattr(market_data, "_CHECK_S", 0.5)
+    monkeypatch.setattr(market_data, "_DOUBT_S", 0.5)
+
+    async def test(street: Street, bus: Bus, _: Server) -> None:
+        street.stock(candle(0), candle(1))
+        await street.clock.move(START + 2 * MINUTE)
+        await street.say(candle(1))
+        await street.wait_for(bus, 2)
+        await lose(bus, "candles:BTCUSDT:1m", 2)
+        await street.wait_for(bus, 2)
+
+    on_the_street(tmp_path, test, lockstep=lockstep)
+
+
+def test_what_redis_lost_at_the_end_is_brought_back(tmp_path: Path) -> None:
+    async def test(street: Street, bus: Bus, _: Server) -> None:
+        street.stock(candle(0), candle(1))
+        await street.clock.move(START + 2 * MINUTE)
+        await street.wait_for(bus, 2)
+        await lose(bus, "candles:BTCUSDT:1m", 1)
+        street.clock.ended = True
+        async with asyncio.timeout(5):
+            while not await bus.has_ended("market_data"):
+                await asyncio.sleep(0.01)
+        assert len(await street.published(bus)) == 2
+
+    on_the_street(tmp_path, test)
+
+
 def test_in_lockstep_a_candle_that_got_lost_is_found(tmp_path: Path) -> None:
     async def test(street: Street, bus: Bus, _: Server) -> None:
         await street.clock.move(START + MINUTE)

@@ -195,6 +195,23 @@ def test_it_waits_for_the_last_record_of_the_trader(told: Told, url: str) -> Non
     assert_the_backtest(told, told.only_run())
 
 
+def test_the_last_records_are_in_the_journal_when_redis_lost_them(told: Told, url: str) -> None:
+    trader = Journal(told.folder)
+    written = journal_of(told.result)
+
+    async def play() -> None:
+        async with tracked(told, url) as (bus, clock, task):
+            await tell_candles(told, bus)
+            await tell(bus, [trader.append(one) for one in written][:-3])
+            clock.ended = True
+            await say_ended(bus, len(written))
+            await asyncio.wait_for(task, 30)
+
+    asyncio.run(play())
+    trader.close()
+    assert_the_backtest(told, told.only_run())
+
+
 def test_asked_to_end_it_keeps_what_only_the_journal_has(told: Told, url: str) -> None:
     told.journaled()
 

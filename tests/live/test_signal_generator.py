@@ -10,10 +10,11 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from redis.exceptions import RedisError
 
 from data.synthetic import synthetic_market
 from live import signal_generator
-from live.records import CANDLES, SIGNALS, Batch, ClosedCandle
+from live.records import CANDLES, SIGNALS, Batch, ClosedCandle, Health
 from live.session import Session
 from live.signal_generator import SignalGenerator
 from live.symbol_tape import SymbolTape, decision_hash
@@ -347,11 +348,40 @@ def test_a_replay_that_is_over_ends_it_with_all_that_came(tmp_path: Path) -> Non
         await stage.batches(3)
         stage.clock.ended = True
         assert stage.running is not None
+        await asyncio.sleep(2)  # the last candles may still be on their way
+        assert not stage.running.done()
+        await lose(stage.bus, SIGNALS, 1)
+        await stage.bus.set_health(Health("market_data", 1, START, "ended"))
+        with pytest.raises(RedisError, match="lost entries of signals"):
+            await asyncio.wait_for(stage.running, 10)
+        stage.start()
         await asyncio.wait_for(stage.running, 10)
         assert [batch.late for batch in await stage.batches(5)] == [(), (), (), ("B",), ("B",)]
         assert (await stage.bus.health())["signal_generator"].state == "ended"
 
     on_stage(tmp_path, test)
+
+
+@pytest.mark.parametrize("lockstep", [False, True])
+def test_signals_that_redis_lost_are_said_again_before_the_next_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lockstep: bool
+) -> None:
+    monkeypatch.setattr(signal_generator, "_CHECK_S", 0.5)
+    monkeypatch.setattr(signal_generator, "_LOCKSTEP_CHECK_S", 0.5)
+
+    async def test(stage: Stage) -> None:
+        for minute in (1, 2):
+            await stage.clock.tell(START + minute * MINUTE, "A", "B")
+        await stage.publish(*all_closed(market("A", 2, 1)), *all_closed(market("B", 2, 1)))
+        said = await stage.batches(2)
+        await lose(stage.bus, SIGNALS, 1)
+        assert stage.running is not None
+        with pytest.raises(RedisError, match="lost entries of signals"):
+            await asyncio.wait_for(stage.running, 5)
+        stage.start()
+        assert said_live(await stage.batches(2)) == said_live(said)
+
+    on_stage(tmp_path, test, lockstep=lockstep)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -10,10 +10,13 @@ from pathlib import Path
 from backtest.inputs import Asked, Inputs, gather
 from data.synthetic import synthetic_market
 from data.writer import save
+from live.bus import connect
+from live.session import read_session
 from live.simulator.faults import Faults
 from live.simulator.server import Simulator
 from live.supervisor import Supervisor
 from research.parity import Parity, check_parity
+from tests.live.chain import lose
 
 START = 1_746_835_200_000  # 2025-05-10 00:00 UTC
 MINUTE = 60_000
@@ -58,6 +61,26 @@ def compared(
         programs=programs,
         meddle=meddle,
     )
+
+
+def forgetter(*losses: tuple[int, dict[str, int]]) -> Meddler:
+    """Leave Redis' streams as one does that was killed: after an instant is decided, each of these
+    streams is without so many of its newest entries."""
+
+    async def forget(supervisor: Supervisor, simulator: Simulator) -> None:
+        folder = supervisor.kept["redis"].program.log.parents[1]
+        for time_ms, streams in losses:
+            while simulator.clock.decided < time_ms:
+                await asyncio.sleep(0)
+            await asyncio.shield(asyncio.ensure_future(lose_all(folder, streams)))
+
+    async def lose_all(folder: Path, streams: dict[str, int]) -> None:
+        bus = await connect(read_session(folder), folder)
+        for stream, count in streams.items():
+            await lose(bus, stream, count)
+        await bus.close()
+
+    return lambda supervisor, simulator: asyncio.create_task(forget(supervisor, simulator))
 
 
 def killer(seed: int, names: Sequence[str], first_ms: int, last_ms: int) -> Meddler:

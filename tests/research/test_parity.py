@@ -13,7 +13,7 @@ from live.simulator.faults import Drop, Faults, Lose, Refuse
 from live.simulator.server import Simulator
 from research.differences import Difference
 from research.parity import Parity
-from tests.research.stretches import MINUTE, START, compared, killer, made_up
+from tests.research.stretches import MINUTE, START, compared, forgetter, killer, made_up
 
 HOURS = 60
 ROLES = ("market-data", "signal-generator", "trader", "performance-tracker")
@@ -45,6 +45,13 @@ def test_every_process_killed_once_changes_nothing(tmp_path: Path) -> None:
     found = compared(inputs, tmp_path, meddle=meddle)
     assert found.restarts == 6
     assert_same(found, 10)
+
+
+def test_what_redis_loses_with_the_last_candle_changes_nothing(tmp_path: Path) -> None:
+    inputs = made_up(tmp_path, 2 * HOURS)
+    lost = {"candles:BTCUSDT:1m": 3, "signals": 3}
+    found = compared(inputs, tmp_path, meddle=forgetter((START + 2 * HOURS * MINUTE, lost)))
+    assert_same(found, 3)
 
 
 def test_dropped_sockets_and_lost_answers_change_nothing(tmp_path: Path) -> None:

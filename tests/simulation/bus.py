@@ -99,6 +99,13 @@ class FakeBus:
     async def set_health(self, health: Health) -> None:
         await self._travel()
 
+    async def has_ended(self, role: str) -> bool:
+        await self._travel()
+        return True
+
+    async def written(self) -> None:
+        await self._travel()
+
     async def _travel(self) -> None:
         await asyncio.sleep(0.0005)
         if self._is_dead():
