@@ -15,6 +15,8 @@ from a role     {"role": name}                   first message
                 {"settled": n}                   everything before private marker n is worked off
                 {"decided": T}                   the decision at T is taken, its orders are out
                 {"pass_until": ms}               the work at hand needs time to pass
+                {"closing": T}                   whose candles closed at T, which may be over? The
+                                                 answer is the message with that name
 
 In lockstep the simulator puts markers `{"e":"marker","n":n,"E":ms}` into the private stream; they
 order the acknowledgement after the events before them, which a second socket could not. A marker is
@@ -55,7 +57,8 @@ class Clock(Protocol):
     async def closing(self, time_ms: int) -> frozenset[str] | None:
         """Return the symbols with a candle closing at this instant, None where nobody can know.
 
-        In lockstep it waits until the simulator has said so.
+        In lockstep it waits until the simulator has said so, which it does when everything before
+        the instant is settled.
         """
         ...
 

@@ -180,9 +180,10 @@ class SimulatorClock:
     async def closing(self, time_ms: int) -> frozenset[str] | None:
         """Return the symbols with a candle closing at this instant.
 
-        None when time runs freely, and for an instant that is over.
+        An instant that is over is asked about. None when time runs freely, and after the end.
         """
-        while self.lockstep and self._closing[0] < time_ms and not self.ended:
+        while self.lockstep and self._closing[0] != time_ms and not self.ended:
+            self._unsent.put_nowait(("closing", time_ms))
             asker: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._askers.append(asker)
             await asker
@@ -240,6 +241,7 @@ class SimulatorClock:
         for what, value in again:
             if value:
                 await _send(socket, what, value)
+        self._wake_askers()  # to ask again
         writer = asyncio.create_task(self._write(socket))
         try:
             async for message in socket:
@@ -267,10 +269,13 @@ class SimulatorClock:
             if changed or time_ms <= now:
                 _wake(waiter)
         if told.closing is not None or changed:
-            for asker in self._askers:
-                _wake(asker)
-            self._askers.clear()
+            self._wake_askers()
         self._first.set()
+
+    def _wake_askers(self) -> None:
+        for asker in self._askers:
+            _wake(asker)
+        self._askers.clear()
 
 
 def make_clock(session: Session, role: str) -> WallClock | SimulatorClock:

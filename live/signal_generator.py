@@ -28,8 +28,6 @@ _SNAPSHOT_EVERY = 500  # instants
 _BLOCK_MS = 500
 _PUBLISHED_AT_ONCE = 500
 _WAIT_S = 0.2
-# In lockstep, for an instant that is over: nobody can say any more whose candle is still to come.
-_DOUBT_S = 1.0
 # Signals that Redis lost are missed at once where time waits for them, else when the next come.
 _LOCKSTEP_CHECK_S, _CHECK_S = 1.0, 5.0
 
@@ -225,9 +223,8 @@ class SignalGenerator:
             self._news.set()
             return
         if self._clock.lockstep:
-            await asyncio.sleep(_DOUBT_S)
-        else:
-            await self._clock.sleep_until(self._clock.now_ms() + self._session.straggler_ms)
+            return  # the replay has ended, and with it what there is to wait for
+        await self._clock.sleep_until(self._clock.now_ms() + self._session.straggler_ms)
         self._released = time_ms
         self._news.set()
 

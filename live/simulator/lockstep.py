@@ -21,6 +21,7 @@ class _Said(msgspec.Struct):
     settled: int = 0
     decided: int = 0
     pass_until: int = 0
+    closing: int = 0
 
 
 class ClockServer:
@@ -36,6 +37,8 @@ class ClockServer:
         The open connections, and who they said they are.
     welcome : callable
         Returns what a role is told when it connects.
+    about : callable
+        Returns what a role is told that asks about an instant, nothing about one still to come.
     """
 
     def __init__(self) -> None:
@@ -44,6 +47,7 @@ class ClockServer:
         self.wishes: set[int] = set()
         self.roles: dict[Connection, str] = {}
         self.welcome: Callable[[], Messages] = tuple
+        self.about: Callable[[int], Messages] = lambda _: ()
         self._news = asyncio.Event()
 
     def tell(self, *messages: dict[str, Any]) -> None:
@@ -87,7 +91,13 @@ class ClockServer:
         self.decided = max(self.decided, said.decided)
         if said.pass_until:
             self.wishes.add(said.pass_until)
+        if said.closing:
+            _send(connection, self.about(said.closing))
         self._news.set()
+
+
+def _told(time_ms: int, closing: list[str]) -> dict[str, Any]:
+    return {"now": time_ms, "rate": 0, "closing": closing}
 
 
 def _send(connection: Connection, messages: Messages) -> None:
@@ -111,6 +121,7 @@ class Lockstep:
         self._venue = playback.venue
         self._clock = clock
         self._latest = 0  # time must not pass the next close
+        self._told = 0  # the newest instant whose candles were told
         self._closing: Messages = ()
 
     async def run(self) -> None:
@@ -122,6 +133,7 @@ class Lockstep:
         instants = self._playback.replay.instants[1:]
         self._latest = instants[0] - 1
         self._clock.welcome = lambda: (*self._closing, self._now())
+        self._clock.about = self._about
         self._clock.tell(self._now())
         await self._settle()
         ends = [*instants[1:], instants[-1] + self._playback.replay.timeframe_ms]
@@ -141,7 +153,8 @@ class Lockstep:
     async def _decide(self, time_ms: int, closing: list[str]) -> None:
         # This message's time is the instant's name, even where work on the private events has let
         # some time pass since; the one after it tells the time.
-        self._closing = ({"now": time_ms, "rate": 0, "closing": closing},)
+        self._told = time_ms
+        self._closing = (_told(time_ms, closing),)
         self._clock.tell(*self._closing)
         if self._venue.now > time_ms:
             self._clock.tell(self._now())
@@ -149,6 +162,12 @@ class Lockstep:
         while self._clock.decided < time_ms:
             await self._wait()
         self._closing = ()
+
+    def _about(self, time_ms: int) -> Messages:
+        if time_ms > self._told:
+            return ()
+        # Its rows may have to be made again: Redis lost them, or their role was killed.
+        return (_told(time_ms, self._playback.replay.symbols_closing(time_ms)), self._now())
 
     async def _open(self, time_ms: int) -> None:
         self._playback.cut(time_ms, "open")

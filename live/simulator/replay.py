@@ -137,6 +137,11 @@ class Replay:
         found = ((symbol, one.closed(opened)) for symbol, one in self._series.items())
         return [(symbol, kline) for symbol, kline in found if kline is not None]
 
+    def symbols_closing(self, time_ms: int) -> list[str]:
+        """Return the symbols with a candle that closes at this time, those of the history too."""
+        opened = time_ms - self.timeframe_ms
+        return [symbol for symbol, one in self._series.items() if one.closed(opened) is not None]
+
     def window(self, symbol: str, timeframe: str, open_time: int, now_ms: int) -> Kline | None:
         """Return the candle of any timeframe that opened at this time, as far as it has got."""
         return self._series[symbol].window(timeframe, open_time, now_ms)

@@ -157,7 +157,15 @@ def test_closing_waits_until_it_is_told_and_knows_what_is_over() -> None:
         await not_done(second)
         await teller.tell(now=120_000, rate=0, closing=[])
         assert await second == frozenset()
-        assert await clock.closing(60_000) is None
+        assert teller.heard_of("closing") == [60_000, 120_000, 120_000]
+        over = soon(clock.closing(60_000))  # asked about, also on the next connection
+        await until(lambda: teller.heard_of("closing")[3:] == [60_000])
+        await teller.cut()
+        await until(lambda: teller.heard_of("closing")[4:] == [60_000])
+        await not_done(over)
+        await teller.tell(now=60_000, rate=0, closing=["A", "B"])
+        assert await over == frozenset("AB")
+        assert clock.now_ms() == 120_000
 
     with_clock(test)
 

@@ -15,6 +15,7 @@ from tests.live.simulated import (
     hear,
     market,
     served,
+    silent,
     simulator,
     until,
     without,
@@ -260,6 +261,42 @@ def test_a_client_killed_in_the_middle_is_waited_for() -> None:
                         client.kill()
                         await client.wait()
         assert exchange.venue.now == START + 10 * MINUTE
+
+    asyncio.run(run())
+
+
+def test_who_closed_at_an_instant_that_is_over_can_be_asked() -> None:
+    async def run() -> None:
+        exchange = simulator(market(minutes=4), without(market("ETHUSDT", 4, seed=8), 1))
+        async with served(exchange) as (_, call):
+            trader = Trader(call, ("BTCUSDT", "ETHUSDT"))
+            working = asyncio.create_task(trader.run())
+            asking = await call.clock("signal_generator")
+            await asyncio.wait_for(exchange.run_lockstep(), 10)
+            await asyncio.wait_for(working, 5)
+            while not (await hear(asking)).get("end"):
+                pass
+            answers = {0: ["BTCUSDT", "ETHUSDT"], 1: ["BTCUSDT", "ETHUSDT"], 2: ["BTCUSDT"]}
+            for minutes, symbols in answers.items():
+                at = START + minutes * MINUTE
+                await asking.send_json({"closing": at})
+                assert await hear(asking) == {"now": at, "rate": 0, "closing": symbols}
+                assert await hear(asking) == {"now": START + 4 * MINUTE, "rate": 0}
+
+    asyncio.run(run())
+
+
+def test_who_closes_at_an_instant_to_come_is_not_said() -> None:
+    async def run() -> None:
+        exchange = simulator()
+        async with served(exchange) as (_, call):
+            running = asyncio.create_task(exchange.run_lockstep())
+            clock = await call.clock()
+            assert await hear(clock) == {"now": START, "rate": 0}
+            for at in (START, START + MINUTE):
+                await clock.send_json({"closing": at})
+            assert await silent(clock)
+            running.cancel()
 
     asyncio.run(run())
 

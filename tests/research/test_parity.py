@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from backtest.engine import backtest
+from backtest.engine import Result, backtest
 from backtest.inputs import Inputs
 from live import journal
 from live.simulator.faults import Drop, Faults, Lose, Refuse
@@ -17,6 +17,13 @@ from tests.research.stretches import MINUTE, START, compared, forgetter, killer,
 
 HOURS = 60
 ROLES = ("market-data", "signal-generator", "trader", "performance-tracker")
+
+
+def the_backtest(inputs: Inputs) -> Result:
+    return backtest(
+        inputs.strategy, inputs.candles, params=inputs.params, risk=inputs.risk,
+        costs=inputs.costs, balance=inputs.balance, grids=inputs.grids,
+    )  # fmt: skip
 
 
 def assert_same(found: Parity, trades: int) -> None:
@@ -51,6 +58,14 @@ def test_what_redis_loses_with_the_last_candle_changes_nothing(tmp_path: Path) -
     inputs = made_up(tmp_path, 2 * HOURS)
     lost = {"candles:BTCUSDT:1m": 3, "signals": 3}
     found = compared(inputs, tmp_path, meddle=forgetter((START + 2 * HOURS * MINUTE, lost)))
+    assert_same(found, 3)
+
+
+def test_what_redis_loses_of_one_symbol_is_waited_for(tmp_path: Path) -> None:
+    inputs = made_up(tmp_path, 2 * HOURS, ("BTCUSDT", "ETHUSDT"))
+    eth = {"candles:ETHUSDT:1m": 3, "signals": 2}
+    losses = [(START + at * MINUTE, eth | {"candles:BTCUSDT:1m": at % 2}) for at in (20, 41, 60)]
+    found = compared(inputs, tmp_path, meddle=forgetter(*losses))
     assert_same(found, 3)
 
 
@@ -147,11 +162,7 @@ def test_a_look_into_an_unfinished_15m_candle_is_found_at_once(tmp_path: Path) -
 def test_a_lost_fill_is_found_as_the_entry_that_is_missing(tmp_path: Path) -> None:
     inputs = made_up(tmp_path, 3 * HOURS)
     first = planted(inputs, tmp_path, "lost_fill.py", "trader")
-    trades = backtest(
-        inputs.strategy, inputs.candles, params=inputs.params, risk=inputs.risk,
-        costs=inputs.costs, balance=inputs.balance, grids=inputs.grids,
-    ).trades  # fmt: skip
-    second = trades[1]
+    second = the_backtest(inputs).trades[1]
     assert (first.kind, first.what, first.live) == ("orders", "entry", None)
     assert first.time == second["entry_time"]
     assert first.backtest == (int(second["side"]), int(second["steps"]), bool(second["reversal"]))
