@@ -101,6 +101,7 @@ class SignalGenerator:
         self._over = False
         self._news = asyncio.Event()
         self._released = 0  # instants up to here wait for nobody any more
+        self._told = 0  # in lockstep: everything before the instants up to here is settled
         self._closing: tuple[int, frozenset[str]] = (0, frozenset())
         self._waiting: asyncio.Task[None] | None = None
         self._waits_for = (0, 0)
@@ -167,6 +168,8 @@ class SignalGenerator:
         time, closing = self._closing
         if all(self._newest.get(one, time) + self._length >= time for one in closing):
             limit = max(limit, time)
+        if self._clock.lockstep:  # REST may have a candle before its fills are told
+            limit = min(limit, self._told)
         return [time for time in self._instants() if time <= limit or self._over]
 
     async def _emit(self, instants: list[int]) -> None:
@@ -220,6 +223,7 @@ class SignalGenerator:
         closing = await self._clock.closing(time_ms)
         if closing is not None:
             self._closing = (time_ms, closing)
+            self._told = max(self._told, time_ms)
             self._news.set()
             return
         if self._clock.lockstep:

@@ -314,6 +314,7 @@ def test_in_lockstep_an_instant_waits_for_exactly_those_who_close(tmp_path: Path
 
     async def test(stage: Stage) -> None:
         for i in range(2):
+            await stage.clock.tell(START + (i + 1) * MINUTE, "A", "B")
             await stage.publish(all_closed(b)[i])
             await stage.publish(all_closed(a)[i])
         await stage.batches(2)
@@ -343,6 +344,17 @@ def test_in_lockstep_an_instant_that_is_over_waits_for_all_who_closed(tmp_path: 
         assert await batches_of(stage.bus) == []
         await stage.publish(*b)
         assert [one.late for one in await stage.batches(2)] == [(), ()]
+
+    on_stage(tmp_path, test, lockstep=True)
+
+
+def test_in_lockstep_no_instant_is_emitted_before_it_is_told(tmp_path: Path) -> None:
+    async def test(stage: Stage) -> None:
+        await stage.publish(*(all_closed(market(one, 1, 1))[0] for one in "AB"))
+        await asyncio.sleep(0.3)  # its fills are not told yet
+        assert await batches_of(stage.bus) == []
+        await stage.clock.tell(START + MINUTE, "A", "B")
+        await stage.batches(1)
 
     on_stage(tmp_path, test, lockstep=True)
 

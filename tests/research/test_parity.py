@@ -13,6 +13,7 @@ from live.simulator.faults import Drop, Faults, Lose, Refuse
 from live.simulator.server import Simulator
 from research.differences import Difference
 from research.parity import Parity
+from strategy.account import EXIT_REASONS
 from tests.research.stretches import MINUTE, START, compared, forgetter, killer, made_up
 
 HOURS = 60
@@ -67,6 +68,19 @@ def test_what_redis_loses_of_one_symbol_is_waited_for(tmp_path: Path) -> None:
     losses = [(START + at * MINUTE, eth | {"candles:BTCUSDT:1m": at % 2}) for at in (20, 41, 60)]
     found = compared(inputs, tmp_path, meddle=forgetter(*losses))
     assert_same(found, 3)
+
+
+def test_fills_inside_a_candle_are_told_before_its_decision(tmp_path: Path) -> None:
+    inputs = made_up(tmp_path, 4 * HOURS)
+    trades = the_backtest(inputs).trades
+    inside = [EXIT_REASONS.index(reason) for reason in ("stop", "take")]
+    times = [int(one["exit_time"]) for one in trades if one["exit_reason"] in inside]
+    drops = [Drop(time, "all") for time in times if time % MINUTE == 0]
+    assert len(drops) >= 5
+    faults = Faults(drops[:8])
+    found = compared(inputs, tmp_path, faults=faults)
+    assert len(faults.done) == len(faults.faults)
+    assert_same(found, 8)
 
 
 def test_dropped_sockets_and_lost_answers_change_nothing(tmp_path: Path) -> None:
