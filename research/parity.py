@@ -14,18 +14,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from redis.exceptions import RedisError
 
 from backtest.engine import backtest
 from backtest.inputs import Inputs
 from data import runs
 from live import journal, redis_server
-from live.bus import connect
+from live.bus import Bus, connect
 from live.folders import Hold, keep
 from live.journal import Record
-from live.records import SIGNALS, Batch
+from live.records import CANDLES, SIGNALS, Batch
 from live.running import WICK
 from live.session import Addresses, Session
 from live.simulator.faults import Faults
+from live.simulator.lockstep import Stalled
 from live.simulator.server import Simulator
 from live.start import Draft, tag_of
 from live.supervisor import Pace, Program, Supervisor
@@ -37,9 +39,11 @@ from research.differences import (
     refusal_facts,
 )
 from strategy.candles import Candles
-from strategy.errors import WickError
+from strategy.errors import RunRefused, WickError
+from strategy.timeframes import timeframe_ms
 
 ROLES = ("market-data", "signal-generator", "trader", "performance-tracker")
+_END_S = 600.0  # writing the run of a long stretch takes its time
 _PACE = Pace(first_s=0.05, most_s=0.5, deaths=50, within_s=30.0)
 
 
@@ -107,6 +111,8 @@ def check_parity(
     ------
     WickError
         A role refuses, or the candles do not fit.
+    RunRefused
+        A process died too often, or does not get on with its work.
     """
     start_ms, end_ms = _span(inputs.candles)
     session = _session(inputs, start_ms, now_ms, command, name)
@@ -203,11 +209,14 @@ async def _play(
         supervisor.start(*(_program(role, folder, environment, programs) for role in ROLES))
         meddler = meddle(supervisor, simulator) if meddle else None
         began = time.monotonic()
-        await supervisor.until(simulator.run_lockstep())
+        try:
+            await supervisor.until(simulator.run_lockstep())
+        except Stalled as error:
+            raise await _explained(error, session, folder) from None
         seconds = time.monotonic() - began
         if meddler is not None:
             meddler.cancel()
-        await supervisor.until(supervisor.done(ROLES))
+        await _ended(supervisor, folder)
         bus = await connect(session, folder)
         batches = [entry.record for entry in await bus.range(SIGNALS)]
         await bus.close()
@@ -218,6 +227,44 @@ async def _play(
         redis_server.remove_socket(folder)
         await simulator.stop()
     return batches, journal.read(folder), seconds, restarts
+
+
+async def _explained(error: Stalled, session: Session, folder: Path) -> RunRefused:
+    # The trader waits for the signals, and those wait for the candles: who is the first in the row?
+    where = f"the logs of all processes are in {folder / 'logs'}"
+    if not error.instant:
+        return RunRefused(error.message, where)
+    try:
+        bus = await connect(session, folder, 2.0)
+        try:
+            whom = await _first_in_the_row(bus, session, error)
+        finally:
+            await bus.close()
+    except (WickError, RedisError, OSError):
+        whom = "Redis does not answer"
+    return RunRefused(f"{error.message}; {whom}", where)
+
+
+async def _first_in_the_row(bus: Bus, session: Session, error: Stalled) -> str:
+    opened = error.instant - timeframe_ms(session.timeframe)
+    for symbol in error.symbols:
+        if await bus.last_id(CANDLES.format(symbol=symbol, timeframe=session.timeframe)) < opened:
+            return f"it waits for market-data, which has not brought the one of {symbol}"
+    if await bus.last_id(SIGNALS) < error.instant:
+        return "it waits for signal-generator, which has said nothing of them"
+    return "candles and signals are there"
+
+
+async def _ended(supervisor: Supervisor, folder: Path) -> None:
+    try:
+        async with asyncio.timeout(_END_S):
+            await supervisor.until(supervisor.done(ROLES))
+    except TimeoutError:
+        names = ", ".join(role for role in ROLES if not supervisor.kept[role].done)
+        raise RunRefused(
+            f"the candles are over for {_END_S:g} s and not ended: {names}",
+            f"the logs of all processes are in {folder / 'logs'}",
+        ) from None
 
 
 def _compare(

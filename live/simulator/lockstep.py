@@ -5,15 +5,41 @@ The protocol of the clock socket is written down in live.clock; this is its othe
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 from aiohttp import WSMsgType, web
 
+from data.dates import show_time
 from live.simulator.playback import Playback
 from live.simulator.sockets import Connection
+from strategy.errors import RunRefused
 
 Messages = tuple[dict[str, Any], ...]
+
+
+# Real time: the longest work between two words is compiling a strategy, a minute on a busy machine.
+PATIENCE_S = 180.0
+
+
+class Stalled(RunRefused):
+    """Somebody does not say that his work is done, and time does not go on.
+
+    Attributes
+    ----------
+    instant : int
+        Of the candles that are not decided, 0 where the account's events are not worked off.
+    symbols : list of str
+        Whose candles close at it.
+    """
+
+    def __init__(self, sentence: str, instant: int, symbols: list[str]) -> None:
+        super().__init__(
+            sentence, "wick session status shows what each process does, and its logs say why"
+        )
+        self.instant = instant
+        self.symbols = symbols
 
 
 class _Said(msgspec.Struct):
@@ -55,16 +81,21 @@ class ClockServer:
         for one in self.roles:
             _send(one, messages)
 
-    async def news(self) -> None:
-        """Wait until a role says something more."""
-        await self._news.wait()
+    async def news(self, wait_s: float) -> bool:
+        """Wait until a role says something more, comes or goes; False if none does for so long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await self._news.wait()
+        heard = self._news.is_set()
         self._news.clear()
+        return heard
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
         """Serve one clock connection until it ends."""
         connection = Connection(request, "clock")
         writer = await connection.open()
         self.roles[connection] = ""
+        self._news.set()
         _send(connection, self.welcome())
         try:
             async for message in connection.socket:
@@ -72,6 +103,7 @@ class ClockServer:
                     self._hear(connection, message.data)
         finally:
             del self.roles[connection]
+            self._news.set()
             writer.cancel()
         return connection.socket
 
@@ -129,6 +161,11 @@ class Lockstep:
 
         Every instant has three steps: what happened inside the closed candles is told and worked
         off; the candles are told and decided upon; then the next ones open and held orders fill.
+
+        Raises
+        ------
+        Stalled
+            Roles are on the clock and none has said anything for `PATIENCE_S`.
         """
         instants = self._playback.replay.instants[1:]
         self._latest = instants[0] - 1
@@ -160,7 +197,7 @@ class Lockstep:
             self._clock.tell(self._now())
         self._playback.tell_closed(time_ms)
         while self._clock.decided < time_ms:
-            await self._wait()
+            await self._wait(time_ms, closing)
         self._closing = ()
 
     def _about(self, time_ms: int) -> Messages:
@@ -186,14 +223,24 @@ class Lockstep:
         while self._clock.settled < marker:
             await self._wait()
 
-    async def _wait(self) -> None:
+    async def _wait(self, instant: int = 0, symbols: list[str] | None = None) -> None:
         for wish in sorted(self._clock.wishes):
             reached = min(wish, self._latest)
             if reached > self._venue.now:
                 self._venue.now = reached
                 self._clock.tell(self._now())
         self._clock.wishes = {wish for wish in self._clock.wishes if wish > self._venue.now}
-        await self._clock.news()
+        if await self._clock.news(PATIENCE_S) or not self._clock.roles:
+            return  # a process that is started again is waited for
+        wait = "has not decided the candles that closed" if instant else "has not worked off a fill"
+        at = show_time(self._venue.now)
+        here = ", ".join(sorted(role or "somebody" for role in self._clock.roles.values()))
+        raise Stalled(
+            f"the lockstep has stood still for {PATIENCE_S:g} s at {at} UTC:"
+            f" the trader {wait}; on the clock are {here}",
+            instant,
+            symbols or [],
+        )
 
     def _now(self) -> dict[str, Any]:
         return {"now": self._venue.now, "rate": 0}

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from live.simulator import lockstep
 from live.simulator.faults import Drop, Faults
+from live.simulator.lockstep import Stalled
 from tests.live.simulated import (
     MINUTE,
     START,
@@ -297,6 +299,35 @@ def test_who_closes_at_an_instant_to_come_is_not_said() -> None:
                 await clock.send_json({"closing": at})
             assert await silent(clock)
             running.cancel()
+
+    asyncio.run(run())
+
+
+def test_a_lockstep_that_stands_still_says_whom_it_waits_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lockstep, "PATIENCE_S", 0.2)
+
+    async def run() -> None:
+        exchange = simulator()
+        async with served(exchange) as (_, call):
+            running = asyncio.create_task(exchange.run_lockstep())
+            await asyncio.sleep(0.6)
+            assert not running.done(), "nobody has come yet"
+            private, clock = await call.private(), await call.clock()
+            await call.clock("signal_generator")
+            await hear(private)
+            await clock.send_json({"settled": 1})
+            for _ in range(4):  # whoever says something is at work
+                await asyncio.sleep(0.1)
+                await clock.send_json({"role": "trader"})
+            with pytest.raises(Stalled) as error:
+                await asyncio.wait_for(running, 5)
+            assert error.value.message == (
+                "the lockstep has stood still for 0.2 s at 2025-05-01 00:01 UTC: the trader has"
+                " not decided the candles that closed; on the clock are signal_generator, trader"
+            )
+            assert (error.value.instant, error.value.symbols) == (START + MINUTE, ["BTCUSDT"])
 
     asyncio.run(run())
 

@@ -5,15 +5,18 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from backtest.engine import Result, backtest
 from backtest.inputs import Inputs
 from live import journal
+from live.simulator import lockstep
 from live.simulator.faults import Drop, Faults, Lose, Refuse
 from live.simulator.server import Simulator
 from research.differences import Difference
 from research.parity import Parity
 from strategy.account import EXIT_REASONS
+from strategy.errors import RunRefused
 from tests.research.stretches import MINUTE, START, compared, forgetter, killer, made_up
 
 HOURS = 60
@@ -81,6 +84,22 @@ def test_fills_inside_a_candle_are_told_before_its_decision(tmp_path: Path) -> N
     found = compared(inputs, tmp_path, faults=faults)
     assert len(faults.done) == len(faults.faults)
     assert_same(found, 8)
+
+
+@pytest.mark.parametrize(
+    ("role", "words"),
+    [
+        ("market-data", "it waits for market-data, which has not brought the one of BTCUSDT"),
+        ("signal-generator", "it waits for signal-generator, which has said nothing of them"),
+    ],
+)
+def test_who_does_not_get_on_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, role: str, words: str
+) -> None:
+    monkeypatch.setattr(lockstep, "PATIENCE_S", 6.0)
+    with pytest.raises(RunRefused, match=words) as error:
+        planted(made_up(tmp_path, 5), tmp_path, "asleep.py", role)
+    assert str(tmp_path / "sessions" / "parity" / "logs") in error.value.hint
 
 
 def test_dropped_sockets_and_lost_answers_change_nothing(tmp_path: Path) -> None:
