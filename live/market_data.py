@@ -8,8 +8,10 @@ import asyncio
 import logging
 import math
 import time
+from collections import defaultdict
 from collections.abc import Collection, Sequence
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from redis.exceptions import RedisError
 
@@ -36,7 +38,14 @@ _CHECK_S = 5.0  # a candle that Redis lost would else be missed until the next o
 _FIRST_WAIT_S, _LAST_WAIT_S = 0.2, 5.0
 _DOWN = "the market stream is down"
 
-_Item = Connected | ClosedCandle | Literal["look", "doubt", "end"]
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    before: dict[str, int]  # the first candle that was asked for
+    pages: dict[str, Sequence[ClosedCandle] | WickError | Unavailable]
+
+
+_Item = Connected | ClosedCandle | _Answers | Exception | Literal["look", "doubt", "end"]
 
 
 async def run(session: Session, bus: Bus, clock: Clock, exchange: Exchange) -> None:
@@ -80,6 +89,12 @@ class MarketData:
         self._pause: dict[str, int] = {}
         self._ready: list[ClosedCandle] = []
         self._answered = self._filled = False
+        self._questions: set[asyncio.Task[_Answers]] = set()
+        self._asked: set[str] = set()  # symbols with a question whose answer is not here
+        self._unsure: set[str] = set()  # of those: the answer may be of too early a time
+        self._put_off: dict[str, float] = {}  # symbols that failed, and when to ask again
+        self._wait_s: dict[str, float] = {}
+        self._held: dict[str, list[ClosedCandle]] = defaultdict(list)  # behind a hole
 
     async def run(self) -> None:
         """Publish what closes, until a replay is over.
@@ -95,12 +110,13 @@ class MarketData:
             self._next[symbol] = last + self._length if last else self._session.first_open_time
             self._look_at[symbol] = self._next[symbol] + self._length + _OVERDUE_MS
         works = (self._socket.run(), self._deliver(), self._look(), self._watch())
-        tasks = [asyncio.create_task(one) for one in works]
+        tasks: list[asyncio.Task[Any]] = [asyncio.create_task(one) for one in works]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
+            tasks += self._questions
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -110,70 +126,115 @@ class MarketData:
         await self._pulse.end()
 
     async def _deliver(self) -> None:
-        while True:
+        is_last = False
+        while not (is_last and not self._asked and not self._put_off):
             items: list[_Item] = [await self._queue.get()]
             while not self._queue.empty():
                 items.append(self._queue.get_nowait())
             for item in items:
                 match item:
                     case ClosedCandle():
-                        await self._take(item)
+                        self._take(item)
+                    case _Answers():
+                        self._take_answers(item)
+                    case Exception():
+                        raise item
                     case "look":
-                        now = self._clock.now_ms()
-                        await self._fill([s for s, due in self._look_at.items() if due <= now])
+                        self._ask_again(self._overdue())
                     case _:
-                        await self._fill(self._next)
+                        self._ask_again(self._next)
             await self._publish()
-            if "end" in items:
-                return
+            is_last = is_last or "end" in items
 
-    async def _take(self, candle: ClosedCandle) -> None:
+    def _take(self, candle: ClosedCandle) -> None:
         symbol = candle.symbol
-        if candle.open_time > self._next[symbol]:  # a hole, unless the exchange has none either
-            await self._fill([symbol])
-        if candle.open_time >= self._next[symbol]:
+        if candle.open_time == self._next[symbol]:
             self._keep(candle)
+        elif candle.open_time > self._next[symbol]:  # a hole, unless the exchange has none either
+            self._held[symbol].append(candle)
+            self._ask_again([symbol])
 
-    async def _fill(self, symbols: Collection[str]) -> None:
+    def _overdue(self) -> list[str]:
+        now, now_s = self._clock.now_ms(), time.monotonic()
+        for symbol in [one for one, due_s in self._put_off.items() if due_s <= now_s]:
+            del self._put_off[symbol]
+            self._look_at[symbol] = now
+        return [s for s, due in self._look_at.items() if due <= now and s not in self._asked]
+
+    def _ask_again(self, symbols: Collection[str]) -> None:
+        # An answer that is on its way may be of a time before what makes us ask.
+        self._unsure.update(one for one in symbols if one in self._asked)
+        self._ask([s for s in symbols if s not in self._asked and s not in self._put_off])
+
+    def _ask(self, symbols: Sequence[str]) -> None:
         # Page by page for all symbols at once: nobody downstream shall take the last ones for late.
-        behind = list(symbols)
-        while behind:
-            before = dict(self._next)
-            pages = await asyncio.gather(*(self._ask(one) for one in behind))
-            for page in pages:
-                for candle in page:
-                    if candle.open_time >= self._next[candle.symbol]:
-                        self._keep(candle)
-            await self._publish()
-            now = self._clock.now_ms()
-            behind = [
-                symbol
-                for symbol in behind
-                if before[symbol] < self._next[symbol] <= now - self._length
-            ]
-        for symbol in symbols:
-            self._wait_for_next(symbol)
-        self._filled = True
+        if symbols:
+            self._asked.update(symbols)
+            task = asyncio.create_task(self._answers(symbols))
+            self._questions.add(task)
+            task.add_done_callback(self._answered_one)
 
-    async def _ask(self, symbol: str) -> Sequence[ClosedCandle]:
-        wait_s = _FIRST_WAIT_S
-        while True:
-            pause_ms = 0
-            try:
-                page = await self._exchange.klines(
-                    symbol, self._session.timeframe, self._next[symbol], self._page(symbol)
-                )
-                self._answered = True
-                return page
-            except WickError as error:
-                if not self._answered:
-                    raise
-                log.warning("symbol=%s klines=refused error=%s", symbol, error.message)
-            except Unavailable as error:
-                pause_ms = error.retry_after_ms
-                log.warning("symbol=%s klines=unavailable error=%s", symbol, error)
-            await asyncio.sleep(max(pause_ms / 1000, wait_s))
-            wait_s = min(2 * wait_s, _LAST_WAIT_S)
+    def _answered_one(self, task: "asyncio.Task[_Answers]") -> None:
+        self._questions.discard(task)
+        if not task.cancelled():
+            error = task.exception()
+            assert error is None or isinstance(error, Exception)
+            self._queue.put_nowait(error or task.result())
+
+    async def _answers(self, symbols: Sequence[str]) -> "_Answers":
+        before = {one: self._next[one] for one in symbols}
+        pages = await asyncio.gather(*(self._answer(one) for one in symbols))
+        return _Answers(before, dict(zip(symbols, pages, strict=True)))
+
+    async def _answer(self, symbol: str) -> Sequence[ClosedCandle] | WickError | Unavailable:
+        try:
+            return await self._exchange.klines(
+                symbol, self._session.timeframe, self._next[symbol], self._page(symbol)
+            )
+        except WickError as error:
+            log.warning("symbol=%s klines=refused error=%s", symbol, error.message)
+            return error
+        except Unavailable as error:
+            log.warning("symbol=%s klines=unavailable error=%s", symbol, error)
+            return error
+
+    def _take_answers(self, answers: "_Answers") -> None:
+        refusals = [one for one in answers.pages.values() if isinstance(one, WickError)]
+        if len(refusals) == len(answers.pages) and not self._answered:
+            raise refusals[0]
+        now, further = self._clock.now_ms(), []
+        for symbol, page in answers.pages.items():
+            if isinstance(page, Exception):
+                self._put_off_asking(symbol, page)
+                continue
+            self._answered = True
+            self._wait_s.pop(symbol, None)
+            for candle in page:
+                if candle.open_time >= self._next[symbol]:
+                    self._keep(candle)
+            if answers.before[symbol] < self._next[symbol] <= now - self._length:
+                further.append(symbol)
+            elif symbol in self._unsure:
+                further.append(symbol)
+                self._unsure.discard(symbol)
+            else:
+                self._asked.discard(symbol)
+                for candle in self._held.pop(symbol, ()):
+                    if candle.open_time >= self._next[symbol]:
+                        self._keep(candle)
+                self._wait_for_next(symbol)
+                self._filled = True
+        self._ask(further)
+
+    def _put_off_asking(self, symbol: str, why: WickError | Unavailable) -> None:
+        # The others go on; of this one only what has no hole before it.
+        pause_s = why.retry_after_ms / 1000 if isinstance(why, Unavailable) else 0.0
+        wait_s = self._wait_s.get(symbol, _FIRST_WAIT_S)
+        self._wait_s[symbol] = min(2 * wait_s, _LAST_WAIT_S)
+        self._put_off[symbol] = time.monotonic() + max(pause_s, wait_s)
+        self._asked.discard(symbol)
+        self._unsure.discard(symbol)
+        del self._held[symbol][:-1]  # REST will have the older ones
 
     def _page(self, symbol: str) -> int:
         missing = (self._clock.now_ms() - self._next[symbol]) // self._length + 2
@@ -227,9 +288,15 @@ class MarketData:
 
     async def _watch(self) -> None:
         looks, known, checked_s = 0, dict(self._next), time.monotonic()
-        while not self._clock.ended:
-            await self._pulse.tell(self._state(), "" if self._socket.connected else _DOWN)
+        is_told = False
+        while True:
+            if self._clock.ended and not is_told:
+                is_told = True
+                self._queue.put_nowait("end")
+            await self._pulse.tell(self._state(), self._note())
             await asyncio.sleep(_LOOK_S)
+            if any(due_s <= time.monotonic() for due_s in self._put_off.values()):
+                self._queue.put_nowait("look")
             looks = looks + 1 if known == self._next else 0
             known = dict(self._next)
             if self._clock.lockstep and looks * _LOOK_S >= _DOUBT_S:
@@ -239,8 +306,12 @@ class MarketData:
             if time.monotonic() >= checked_s + every_s:
                 await self._bus.check(self._streams.values())
                 checked_s = time.monotonic()
-        self._queue.put_nowait("end")
-        await asyncio.Event().wait()  # until the last candle is delivered
+
+    def _note(self) -> str:
+        notes = [] if self._socket.connected else [_DOWN]
+        if self._wait_s:
+            notes.append(f"no answer about {', '.join(sorted(self._wait_s))}")
+        return "; ".join(notes)
 
     def _state(self) -> State:
         if not self._filled:

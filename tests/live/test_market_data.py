@@ -411,6 +411,104 @@ def test_an_exchange_that_is_away_is_asked_again(tmp_path: Path) -> None:
     on_the_street(tmp_path, test, now=5, prepare=prepare)
 
 
+def without_answers(street: Street, symbol: str, how: Callable[[], Awaitable[None]]) -> None:
+    """Let REST fail for one symbol, and answer for the others."""
+    answer = street.klines
+
+    async def klines(asked: str, *rest: Any) -> Sequence[ClosedCandle]:
+        if asked == symbol:
+            await how()
+        return await answer(asked, *rest)
+
+    street.klines = klines  # type: ignore[method-assign, assignment]
+
+
+async def refused() -> None:
+    raise WickError("klines ETHUSDT: unknown symbol", "check the symbols")
+
+
+async def away() -> None:
+    raise Unavailable("away")
+
+
+async def hanging() -> None:
+    await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("how", [refused, away, hanging])
+def test_a_symbol_without_answers_does_not_hold_up_the_others(
+    tmp_path: Path, how: Callable[[], Awaitable[None]]
+) -> None:
+    symbols = ("BTCUSDT", "ETHUSDT")
+
+    async def test(street: Street, bus: Bus, _: Server) -> None:
+        for symbol in symbols:
+            street.stock(*(candle(at, symbol) for at in range(6)))
+        await street.clock.move(START + MINUTE + 2_000)
+        for symbol in symbols:
+            await street.wait_for(bus, 1, symbol)
+        works = street.klines
+        without_answers(street, "ETHUSDT", how)
+        # Its socket has a hole, that of the other one too, and then not any more.
+        for at in (2, 3):
+            await street.clock.move(START + (at + 1) * MINUTE)
+            for symbol in symbols:
+                await street.say(candle(at, symbol))
+            await street.wait_for(bus, at + 1)
+        await street.clock.move(START + 5 * MINUTE + 2_000)
+        await street.wait_for(bus, 5)
+        assert await street.published(bus, "ETHUSDT") == [candle(0, "ETHUSDT")]
+        if how is hanging:
+            return
+        async with asyncio.timeout(5):
+            while (await bus.health())["market_data"].note != "no answer about ETHUSDT":
+                await asyncio.sleep(0.01)
+        street.klines = works  # type: ignore[method-assign]
+        expected = [candle(at, "ETHUSDT") for at in range(5)]
+        assert await street.wait_for(bus, 5, "ETHUSDT") == expected
+
+    on_the_street(tmp_path, test, symbols)
+
+
+def test_a_hole_is_asked_about_again_when_the_answer_is_of_before(tmp_path: Path) -> None:
+    async def test(street: Street, bus: Bus, _: Server) -> None:
+        async def late(*asked: Any) -> Sequence[ClosedCandle]:
+            rows = await answer(*asked)
+            await release.wait()
+            return rows
+
+        await asyncio.sleep(0.1)
+        answer, release = street.klines, asyncio.Event()
+        street.klines = late  # type: ignore[method-assign, assignment]
+        street.stock(candle(0))
+        await street.clock.move(START + MINUTE)
+        await street.cut()  # asked for what was missed: it knows of the first one only
+        await asyncio.sleep(0.1)
+        street.stock(candle(1), candle(2))
+        await street.clock.move(START + 3 * MINUTE)
+        await street.say(candle(2))
+        await asyncio.sleep(0.1)
+        release.set()
+        assert await street.wait_for(bus, 3) == [candle(at) for at in range(3)]
+
+    on_the_street(tmp_path, test)
+
+
+def test_a_replay_does_not_end_before_all_is_answered(tmp_path: Path) -> None:
+    async def test(street: Street, bus: Bus, _: Server) -> None:
+        await asyncio.sleep(0.3)
+        street.errors += [Unavailable("away")] * 3
+        street.stock(candle(0))
+        await street.clock.move(START + MINUTE)
+        street.clock.ended = True
+        async with asyncio.timeout(8):
+            while not await bus.has_ended("market_data"):
+                await asyncio.sleep(0.01)
+        assert await street.published(bus) == [candle(0)]
+
+    on_the_street(tmp_path, test)
+
+
 def test_an_unknown_symbol_ends_it_at_the_start_and_not_later(tmp_path: Path) -> None:
     wrong = WickError("klines BTCUSDT: unknown symbol", "check the symbols")
 
