@@ -6,7 +6,6 @@ was down, and what it never sent. Prices pass as the exchange's own text.
 
 import asyncio
 import logging
-import math
 import time
 from collections import defaultdict
 from collections.abc import Collection, Sequence
@@ -19,6 +18,7 @@ from live.bus import Bus
 from live.clock import Clock
 from live.exchange.port import Exchange, Unavailable
 from live.market_socket import Connected, MarketSocket
+from live.published import Published, is_sound
 from live.pulse import Pulse, State
 from live.records import CANDLES, ClosedCandle
 from live.session import Session
@@ -56,10 +56,10 @@ async def run(session: Session, bus: Bus, clock: Clock, exchange: Exchange) -> N
     WickError
         The exchange does not know a symbol or the timeframe.
     """
-    pulse = Pulse(ROLE, bus, clock)
+    pulse, published = Pulse(ROLE, bus, clock), Published()
     while True:
         try:
-            await MarketData(session, bus, clock, exchange, pulse).run()
+            await MarketData(session, bus, clock, exchange, pulse, published).run()
             return
         except (RedisError, OSError) as error:
             log.warning("redis=away error=%s", error)
@@ -70,13 +70,20 @@ class MarketData:
     """One session's candles, from what Redis has now to the end or to the next loss of Redis."""
 
     def __init__(
-        self, session: Session, bus: Bus, clock: Clock, exchange: Exchange, pulse: Pulse
+        self,
+        session: Session,
+        bus: Bus,
+        clock: Clock,
+        exchange: Exchange,
+        pulse: Pulse,
+        published: Published,
     ) -> None:
         self._session = session
         self._bus = bus
         self._clock = clock
         self._exchange = exchange
         self._pulse = pulse
+        self._published = published
         self._length = timeframe_ms(session.timeframe)
         self._offset = timeframe_offset_ms(session.timeframe)
         self._queue: asyncio.Queue[_Item] = asyncio.Queue()
@@ -153,6 +160,8 @@ class MarketData:
         elif candle.open_time > self._next[symbol]:  # a hole, unless the exchange has none either
             self._held[symbol].append(candle)
             self._ask_again([symbol])
+        else:
+            self._published.compare(candle)
 
     def _overdue(self) -> list[str]:
         now, now_s = self._clock.now_ms(), time.monotonic()
@@ -187,9 +196,13 @@ class MarketData:
         return _Answers(before, dict(zip(symbols, pages, strict=True)))
 
     async def _answer(self, symbol: str) -> Sequence[ClosedCandle] | WickError | Unavailable:
+        # From the newest one that went out, which may have been revised since.
+        start = newest = self._next[symbol] - self._length
+        if not self._published.has(symbol, newest):
+            start = self._next[symbol]
         try:
             return await self._exchange.klines(
-                symbol, self._session.timeframe, self._next[symbol], self._page(symbol)
+                symbol, self._session.timeframe, start, self._page(symbol)
             )
         except WickError as error:
             log.warning("symbol=%s klines=refused error=%s", symbol, error.message)
@@ -212,6 +225,8 @@ class MarketData:
             for candle in page:
                 if candle.open_time >= self._next[symbol]:
                     self._keep(candle)
+                else:
+                    self._published.compare(candle)
             if answers.before[symbol] < self._next[symbol] <= now - self._length:
                 further.append(symbol)
             elif symbol in self._unsure:
@@ -237,31 +252,19 @@ class MarketData:
         del self._held[symbol][:-1]  # REST will have the older ones
 
     def _page(self, symbol: str) -> int:
-        missing = (self._clock.now_ms() - self._next[symbol]) // self._length + 2
+        missing = (self._clock.now_ms() - self._next[symbol]) // self._length + 3
         return next((size for size in _PAGES if size > missing), _PAGES[-1])
 
     def _keep(self, candle: ClosedCandle) -> None:
-        if not self._is_sound(candle):
+        if not is_sound(candle, self._length, self._offset):
             log.error("candle=refused %s", candle)
             return
+        self._published.compare(candle)  # Redis may have lost it
+        self._published.add(candle)
         self._ready.append(candle)
         self._next[candle.symbol] = candle.open_time + self._length
         self._pause.pop(candle.symbol, None)
         self._wait_for_next(candle.symbol)
-
-    def _is_sound(self, candle: ClosedCandle) -> bool:
-        try:
-            opened, high, low, close, volume = map(
-                float, (candle.open, candle.high, candle.low, candle.close, candle.volume)
-            )
-        except ValueError:
-            return False
-        return (
-            0.0 < low <= opened <= high < math.inf  # false of NaN, at every place
-            and low <= close <= high
-            and 0.0 <= volume < math.inf
-            and (candle.open_time - self._offset) % self._length == 0
-        )
 
     async def _publish(self) -> None:
         if self._ready:
@@ -311,7 +314,7 @@ class MarketData:
         notes = [] if self._socket.connected else [_DOWN]
         if self._wait_s:
             notes.append(f"no answer about {', '.join(sorted(self._wait_s))}")
-        return "; ".join(notes)
+        return "; ".join([*notes, *filter(None, [self._published.note])])
 
     def _state(self) -> State:
         if not self._filled:

@@ -246,7 +246,9 @@ def test_what_closes_while_history_is_asked_for_comes_after_it(tmp_path: Path) -
     on_the_street(tmp_path, test, now=10, prepare=prepare)
 
 
-def test_a_repeat_and_a_revision_change_nothing(tmp_path: Path) -> None:
+def test_a_repeat_and_a_revision_change_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async def test(street: Street, bus: Bus, _: Server) -> None:
         await street.clock.move(START + 3 * MINUTE)
         for at in (0, 1, 1, 0, 2):
@@ -255,6 +257,36 @@ def test_a_repeat_and_a_revision_change_nothing(tmp_path: Path) -> None:
         await street.say(candle(2, symbol="OTHERUSDT"))
         await street.say(candle(3), i="5m")
         assert await street.wait_for(bus, 3) == [candle(at) for at in range(3)]
+        # REST writes a number in another way, and has another one.
+        street.stock(candle(2, volume="1.5", trades=7))
+        await street.cut()
+        await street.cut()
+        note = "decided candles were revised 2 times, last BTCUSDT 2025-05-10 00:02 UTC"
+        async with asyncio.timeout(5):
+            while (await bus.health())["market_data"].note != note:
+                await asyncio.sleep(0.01)
+        assert await street.published(bus) == [candle(at) for at in range(3)]
+        said = [one.getMessage() for one in caplog.records if "revised" in one.getMessage()]
+        assert len(said) == 2
+        assert "close='100.10'" in said[0]
+        assert "close='100.25'" in said[0]
+
+    on_the_street(tmp_path, test)
+
+
+def test_a_revision_of_what_redis_lost_is_known_too(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(market_data, "_CHECK_S", 0.3)
+
+    async def test(street: Street, bus: Bus, _: Server) -> None:
+        await street.clock.move(START + MINUTE)
+        await street.say(candle(0))
+        await street.wait_for(bus, 1)
+        street.stock(candle(0, volume="1.6"))
+        await lose(bus, "candles:BTCUSDT:1m", 1)
+        await street.wait_for(bus, 1)
+        assert any("candle=revised" in one.getMessage() for one in caplog.records)
 
     on_the_street(tmp_path, test)
 
