@@ -369,10 +369,10 @@ def test_a_close_that_is_overdue_is_asked_for(tmp_path: Path) -> None:
         street.stock(candle(0))
         await asyncio.sleep(0.1)
         street.asked.clear()
-        await street.clock.move(START + MINUTE + 1_999)
+        await street.clock.move(START + MINUTE + 999)
         await asyncio.sleep(0.1)
         assert not street.asked
-        await street.clock.move(START + MINUTE + 2_000)
+        await street.clock.move(START + MINUTE + 1_000)
         await street.wait_for(bus, 1)
 
     on_the_street(tmp_path, test)
