@@ -24,6 +24,7 @@ _SILENT_MS = 90_000  # every symbol that trades is told of four times a second
 _SILENT_S = 5.0  # and so much real time, for replays that are faster than any network
 _LIFETIME_MS = 23 * 3_600_000  # the exchange ends a connection after 24 hours
 _FIRST_WAIT_S, _LAST_WAIT_S = 0.05, 10.0
+_CONNECT_S = 10.0
 _HEARTBEAT_S = 30.0
 
 
@@ -87,11 +88,7 @@ class MarketSocket:
         async with aiohttp.ClientSession() as session:
             while True:
                 try:
-                    async with session.ws_connect(
-                        self._url,
-                        heartbeat=_HEARTBEAT_S,
-                        timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
-                    ) as socket:
+                    async with await self._connect(session) as socket:
                         reason = await self._until_broken(socket)
                 except (aiohttp.ClientError, OSError) as error:
                     reason = type(error).__name__
@@ -99,6 +96,14 @@ class MarketSocket:
                 log.warning("market_stream=down reason=%s", reason)
                 await asyncio.sleep(self._wait_s)
                 self._wait_s = min(2 * self._wait_s, _LAST_WAIT_S)
+
+    async def _connect(self, session: aiohttp.ClientSession) -> aiohttp.ClientWebSocketResponse:
+        async with asyncio.timeout(_CONNECT_S):
+            return await session.ws_connect(
+                self._url,
+                heartbeat=_HEARTBEAT_S,
+                timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
+            )
 
     async def _until_broken(self, socket: aiohttp.ClientWebSocketResponse) -> str:
         self._heard_ms = self._clock.now_ms()

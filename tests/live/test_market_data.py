@@ -67,6 +67,10 @@ class Street:
         self.sockets: list[web.WebSocketResponse] = []
         self.open = True
         self.paths: list[str] = []
+        self.serving: Callable[[web.Request], Awaitable[web.StreamResponse]] = self.serve
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        return await self.serving(request)
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         if not self.open:
@@ -153,7 +157,7 @@ def on_the_street(
         street = Street(clock)
         prepare(street)
         app = web.Application()
-        app.router.add_get("/market/stream", street.serve)
+        app.router.add_get("/market/stream", street.handle)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -405,6 +409,30 @@ def test_without_any_socket_candles_come_from_rest(tmp_path: Path) -> None:
         assert health.note == "the market stream is down"
 
     on_the_street(tmp_path, test, now=3, prepare=prepare)
+
+
+def test_a_connection_that_is_not_answered_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(market_socket, "_CONNECT_S", 0.2)
+    release = asyncio.Event()
+
+    async def test(street: Street, bus: Bus, _: Server) -> None:
+        answer, tried = street.serve, 0
+
+        async def serve(request: web.Request) -> web.StreamResponse:
+            nonlocal tried
+            tried += 1
+            if tried < 3:
+                await release.wait()
+            return await answer(request)
+
+        street.serving = serve
+        await street.cut()
+        assert tried == 3
+        release.set()
+
+    on_the_street(tmp_path, test)
 
 
 def test_a_silent_socket_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
