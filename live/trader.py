@@ -114,12 +114,12 @@ class Trader:
         try:
             await _first_end(tasks)
             await self.writer.shipped()
-            await Pulse(ROLE, self._bus, self._clock).end(str(self.writer.last))
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             self.writer.close()
+        await Pulse(ROLE, self._bus, self._clock).end(str(self.writer.last))
 
     async def _follow(self) -> None:
         while not self._connected:  # the account comes first, then decisions

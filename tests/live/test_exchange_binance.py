@@ -154,18 +154,25 @@ def test_klines_keep_their_text_and_leave_the_unfinished_candle_out() -> None:
     async def ask(client: Binance) -> Any:
         return await client.klines("BTCUSDT", "1m", NOW - MINUTE, 2)
 
-    for now, count in ((NOW - 1, 0), (NOW, 1), (NOW + MINUTE - 1, 1), (NOW + MINUTE, 2)):
-        found, requests = asking({"GET klines": [answer(rows)]}, ask, HandClock(now))
+    # Our clock may be half a second ahead, but not where time stands still or is over.
+    exact, over = HandClock(NOW, lockstep=True), HandClock(NOW)
+    over.ended = True
+    later = NOW + 500
+    clocks = [(exact, 1), (over, 1)]
+    for now, count in ((NOW, 0), (later - 1, 0), (later, 1), (later + MINUTE - 1, 1)):
+        clocks.append((HandClock(now), count))
+    for clock, count in [*clocks, (HandClock(later + MINUTE), 2)]:
+        found, requests = asking({"GET klines": [answer(rows)]}, ask, clock)
         assert len(found) == count
         assert found[:1] == [wanted][:count]
         assert requests[0].query == f"symbol=BTCUSDT&interval=1m&startTime={NOW - MINUTE}&limit=2"
 
 
 def test_a_candle_that_closed_while_the_answer_travelled_counts_as_unfinished() -> None:
-    clock = HandClock(NOW - 1)
+    clock = HandClock(NOW + 499)
 
     async def late(request: Any) -> Any:
-        clock.now = NOW + 5
+        clock.now = NOW + 505
         return answer([kline(NOW - MINUTE, close="not final")])
 
     async def ask(client: Binance) -> Any:

@@ -141,8 +141,9 @@ def test_what_the_exchange_says_of_itself() -> None:
             assert not (mode.hedge or mode.multi_assets or mode.fee_in_bnb)
             assert abs(await client.server_time() - exchange.venue.now) < 1000
             candles = await client.klines(SYMBOL, "1m", START - 10 * MINUTE)
-            assert [one.open_time for one in candles] == list(
-                range(START - 10 * MINUTE, START, MINUTE)
+            # The last one has just closed: it may be left out.
+            assert [one.open_time for one in candles[:9]] == list(
+                range(START - 10 * MINUTE, START - MINUTE, MINUTE)
             )
             assert await client.order(SYMBOL, "never-sent") is None
             assert await client.algo("never-sent") is None
