@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from backtest.engine import Result
-from live.journal import Decided, Dropped, Filled, Intent, Record
+from live.journal import Answered, Decided, Dropped, Filled, Intent, Record
 from live.plan import EXPIRED
 from live.records import Batch
 from live.session import Session
-from strategy.account import EXIT_REASONS
+from strategy.account import EXIT_REASONS, fee_of
 from strategy.risk import MARGIN, REFUSALS
 from strategy.rules import ENTER_LONG, ENTER_SHORT
 
@@ -26,6 +26,8 @@ from strategy.rules import ENTER_LONG, ENTER_SHORT
 KINDS = ("rows", "decisions", "refusals", "orders", "fills", "fees", "funding", "equity")
 # A held market order of the simulator expires for want of margin and nothing else.
 _MARGIN = {EXPIRED: REFUSALS[MARGIN]}
+# The exchange on this machine takes no funding, and the backtester books none: nothing is proved.
+NOT_SIMULATED = ("funding",)
 _BY_ORDER = ("signal", "reversal", "flatten")  # exits that a decision sent, not a resting order
 
 
@@ -122,7 +124,8 @@ def backtest_facts(result: Result, first_decision: int, last_decision: int) -> l
     """
     facts = [*_signal_facts(result, first_decision, last_decision)]
     for trade in result.trades:
-        facts += _trade_facts(result.symbols[trade.symbol], trade, last_decision)
+        fee = int(fee_of(result.costs.fee_rate, trade.qty, trade.entry_price))
+        facts += _trade_facts(result.symbols[trade.symbol], trade, fee, last_decision)
     length = result.candles[0].timeframe_ms
     for open_time, equity in zip(result.time.tolist(), result.equity.tolist(), strict=True):
         if first_decision <= open_time + length <= last_decision:
@@ -161,20 +164,22 @@ def _signal_facts(result: Result, first: int, last: int) -> Iterable[Fact]:
                 yield Fact(time, "decisions", candles.symbol, "signals", said)
 
 
-def _trade_facts(symbol: str, trade: Any, last: int) -> Iterable[Fact]:
+def _trade_facts(symbol: str, trade: Any, entry_fee: int, last: int) -> Iterable[Fact]:
     entered = int(trade["entry_time"])
     if entered >= last:  # an order of the last decision, or later ones: nothing live fills them
         return
     side, steps = int(trade["side"]), int(trade["steps"])
     reason, left = EXIT_REASONS[trade["exit_reason"]], int(trade["exit_time"])
     yield Fact(entered, "orders", symbol, "entry", (side, steps, bool(trade["reversal"])))
-    yield Fact(entered, "orders", symbol, "stop", (float(trade["stop"]),))
+    yield Fact(entered, "orders", symbol, "stop", (float(trade["stop"]), 0))
     if not (reason == "stop" and left == entered):
         # Where the fill is beyond its own stop, the position is closed before a take is placed.
-        yield Fact(entered, "orders", symbol, "take", (float(trade["take"]),))
+        take = float(trade["take"])
+        yield Fact(entered, "orders", symbol, "take", (take, steps if take > 0.0 else 0))
     yield Fact(entered, "fills", symbol, "open", (side * steps, float(trade["entry_price"])))
     at_open = reason in _BY_ORDER
     if reason == "end" or left > last or (at_open and left >= last):
+        yield Fact(last, "fees", symbol, "open trade", (entry_fee, 0))
         return
     if at_open:
         yield Fact(left, "orders", symbol, "exit", (steps, reason))
@@ -194,7 +199,7 @@ def live_facts(
             facts.append(Fact(batch.time, "decisions", one.symbol, "signals", said))
     length = _length(session)
     facts += _order_facts(records, length, last_decision)
-    facts += _fill_facts(records, length)
+    facts += _fill_facts(records, length, last_decision)
     refused: dict[tuple[str, str], int] = defaultdict(int)
     for record in records:
         if isinstance(record, Decided):
@@ -234,22 +239,26 @@ def _order_facts(records: Sequence[Record], length: int, last: int) -> Iterable[
             done.add((record.symbol, record.decided_at, record.leg))
             if record.leg == "e":
                 opened.setdefault((record.symbol, record.decided_at), _when(record.time, length))
-    first_of: dict[tuple[str, int, str], Intent] = {}
+    refused = _refused(records)
+    attempts: dict[tuple[str, int, str], list[Intent]] = defaultdict(list)
     for record in records:
         if isinstance(record, Intent):
-            # Of one order there may be several attempts; one of them fills.
             order = (record.symbol, record.decided_at, record.leg)
-            first_of.setdefault(order, record)
+            attempts[order].append(record)
+            # Of one order there may be several attempts; one of them fills.
             if record.leg in "ex" and order not in done and record.decided_at < last:
                 what = "entry without a fill" if record.leg == "e" else "exit without a fill"
                 yield Fact(record.decided_at, "orders", record.symbol, what, (record.id,))
     for (symbol, decided_at), time in opened.items():
         for leg, what in (("s", "stop"), ("t", "take")):
-            intent = first_of.get((symbol, decided_at, leg))
-            if leg == "t" and intent is None and (symbol, decided_at, "q") in done:
+            sent = attempts[symbol, decided_at, leg]
+            at_once = (symbol, decided_at, "q") in done
+            if leg == "t" and not sent and at_once:
                 continue
-            level = intent.level if intent else 0.0
-            yield Fact(time, "orders", symbol, what, (level,))
+            # A position that is closed at once may have had no order that was taken.
+            placed = [one for one in sent if one.id not in refused] or (sent if at_once else [])
+            for level, steps in (_placed(placed) or {0.0: 0}).items():
+                yield Fact(time, "orders", symbol, what, (level, steps))
     for its in fills.values():
         one, steps = its[0], abs(sum(fill.steps for fill in its))
         time = _when(one.time, length)
@@ -260,7 +269,20 @@ def _order_facts(records: Sequence[Record], length: int, last: int) -> Iterable[
             yield Fact(time, "orders", one.symbol, "exit", (steps, one.reason))
 
 
-def _fill_facts(records: Sequence[Record], length: int) -> Iterable[Fact]:
+def _refused(records: Sequence[Record]) -> set[str]:
+    fate: dict[str, str] = {}
+    for record in records:
+        if isinstance(record, Answered):
+            fate[record.id] = record.state
+    return {id for id, state in fate.items() if state in ("rejected", "absent")}
+
+
+def _placed(intents: Sequence[Intent]) -> dict[float, int]:
+    # Attempts may be repeated, and a take grows with its entry's fills: of each level the last one.
+    return {one.level: one.steps for one in intents}
+
+
+def _fill_facts(records: Sequence[Record], length: int, last: int) -> Iterable[Fact]:
     fees: dict[str, int] = defaultdict(int)
     gains: dict[str, int] = defaultdict(int)
     for record in records:
@@ -276,3 +298,5 @@ def _fill_facts(records: Sequence[Record], length: int) -> Iterable[Fact]:
             yield Fact(time, "fills", symbol, "open", (record.steps, record.price))
         if record.held == 0:
             yield Fact(time, "fees", symbol, "trade", (fees.pop(symbol), gains.pop(symbol)))
+    for symbol, fee in fees.items():
+        yield Fact(last, "fees", symbol, "open trade", (fee, gains[symbol]))

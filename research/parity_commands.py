@@ -92,6 +92,8 @@ def print_parity(found: "Parity") -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from research.differences import NOT_SIMULATED
+
     console = Console()
     table = Table(box=None, pad_edge=False)
     for title in ("", "compared", "different"):
@@ -99,7 +101,10 @@ def print_parity(found: "Parity") -> None:
     for kind, count in found.comparison.compared.items():
         wrong = found.comparison.different[kind]
         style = "bold red" if wrong else ""
-        table.add_row(kind, f"{count:,}", f"{wrong:,}", style=style)
+        if kind in NOT_SIMULATED and not count:
+            table.add_row(kind, "not simulated", "-", style="dim")
+        else:
+            table.add_row(kind, f"{count:,}", f"{wrong:,}", style=style)
     console.print(table)
     speed = found.candles / max(found.lockstep_s, 1e-9)
     trades = f"{found.trades:,} trade{'' if found.trades == 1 else 's'}"
