@@ -73,7 +73,9 @@ class Inquiries:
         self._wake = wake
         # What an earlier process sent has left before this one began.
         self._began_ms = clock.now_ms()
-        # By order of the exchange: ids of ours that it does not belong to.
+        # By order of the exchange that is not known: its client id, and ids of ours that it is not
+        # from. What was answered once is not asked again, should a later question stay open.
+        self._client_ids: dict[int, str] = {}
         self._not: dict[int, set[str]] = {}
         self._strange: dict[str, dict[int, Trade]] = {symbol: {} for symbol in ledger.symbols}
 
@@ -178,25 +180,24 @@ class Inquiries:
         trade = self._ledger.claimed(trade)
         if self.is_ours(trade.client_id):
             return trade
-        # What was answered once is not asked again, should a later question stay without an answer.
-        no = self._not.setdefault(trade.order_id, set())
-        if "" not in no:
+        if trade.order_id not in self._client_ids:
             order = await self._exchange.order_of(trade.symbol, trade.order_id)
-            if order is not None:
-                no.add("")
-                trade = dataclasses.replace(trade, client_id=order.client_id)
-            elif self._clock.now_ms() - trade.time < READ_LAG_MS:
+            if order is None and self._clock.now_ms() - trade.time < READ_LAG_MS:
                 raise Unavailable(
                     f"whose fill {trade.trade_id} of {trade.symbol} is cannot be seen"
                 )
+            self._client_ids[trade.order_id] = order.client_id if order else trade.client_id
+        trade = dataclasses.replace(trade, client_id=self._client_ids[trade.order_id])
         if not self.is_ours(trade.client_id):
-            trade = dataclasses.replace(trade, client_id=await self._parent_of(trade, no))
+            trade = dataclasses.replace(trade, client_id=await self._parent_of(trade))
         self._ledger.note_order(trade)
+        self._client_ids.pop(trade.order_id, None)
         self._not.pop(trade.order_id, None)
         return trade
 
-    async def _parent_of(self, trade: Trade, no: set[str]) -> str:
+    async def _parent_of(self, trade: Trade) -> str:
         # The conditional order of ours that became a strange order; else the strange one's own id.
+        no = self._not.setdefault(trade.order_id, set())
         for client_id in self._ledger.algo_ids(trade.symbol):
             if client_id not in no:
                 algo = await self._exchange.algo(client_id)
@@ -264,10 +265,14 @@ class Inquiries:
         age_ms = self._clock.now_ms() - sent.intent.time
         if age_ms < READ_LAG_MS if algo is None else algo.is_open:
             return
-        sent.child = algo.child_id if algo else 0
-        await self.fetch_trades(sent.intent.symbol)  # it may have filled
-        if sent.open:
-            self.answer(sent.intent, "gone", text="no longer open")
+        await self.end_algo(sent, algo, "no longer open")
+
+    async def end_algo(self, sent: Sent, found: AlgoState | None, text: str = "") -> None:
+        """Take in that a conditional order is over, with the fills that it may have brought."""
+        sent.child = found.child_id if found else 0
+        await self.fetch_trades(sent.intent.symbol)
+        if sent.open or sent.is_lost:
+            self.answer(sent.intent, "gone", found.exchange_id if found else 0, text=text)
             self._wake(sent.intent.symbol)
 
     async def resolve(self, sent: Sent, cover: Callable[[Sent], Awaitable[None]]) -> None:
@@ -278,9 +283,7 @@ class Inquiries:
         cover : callable
             Places the stop that an entry needs while it may have filled.
         """
-        if sent.intent.leg in "stp":
-            await self._resolve_algo(sent)
-        elif sent.state == "accepted":
+        if sent.state == "accepted":
             sent.asked = self._clock.now_ms()
             # It may have filled long ago: it needs its stop as one of unknown fate does.
             try:
@@ -290,10 +293,10 @@ class Inquiries:
                 raise
             if sent.open and not sent.filled:
                 await cover(sent)
-        elif sent.intent.leg in "xq":
-            await self._resolve_close(sent)
-        else:
+        elif sent.intent.leg == "e":
             await self._resolve_entry(sent, cover)
+        else:
+            await self._resolve_soon(sent)
 
     async def _take_state(self, sent: Sent, found: OrderState) -> None:
         intent = sent.intent
@@ -305,39 +308,33 @@ class Inquiries:
         if sent.open and not found.is_open and sent.filled >= filled:
             self.answer(intent, "gone", found.exchange_id, 0, found.status.lower())
 
-    async def _resolve_algo(self, sent: Sent) -> None:
-        # A stop that may be missing is urgent: three questions, then the next attempt goes out. The
-        # exchange refuses a second stop beside the first, and says so; two takes close no more
-        # than one.
+    async def _resolve_soon(self, sent: Sent) -> None:
+        # A stop that may be missing is urgent, and so is an exit: three questions, then the next
+        # attempt goes out. The exchange refuses a second stop beside the first, and says so; of
+        # orders that only reduce, two close no more than one. What is given up for lost can still
+        # arrive, so nothing enters before it no longer can.
         for question in range(3):
-            found = None
+            found: AlgoState | OrderState | None = None
             with suppress(Unavailable):  # silence is no reason to wait longer
-                found = await self._exchange.algo(sent.intent.id)
+                found = await self._ask(sent)
+            if isinstance(found, OrderState):
+                await self._take_state(sent, found)
+                return
+            if found is not None and found.is_open:
+                self.answer(sent.intent, "accepted", found.exchange_id)
+                return
             if found is not None:
-                state = "accepted" if found.is_open else "gone"
-                if state == "gone":
-                    sent.child = found.child_id
-                    await self.fetch_trades(sent.intent.symbol)
-                self.answer(sent.intent, state, found.exchange_id)
+                await self.end_algo(sent, found)
                 return
             await self._clock.pass_until(self._clock.now_ms() + 200 * (question + 1))
-            if sent.state not in ("intent", "unknown"):
+            if sent.state not in ("intent", "unknown"):  # the stream has told of it
                 return
         self.answer(sent.intent, "absent", again=True)
 
-    async def _resolve_close(self, sent: Sent) -> None:
-        # An order that only reduces may be sent again sooner: two close no more than one. What is
-        # given up for lost can still arrive, so nothing enters before it no longer can.
-        for question in range(3):
-            with suppress(Unavailable):
-                found = await self._exchange.order(sent.intent.symbol, sent.intent.id)
-                if found is not None:
-                    await self._take_state(sent, found)
-                    return
-            await self._clock.pass_until(self._clock.now_ms() + 200 * (question + 1))
-            if sent.state not in ("intent", "unknown"):
-                return
-        self.answer(sent.intent, "absent", again=True)
+    async def _ask(self, sent: Sent) -> AlgoState | OrderState | None:
+        if sent.intent.leg in "stp":
+            return await self._exchange.algo(sent.intent.id)
+        return await self._exchange.order(sent.intent.symbol, sent.intent.id)
 
     async def _resolve_entry(self, sent: Sent, cover: Callable[[Sent], Awaitable[None]]) -> None:
         negatives, proof = 0, (sent.left or self._began_ms) + PROOF_MS

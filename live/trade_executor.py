@@ -211,8 +211,9 @@ class TradeExecutor:
         if isinstance(outcome, Rejected):
             # Most likely the position is gone already and its fill is still on the way.
             await self.inquiries.fetch_trades(symbol)
-            heard = dict(self.heard)
-            self.take_holdings(await self._exchange.holdings(), heard)
+            if outcome.code == NOTHING_TO_REDUCE:
+                heard = dict(self.heard)
+                self.take_holdings(await self._exchange.holdings(), heard)
             await self._wait_before_retry(symbol, leg, decided_at)
 
     async def _protect(self, symbol: str, leg: str, level: float, steps: int) -> None:
@@ -335,9 +336,7 @@ class TradeExecutor:
             found = await self._exchange.algo(client_id)
             if found is not None and found.is_open:
                 raise Unavailable(f"{client_id} is {found.status} and will not be cancelled")
-            sent.child = found.child_id if found else 0
-            await self.inquiries.fetch_trades(symbol)
-            self.inquiries.answer(sent.intent, "gone", text=outcome.text)
+            await self.inquiries.end_algo(sent, found, outcome.text)
 
     async def _clean(self, symbol: str) -> None:
         # The list, not our memory, says what is left, and our memory what the list may not show
