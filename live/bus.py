@@ -39,6 +39,7 @@ from live.records import (
     IDENTITY,
     ORDERS,
     SIGNALS,
+    TAPE,
     Batch,
     Beat,
     ClosedCandle,
@@ -307,7 +308,8 @@ class Bus:
         names = [SIGNALS, CONTROL, ORDERS, FILLS, ACCOUNT, EQUITY, IDENTITY]
         names += [name.format(role=role) for name in (HEALTH, ALIVE) for role in ROLES]
         for symbol in session.symbols:
-            names += [CANDLES.format(symbol=symbol, timeframe=session.timeframe), f"tape:{symbol}"]
+            names.append(CANDLES.format(symbol=symbol, timeframe=session.timeframe))
+            names.append(TAPE.format(symbol=symbol))
         await _answer(self._redis.delete(*map(self._key, names)))
 
     async def close(self) -> None:

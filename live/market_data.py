@@ -36,7 +36,6 @@ _LONGEST_MS = 60_000
 _LOOK_S = 0.2
 # In lockstep time stands still, so only real time can tell that a candle was lost on its way.
 _DOUBT_S = 1.0
-_CHECK_S = 5.0  # a candle that Redis lost would else be missed until the next one
 _FIRST_WAIT_S, _LAST_WAIT_S = 0.2, 5.0
 _DOWN = "the market stream is down"
 
@@ -292,8 +291,7 @@ class MarketData:
                 await asyncio.sleep(_LOOK_S)  # real time for the answer
 
     async def _watch(self) -> None:
-        looks, known, checked_s = 0, dict(self._next), time.monotonic()
-        is_told = False
+        looks, known, is_told = 0, dict(self._next), False
         while True:
             if self._clock.ended and not is_told:
                 is_told = True
@@ -307,10 +305,7 @@ class MarketData:
             if self._clock.lockstep and looks * _LOOK_S >= _DOUBT_S:
                 looks = 0
                 self._queue.put_nowait("doubt")
-            every_s = _DOUBT_S if self._clock.lockstep else _CHECK_S
-            if time.monotonic() >= checked_s + every_s:
-                await self._bus.check(self._streams.values())
-                checked_s = time.monotonic()
+            await self._pulse.check(self._streams.values())
 
     def _note(self) -> str:
         notes = [] if self._socket.connected else [_DOWN]

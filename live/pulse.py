@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import time
+from collections.abc import Iterable
 from typing import Literal
 
 from redis.exceptions import RedisError
@@ -17,6 +18,8 @@ log = logging.getLogger(__name__)
 State = Literal["starting", "catching up", "running", "waiting", "halted", "ended"]
 _EVERY_S = 1.0
 _WAIT_S = 0.2
+# What Redis lost is missed at once where time waits for it, else when the next comes.
+_LOCKSTEP_CHECK_S, _CHECK_S = 1.0, 5.0
 
 
 class Pulse:
@@ -34,6 +37,7 @@ class Pulse:
         self._clock = clock
         self._told: tuple[State, str] = ("starting", "")
         self._told_s = 0.0
+        self._checked_s = time.monotonic()
 
     async def tell(self, state: State, note: str = "") -> None:
         """Say how it is; raise a RedisError if nobody can hear it."""
@@ -42,6 +46,13 @@ class Pulse:
             return
         await self._say(state, note)
         self._told, self._told_s = told, now_s
+
+    async def check(self, streams: Iterable[str]) -> None:
+        """Look now and then whether Redis still has what was published; see `Bus.check`."""
+        every_s = _LOCKSTEP_CHECK_S if self._clock.lockstep else _CHECK_S
+        if time.monotonic() >= self._checked_s + every_s:
+            await self._bus.check(streams)
+            self._checked_s = time.monotonic()
 
     async def end(self, note: str = "") -> None:
         """Say that the work is done, until even a Redis that is killed would still know it.

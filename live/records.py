@@ -26,7 +26,7 @@ SIGNALS, CONTROL, ORDERS, FILLS, ACCOUNT, EQUITY = (
     "account",
     "equity",
 )
-HEALTH, ALIVE, IDENTITY = "health:{role}", "alive:{role}", "identity"
+HEALTH, ALIVE, IDENTITY, TAPE = "health:{role}", "alive:{role}", "identity", "tape:{symbol}"
 
 
 class ClosedCandle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

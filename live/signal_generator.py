@@ -8,14 +8,13 @@ import asyncio
 import logging
 from contextlib import suppress
 from pathlib import Path
-from time import monotonic
 
 from redis.exceptions import RedisError
 
 from live.bus import Bus, Entry
 from live.clock import Clock
 from live.pulse import Pulse, State
-from live.records import CANDLES, SIGNALS, Batch, ClosedCandle, Signal
+from live.records import CANDLES, SIGNALS, TAPE, Batch, ClosedCandle, Signal
 from live.session import Session
 from live.symbol_tape import SymbolTape
 from strategy.tape import TapeError
@@ -28,8 +27,6 @@ _SNAPSHOT_EVERY = 500  # instants
 _BLOCK_MS = 500
 _PUBLISHED_AT_ONCE = 500
 _WAIT_S = 0.2
-# Signals that Redis lost are missed at once where time waits for them, else when the next come.
-_LOCKSTEP_CHECK_S, _CHECK_S = 1.0, 5.0
 
 
 async def run(session: Session, folder: Path, bus: Bus, clock: Clock) -> None:
@@ -107,7 +104,7 @@ class SignalGenerator:
         self._waits_for = (0, 0)
 
     async def _restored(self, symbol: str) -> SymbolTape:
-        snapshot = await self._bus.kept(_snapshot_of(symbol))
+        snapshot = await self._bus.kept(TAPE.format(symbol=symbol))
         if snapshot is not None:
             try:
                 tape = SymbolTape(self._session, self._strategy, self._params, symbol, snapshot)
@@ -241,23 +238,15 @@ class SignalGenerator:
         if any(one.last_open_time + self._length > self._emitted for one in self._tapes.values()):
             return  # read and not yet emitted: it could not be gone on from
         for symbol, tape in self._tapes.items():
-            await self._bus.keep(_snapshot_of(symbol), tape.snapshot())
+            await self._bus.keep(TAPE.format(symbol=symbol), tape.snapshot())
         self._unsaved = 0
 
     async def _tell(self) -> None:
-        checked_s = monotonic()
         while True:
             await self._pulse.tell(self._state())
             await asyncio.sleep(_WAIT_S)
-            every_s = _LOCKSTEP_CHECK_S if self._clock.lockstep else _CHECK_S
-            if monotonic() >= checked_s + every_s:
-                await self._bus.check([SIGNALS])
-                checked_s = monotonic()
+            await self._pulse.check([SIGNALS])
 
     def _state(self) -> State:
         behind_ms = self._clock.now_ms() - self._emitted
         return "catching up" if behind_ms >= 2 * self._length else "running"
-
-
-def _snapshot_of(symbol: str) -> str:
-    return f"tape:{symbol}"

@@ -5,8 +5,6 @@ It starts and recovers on the same path: read the journal, reconcile with the ex
 
 import asyncio
 import logging
-import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +26,8 @@ from live.exchange.port import (
 )
 from live.inquiries import BACK_OFF_S, BackOff
 from live.ledger import Ledger
-from live.pulse import Pulse
+from live.pulse import Pulse, State
 from live.reconcile import Reconciler
-from live.records import Health
 from live.risk_manager import RiskManager
 from live.session import Session
 from live.strategy_manager import StrategyManager
@@ -82,7 +79,7 @@ class Trader:
         self._connected = False
         self._reconciling = asyncio.Lock()
         self._marker = self._settled = self._decided = 0
-        self._said, self._said_at = ("", ""), 0.0
+        self._pulse = Pulse(ROLE, bus, clock)
 
     async def run(self) -> None:
         """Trade until a replay is over, or for ever.
@@ -119,7 +116,7 @@ class Trader:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             self.writer.close()
-        await Pulse(ROLE, self._bus, self._clock).end(str(self.writer.last))
+        await self._pulse.end(str(self.writer.last))
 
     async def _follow(self) -> None:
         while not self._connected:  # the account comes first, then decisions
@@ -264,13 +261,9 @@ class Trader:
             self.executor.trouble = ""
             return answer
 
-    async def _health(self, state: Any, note: str = "") -> None:
-        said = (state, note)
-        if said == self._said and time.monotonic() < self._said_at + 1.0:
-            return
-        self._said, self._said_at = said, time.monotonic()
+    async def _health(self, state: State, note: str = "") -> None:
         try:
-            await self._bus.set_health(Health(ROLE, os.getpid(), self._clock.now_ms(), state, note))
+            await self._pulse.tell(state, note)
         except (RedisError, OSError) as error:
             log.warning("redis=away error=%s", type(error).__name__)
 

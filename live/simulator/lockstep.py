@@ -18,7 +18,6 @@ from strategy.errors import RunRefused
 
 Messages = tuple[dict[str, Any], ...]
 
-
 # Real time: the longest work between two words is compiling a strategy, a minute on a busy machine.
 PATIENCE_S = 180.0
 
@@ -128,7 +127,7 @@ class ClockServer:
         self._news.set()
 
 
-def _told(time_ms: int, closing: list[str]) -> dict[str, Any]:
+def _closed(time_ms: int, closing: list[str]) -> dict[str, Any]:
     return {"now": time_ms, "rate": 0, "closing": closing}
 
 
@@ -191,7 +190,7 @@ class Lockstep:
         # This message's time is the instant's name, even where work on the private events has let
         # some time pass since; the one after it tells the time.
         self._told = time_ms
-        self._closing = (_told(time_ms, closing),)
+        self._closing = (_closed(time_ms, closing),)
         self._clock.tell(*self._closing)
         if self._venue.now > time_ms:
             self._clock.tell(self._now())
@@ -204,7 +203,7 @@ class Lockstep:
         if time_ms > self._told:
             return ()
         # Its rows may have to be made again: Redis lost them, or their role was killed.
-        return (_told(time_ms, self._playback.replay.symbols_closing(time_ms)), self._now())
+        return (_closed(time_ms, self._playback.replay.symbols_closing(time_ms)), self._now())
 
     async def _open(self, time_ms: int) -> None:
         self._playback.cut(time_ms, "open")

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from live import market_data, market_socket, signal_generator
+from live import market_data, market_socket, pulse, signal_generator
 from live.bus import Bus
 from live.clocks import make_clock
 from live.exchange.binance import Binance
@@ -281,7 +281,7 @@ def test_a_repeat_and_a_revision_change_nothing(
 def test_a_revision_of_what_redis_lost_is_known_too(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(market_data, "_CHECK_S", 0.3)
+    monkeypatch.setattr(pulse, "_CHECK_S", 0.3)
 
     async def test(street: Street, bus: Bus, _: Server) -> None:
         await street.clock.move(START + MINUTE)
@@ -670,7 +670,7 @@ def test_a_replay_that_is_over_ends_it_with_the_last_candle(tmp_path: Path) -> N
 def test_what_redis_lost_is_brought_back_before_the_next_candle(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lockstep: bool
 ) -> None:
-    monkeypatch.setattr(market_data, "_CHECK_S", 0.5)
+    monkeypatch.setattr(pulse, "_CHECK_S", 0.5)
     monkeypatch.setattr(market_data, "_DOUBT_S", 0.5)
 
     async def test(street: Street, bus: Bus, _: Server) -> None:

@@ -13,7 +13,7 @@ import pytest
 from redis.exceptions import RedisError
 
 from data.synthetic import synthetic_market
-from live import signal_generator
+from live import pulse, signal_generator
 from live.records import CANDLES, SIGNALS, Batch, ClosedCandle, Health
 from live.session import Session
 from live.signal_generator import SignalGenerator
@@ -383,8 +383,8 @@ def test_a_replay_that_is_over_ends_it_with_all_that_came(tmp_path: Path) -> Non
 def test_signals_that_redis_lost_are_said_again_before_the_next_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lockstep: bool
 ) -> None:
-    monkeypatch.setattr(signal_generator, "_CHECK_S", 0.5)
-    monkeypatch.setattr(signal_generator, "_LOCKSTEP_CHECK_S", 0.5)
+    monkeypatch.setattr(pulse, "_CHECK_S", 0.5)
+    monkeypatch.setattr(pulse, "_LOCKSTEP_CHECK_S", 0.5)
 
     async def test(stage: Stage) -> None:
         for minute in (1, 2):
