@@ -19,7 +19,8 @@ from redis.exceptions import RedisError
 
 from dashboard.view import View, view
 from live import journal
-from live.bus import Bus, connect
+from live.bus import Bus
+from live.connect import connect
 from live.control import Command, ask
 from live.folders import rank, supervisor_of, troubles_of
 from live.journal import Record

@@ -10,7 +10,7 @@ import msgspec
 from redis.exceptions import RedisError
 
 from data.dates import now_ms
-from live.bus import connect
+from live.connect import connect
 from live.folders import supervisor_of, troubles_of
 from live.records import Control
 from live.session import Session, read_session

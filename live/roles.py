@@ -150,7 +150,7 @@ def run_role(name: str, folder: Path) -> int:
 
 
 async def _run(name: str, role: Role, session: Session, folder: Path) -> int:
-    from live.bus import connect
+    from live.connect import connect
     from live.signs import keep_beating
 
     main = asyncio.current_task()

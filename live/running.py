@@ -17,7 +17,8 @@ from redis.exceptions import RedisError
 
 from data.settings import Settings
 from live import redis_server
-from live.bus import WICK_REDIS, Bus, connect, shown
+from live.bus import WICK_REDIS, Bus
+from live.connect import connect, shown
 from live.folders import Hold, earlier, keep, tell_troubles
 from live.journal import has_begun
 from live.ownership import sole_trader

@@ -18,7 +18,7 @@ from data.overrides import BALANCE, from_flags, from_toml, share_of_bps
 from data.selection import market_of, only_symbol, refuse_twice
 from data.settings import Settings
 from data.symbols import SymbolRules, fine_rules, rules_for
-from live.bus import shown
+from live.connect import shown
 from live.session import Addresses, Session
 from strategy.errors import WickError
 from strategy.fills import Costs

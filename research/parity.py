@@ -20,7 +20,8 @@ from backtest.engine import backtest
 from backtest.inputs import Inputs
 from data import runs
 from live import journal, redis_server
-from live.bus import Bus, connect
+from live.bus import Bus
+from live.connect import connect
 from live.folders import Hold, keep
 from live.journal import Record
 from live.records import CANDLES, SIGNALS, Batch

@@ -15,7 +15,8 @@ import numpy as np
 
 from data.symbols import rules_for
 from data.synthetic import synthetic_market
-from live.bus import ROLES, connect
+from live.bus import ROLES
+from live.connect import connect
 from live.folders import Hold
 from live.journal import Asked, Began, Decided, Filled, Journal, Record
 from live.journal import read as read_journal

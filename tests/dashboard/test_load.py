@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dashboard.load import Reader, session_reader, sessions
-from live.bus import connect
+from live.connect import connect
 from live.folders import Hold
 from live.journal import FILE, Asked, Journal
 from live.records import ACCOUNT

@@ -120,7 +120,7 @@ def test_a_halt_shows_its_reason_as_it_was_written(
 ) -> None:
     why = "<b>x</b> $1$ *y* [z](http://e)"
     with running(tmp_path, 3) as (made, folder):
-        from live.bus import connect
+        from live.connect import connect
 
         async def halt() -> None:
             bus = await connect(made, folder)

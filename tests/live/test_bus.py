@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from redis.exceptions import RedisError
 
 from live import journal
-from live.bus import ROLES, Bus, connect, shown
+from live.bus import ROLES, Bus
+from live.connect import connect, shown
 from live.records import (
     ACCOUNT,
     CONTROL,

@@ -18,7 +18,7 @@ from data.runs import load
 from data.synthetic import synthetic_market
 from data.writer import save
 from live import journal
-from live.bus import connect
+from live.connect import connect
 from live.records import Control
 from live.session import read_session
 from tests.live.test_supervisor import alive

@@ -20,7 +20,7 @@ from data.settings import Settings, load_settings
 from data.synthetic import synthetic_market
 from data.writer import save
 from live import running
-from live.bus import connect
+from live.connect import connect
 from live.exchange.port import Exchange
 from live.folders import Hold, troubles_of
 from live.records import EQUITY, Beat, EquityPoint, Health

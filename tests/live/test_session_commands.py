@@ -17,7 +17,8 @@ import pytest
 
 import wick
 from live import control, roles
-from live.bus import Entry, connect
+from live.bus import Entry
+from live.connect import connect
 from live.folders import Hold, tell_troubles
 from live.journal import Asked, Began, Decided, Filled, Halted, Journal
 from live.records import CONTROL, Beat, Health

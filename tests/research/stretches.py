@@ -10,7 +10,7 @@ from pathlib import Path
 from backtest.inputs import Asked, Inputs, gather
 from data.synthetic import synthetic_market
 from data.writer import save
-from live.bus import connect
+from live.connect import connect
 from live.session import read_session
 from live.simulator.faults import Faults
 from live.simulator.server import Simulator
