@@ -2,7 +2,7 @@
 
 import asyncio
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -159,3 +159,17 @@ class Decider:
                     if event["e"] == "marker":
                         self.clock.acknowledge_settled(event["n"])
             await asyncio.sleep(0.01)
+
+
+def with_bus(folder: Path, test: Callable[[Bus, Server], Awaitable[None]]) -> None:
+    """Run a test with a bus to a real Redis."""
+
+    async def run(server: Server) -> None:
+        bus = server.bus()
+        try:
+            await test(bus, server)
+        finally:
+            await bus.close()
+
+    with redis_in(folder) as server:
+        asyncio.run(run(server))

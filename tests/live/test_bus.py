@@ -1,7 +1,7 @@
 import asyncio
 import math
 import signal
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,23 +30,11 @@ from live.records import (
     Signal,
 )
 from strategy.errors import WickError
-from tests.live.chain import Server, bits, lose, redis_in
+from tests.live.chain import Server, bits, lose, redis_in, with_bus
 from tests.live.sessions import make_session
 
 CANDLES = "candles:BTCUSDT:1m"
 COMMANDS: tuple[Literal["pause"], Literal["resume"]] = ("pause", "resume")
-
-
-def with_bus(folder: Path, test: Callable[[Bus, Server], Awaitable[None]]) -> None:
-    async def run(server: Server) -> None:
-        bus = server.bus()
-        try:
-            await test(bus, server)
-        finally:
-            await bus.close()
-
-    with redis_in(folder) as server:
-        asyncio.run(run(server))
 
 
 def candle(open_time: int) -> ClosedCandle:

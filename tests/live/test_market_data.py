@@ -1,4 +1,4 @@
-"""Every closed candle once and in order, whatever the exchange's socket does."""
+"""Every closed candle once and in order, whatever the exchange and Redis do."""
 
 import asyncio
 import random
@@ -7,182 +7,22 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
-from aiohttp import web
 
-from live import market_data, market_socket, pulse, signal_generator
+from live import market_data, pulse
 from live.bus import Bus
-from live.clocks import make_clock
-from live.exchange.binance import Binance
 from live.exchange.port import Unavailable
-from live.records import CANDLES, ClosedCandle
+from live.records import ClosedCandle
 from live.session import Addresses
-from live.simulator.faults import Drop, Faults
-from strategy.candles import Candles
 from strategy.errors import WickError
-from strategy.load import load
 from tests.live.chain import (
-    Decider,
     Server,
-    batches_of,
     lose,
     redis_in,
-    said_in_batch,
-    said_live,
 )
 from tests.live.hand_clock import HandClock
-from tests.live.sessions import MINUTE, START, make_session, write_session
-from tests.live.simulated import HISTORY, Caller, market, served, simulator, until, without
-from tests.live.simulated import START as PLAYED_FROM
-
-
-def candle(at: int, symbol: str = "BTCUSDT", **changes: Any) -> ClosedCandle:
-    """Write the candle that opens `at` minutes after the start, in the exchange's own digits."""
-    values: dict[str, Any] = {
-        "symbol": symbol,
-        "open_time": START + at * MINUTE,
-        "open": "100.10",
-        "high": "100.3000",
-        "low": "99.9",
-        "close": f"100.{at % 100 + 100}"[:6],
-        "volume": "1.500",
-        "quote_volume": "150.00",
-        "trades": at,
-        "taker_buy": "0.7",
-    }
-    return ClosedCandle(**values | changes)
-
-
-class Street:
-    """The exchange's market side, told by the test what to say and to whom."""
-
-    def __init__(self, clock: HandClock) -> None:
-        self.clock = clock
-        self.shelf: dict[str, list[ClosedCandle]] = {}
-        self.asked: list[tuple[str, int]] = []
-        self.errors: list[Exception] = []
-        self.held = asyncio.Event()
-        self.held.set()
-        self.sockets: list[web.WebSocketResponse] = []
-        self.open = True
-        self.paths: list[str] = []
-        self.serving: Callable[[web.Request], Awaitable[web.StreamResponse]] = self.serve
-
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        return await self.serving(request)
-
-    async def serve(self, request: web.Request) -> web.StreamResponse:
-        if not self.open:
-            return web.Response(status=503)
-        self.paths.append(request.raw_path)
-        socket = web.WebSocketResponse()
-        await socket.prepare(request)
-        self.sockets.append(socket)
-        async for _ in socket:
-            pass
-        return socket
-
-    async def klines(
-        self, symbol: str, timeframe: str, start_ms: int, limit: int = 1500
-    ) -> Sequence[ClosedCandle]:
-        self.asked.append((symbol, start_ms))
-        await self.held.wait()
-        if self.errors:
-            raise self.errors.pop(0)
-        now = self.clock.now_ms()
-        rows = [one for one in self.shelf.get(symbol, ()) if one.open_time >= start_ms][:limit]
-        return [one for one in rows if one.open_time + MINUTE <= now]
-
-    def stock(self, *candles: ClosedCandle) -> None:
-        for one in candles:
-            self.shelf.setdefault(one.symbol, []).append(one)
-
-    async def say(self, one: ClosedCandle, *, closed: bool = True, **changes: Any) -> None:
-        kline = {
-            "t": one.open_time,
-            "T": one.open_time + MINUTE - 1,
-            "s": one.symbol,
-            "i": "1m",
-            "o": one.open,
-            "c": one.close,
-            "h": one.high,
-            "l": one.low,
-            "v": one.volume,
-            "n": one.trades,
-            "x": closed,
-            "q": one.quote_volume,
-            "V": one.taker_buy,
-            "Q": "1",
-            "B": "0",
-            "new": {"field": 1},
-        }
-        data = {"e": "kline", "E": self.clock.now, "s": one.symbol, "k": kline | changes, "st": 1}
-        await self.shout({"stream": f"{one.symbol.lower()}@kline_1m", "data": data})
-
-    async def shout(self, message: Any) -> None:
-        text = message if isinstance(message, str) else msgspec.json.encode(message).decode()
-        await self.sockets[-1].send_str(text)
-
-    async def cut(self) -> None:
-        """Break the socket off and wait for the next one."""
-        count = len(self.sockets)
-        self.sockets[-1]._req.transport.abort()  # type: ignore[union-attr]
-        await until(lambda: len(self.sockets) > count)
-
-    async def published(self, bus: Bus, symbol: str = "BTCUSDT") -> list[ClosedCandle]:
-        entries = await bus.range(CANDLES.format(symbol=symbol, timeframe="1m"))
-        assert all(entry.number == entry.record.open_time for entry in entries)
-        return [entry.record for entry in entries]
-
-    async def wait_for(self, bus: Bus, count: int, symbol: str = "BTCUSDT") -> list[ClosedCandle]:
-        async with asyncio.timeout(8):
-            while len(found := await self.published(bus, symbol)) < count:
-                await asyncio.sleep(0.005)
-        assert len(found) == count
-        return found
-
-
-def on_the_street(
-    folder: Path,
-    test: Callable[[Street, Bus, Server], Awaitable[None]],
-    symbols: Sequence[str] = ("BTCUSDT",),
-    *,
-    now: int = 0,
-    prepare: Callable[[Street], None] = lambda _: None,
-    lockstep: bool = False,
-) -> None:
-    async def run(server: Server) -> None:
-        clock = HandClock(START + now * MINUTE, lockstep=lockstep)
-        street = Street(clock)
-        prepare(street)
-        app = web.Application()
-        app.router.add_get("/market/stream", street.handle)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        port = runner.addresses[0][1]
-        session = make_session(symbols, addresses=Addresses("", f"ws://127.0.0.1:{port}"))
-        own, bus = server.bus(), server.bus()
-        role = asyncio.create_task(market_data.run(session, own, clock, street))  # type: ignore[arg-type]
-        try:
-            if street.open:
-                await until(lambda: bool(street.sockets) or role.done())
-                if role.done():
-                    role.result()
-            await test(street, bus, server)
-        finally:
-            role.cancel()
-            with suppress(asyncio.CancelledError, WickError):
-                await role
-            for socket in street.sockets:
-                await socket.close()
-            await runner.cleanup()
-            await own.close()
-            await bus.close()
-
-    with redis_in(folder) as server:
-        asyncio.run(run(server))
+from tests.live.sessions import MINUTE, START, make_session
+from tests.live.street import Street, candle, on_the_street
 
 
 def test_an_unfinished_candle_is_never_published(tmp_path: Path) -> None:
@@ -320,54 +160,6 @@ def test_a_hole_that_the_exchange_has_too_is_passed_over(tmp_path: Path) -> None
     on_the_street(tmp_path, test)
 
 
-def test_what_a_broken_socket_missed_comes_from_rest(tmp_path: Path) -> None:
-    async def test(street: Street, bus: Bus, _: Server) -> None:
-        await street.clock.move(START + MINUTE)
-        await street.say(candle(0))
-        await street.wait_for(bus, 1)
-        for at in range(1, 6):
-            street.stock(candle(at))
-            await street.clock.move(START + (at + 1) * MINUTE)
-            await street.cut()
-            assert (await street.wait_for(bus, at + 1))[-1] == candle(at)
-        await street.clock.move(START + 7 * MINUTE)
-        await street.say(candle(6))
-        await street.wait_for(bus, 7)
-
-    on_the_street(tmp_path, test)
-
-
-@pytest.mark.parametrize(
-    "message",
-    [
-        "not json",
-        '{"data":{"e":"kline","s":"BTCUSDT","k":{"t":"soon"}}}',
-        {"stream": "!", "data": {"e": "serverShutdown"}},
-    ],
-)
-def test_what_cannot_be_trusted_ends_the_socket(tmp_path: Path, message: Any) -> None:
-    async def test(street: Street, bus: Bus, _: Server) -> None:
-        street.stock(candle(0))
-        await street.clock.move(START + MINUTE)
-        await street.shout(message)
-        await until(lambda: len(street.sockets) == 2)
-        await street.wait_for(bus, 1)
-
-    on_the_street(tmp_path, test)
-
-
-def test_other_messages_are_passed_over(tmp_path: Path) -> None:
-    async def test(street: Street, bus: Bus, _: Server) -> None:
-        await street.shout({"result": None, "id": 1})
-        await street.shout({"stream": "x", "data": {"e": "markPriceUpdate", "p": "1"}})
-        await street.clock.move(START + MINUTE)
-        await street.say(candle(0))
-        await street.wait_for(bus, 1)
-        assert len(street.sockets) == 1
-
-    on_the_street(tmp_path, test)
-
-
 def test_a_close_that_is_overdue_is_asked_for(tmp_path: Path) -> None:
     async def test(street: Street, bus: Bus, _: Server) -> None:
         street.stock(candle(0))
@@ -409,54 +201,6 @@ def test_without_any_socket_candles_come_from_rest(tmp_path: Path) -> None:
         assert health.note == "the market stream is down"
 
     on_the_street(tmp_path, test, now=3, prepare=prepare)
-
-
-def test_a_connection_that_is_not_answered_is_given_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(market_socket, "_CONNECT_S", 0.2)
-    release = asyncio.Event()
-
-    async def test(street: Street, bus: Bus, _: Server) -> None:
-        answer, tried = street.serve, 0
-
-        async def serve(request: web.Request) -> web.StreamResponse:
-            nonlocal tried
-            tried += 1
-            if tried < 3:
-                await release.wait()
-            return await answer(request)
-
-        street.serving = serve
-        await street.cut()
-        assert tried == 3
-        release.set()
-
-    on_the_street(tmp_path, test)
-
-
-def test_a_silent_socket_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(market_socket, "_SILENT_S", 0.05)
-
-    async def test(street: Street, bus: Bus, _: Server) -> None:
-        await street.clock.move(START + 80_000)
-        await street.say(candle(1), closed=False)
-        await asyncio.sleep(0.1)
-        await street.clock.move(START + 169_999)
-        await asyncio.sleep(0.2)
-        assert len(street.sockets) == 1
-        await street.clock.move(START + 170_000)
-        await until(lambda: len(street.sockets) == 2)
-
-    on_the_street(tmp_path, test)
-
-
-def test_an_old_socket_is_replaced_before_the_exchange_cuts_it(tmp_path: Path) -> None:
-    async def test(street: Street, bus: Bus, _: Server) -> None:
-        await street.clock.move(START + 23 * 3_600_000)
-        await until(lambda: len(street.sockets) == 2)
-
-    on_the_street(tmp_path, test)
 
 
 def test_an_exchange_that_is_away_is_asked_again(tmp_path: Path) -> None:
@@ -706,109 +450,3 @@ def test_in_lockstep_a_candle_that_got_lost_is_found(tmp_path: Path) -> None:
         await street.wait_for(bus, 1)
 
     on_the_street(tmp_path, test, lockstep=True)
-
-
-# With the real simulator, the real client and the signal generator behind it.
-
-
-async def roles(
-    call: Caller, server: Server, folder: Path, symbols: Sequence[str], **changes: Any
-) -> Callable[[], Awaitable[None]]:
-    session = make_session(
-        symbols,
-        addresses=call.addresses,
-        first_open_time=PLAYED_FROM - HISTORY * MINUTE,
-        trade_from=PLAYED_FROM,
-        **changes,
-    )
-    write_session(folder, session)
-
-    async def role(name: str, run: Any, *, reads_exchange: bool) -> None:
-        clock, bus = make_clock(session, name), server.bus()
-        await clock.start()
-        exchange = Binance(session.addresses, clock, "", "")
-        try:
-            if reads_exchange:
-                await run(session, bus, clock, exchange)
-            else:
-                await run(session, folder, bus, clock)
-        finally:
-            await exchange.close()
-            await clock.close()
-            await bus.close()
-
-    decider = Decider(call, server.bus())
-    tasks = [
-        asyncio.create_task(one)
-        for one in (
-            role("market_data", market_data.run, reads_exchange=True),
-            role("signal_generator", signal_generator.run, reads_exchange=False),
-            decider.run(),
-        )
-    ]
-
-    async def ended() -> None:
-        try:
-            async with asyncio.timeout(20):
-                await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await decider._bus.close()
-
-    return ended
-
-
-def replayed(
-    folder: Path, candles: Sequence[Candles], faults: Faults | None = None, rate: float = 0.0
-) -> Any:
-    symbols = [one.symbol for one in candles]
-    exchange_side = simulator(*candles, faults=faults)
-
-    async def run(server: Server) -> Any:
-        async with served(exchange_side) as (_, call):
-            ended = await roles(call, server, folder / "session", symbols)
-            async with asyncio.timeout(60):
-                await until(lambda: bool(exchange_side.hub.subscribed()))
-                playing = exchange_side.run_at(rate) if rate else exchange_side.run_lockstep()
-                await playing
-            await ended()
-            bus = server.bus()
-            batches = await batches_of(bus)
-            await bus.close()
-            return batches
-
-    with redis_in(folder) as server:
-        return asyncio.run(run(server))
-
-
-def expected(candles: Sequence[Candles]) -> Any:
-    strategy = load("rsi_macd_atr")
-    said = said_in_batch(strategy, strategy.params(), candles)
-    return {key: value for key, value in said.items() if key[1] >= PLAYED_FROM}
-
-
-def test_a_lockstep_with_gaps_gives_the_rows_of_a_backtest(tmp_path: Path) -> None:
-    candles = [market("BTCUSDT", 60), without(market("ETHUSDT", 60, 8), 3, 4, 20, 59)]
-    batches = replayed(tmp_path, candles)
-    assert said_live(batches) == expected(candles)
-    late = [(batch.time - PLAYED_FROM) // MINUTE - 1 for batch in batches if batch.late]
-    assert late == [3, 4, 20, 59]
-
-
-def test_a_lockstep_with_broken_sockets_gives_the_same(tmp_path: Path) -> None:
-    candles = [market("BTCUSDT", 30), market("ETHUSDT", 30, 8)]
-    drops = tuple(
-        Drop(PLAYED_FROM + at * MINUTE, "market", "open" if at == 9 else "close")
-        for at in (3, 4, 9, 15, 30)
-    )
-    assert said_live(replayed(tmp_path, candles, Faults(drops))) == expected(candles)
-
-
-def test_a_replay_at_a_rate_gives_the_same_rows(tmp_path: Path) -> None:
-    candles = [market("BTCUSDT", 40), market("ETHUSDT", 40, 8)]
-    batches = replayed(tmp_path, candles, rate=1_000.0)
-    assert [batch.time for batch in batches] == [PLAYED_FROM + at * MINUTE for at in range(1, 41)]
-    said, rows = said_live(batches), expected(candles)
-    assert said == {key: rows[key] for key in said}

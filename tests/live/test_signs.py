@@ -4,28 +4,15 @@ import asyncio
 import os
 import socket
 import subprocess
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from live.bus import BEAT_KEPT_MS, Bus
 from live.records import Beat, Health
 from live.signs import keep_beating, signs
-from tests.live.chain import Server, redis_in
+from tests.live.chain import Server, with_bus
 from tests.live.sessions import START
 
 HOST = socket.gethostname()
-
-
-def with_bus(folder: Path, test: Callable[[Bus, Server], Awaitable[None]]) -> None:
-    async def run(server: Server) -> None:
-        bus = server.bus()
-        try:
-            await test(bus, server)
-        finally:
-            await bus.close()
-
-    with redis_in(folder) as server:
-        asyncio.run(run(server))
 
 
 async def states(bus: Bus) -> dict[str, str]:
