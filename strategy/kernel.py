@@ -21,13 +21,14 @@ log = logging.getLogger(__name__)
 
 def _source_hash() -> str:
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    root = Path(__file__).parent
+    for path in sorted(root.rglob("*.py")):
         text = path.read_bytes()
         # A strategy module holds no kernel; users edit it all day and must not wait for a
         # compilation each time.
         if b"(NamedTuple):" in text and b"\nTIMEFRAME" in text:
             continue
-        digest.update(path.name.encode() + b"\0" + text)
+        digest.update(str(path.relative_to(root)).encode() + b"\0" + text)
     return digest.hexdigest()[:16]
 
 

@@ -13,6 +13,7 @@ from strategy import indicators as ours
 from strategy.candles import Candles
 from strategy.column import Column
 from tests.strategy import naive
+from tests.strategy.market import Bars
 
 Arrays = Sequence[NDArray[np.float64]]
 SIMPLE = talib.MA_Type.SMA  # type: ignore[attr-defined]
@@ -27,9 +28,9 @@ class Case:
     function : callable
         The public function of strategy.indicators this case is for.
     run : callable
-        Columns of anything with high, low and close.
+        Columns of anything with open, high, low, close and volume.
     twin : callable
-        ``twin(high, low, close)`` with lists, from naive.py.
+        ``twin(bars)`` with lists, from naive.py.
     first : tuple of int
         First valid index of each output.
     constant : tuple of float
@@ -37,17 +38,17 @@ class Case:
     exact : bool
         Equal to the twin to the last bit, not to 1e-12.
     talib, talib_from :
-        ``talib(high, low, close)`` and the index from which it must agree to 1e-9.
+        ``talib(bars)`` with arrays, and the index from which it must agree to 1e-9.
     """
 
     function: Callable[..., Any]
     numbers: tuple[int, ...]
     run: Callable[[Any], tuple[Column, ...]]
-    twin: Callable[..., tuple[list[float], ...]]
+    twin: Callable[[Bars], tuple[list[float], ...]]
     first: tuple[int, ...]
     constant: tuple[float, ...]
     exact: bool = False
-    talib: Callable[[Any, Any, Any], Arrays] | None = None
+    talib: Callable[[Bars], Arrays] | None = None
     talib_from: int = 0
 
     @property
@@ -60,10 +61,10 @@ def _sma(n: int) -> Case:
         ours.sma,
         (n,),
         lambda c: (ours.sma(c.close, n),),
-        lambda hi, lo, c: (naive.sma(c, n),),
+        lambda b: (naive.sma(b.close, n),),
         (n - 1,),
         (100.0,),
-        talib=(lambda hi, lo, c: [talib.SMA(c, n)]) if n > 1 else None,
+        talib=(lambda b: [talib.SMA(b.close, n)]) if n > 1 else None,
         talib_from=n - 1,
     )
 
@@ -73,10 +74,10 @@ def _ema(n: int) -> Case:
         ours.ema,
         (n,),
         lambda c: (ours.ema(c.close, n),),
-        lambda hi, lo, c: (naive.ema(c, n),),
+        lambda b: (naive.ema(b.close, n),),
         (n - 1,),
         (100.0,),
-        talib=(lambda hi, lo, c: [talib.EMA(c, n)]) if n > 1 else None,
+        talib=(lambda b: [talib.EMA(b.close, n)]) if n > 1 else None,
         talib_from=n - 1,
     )
 
@@ -86,10 +87,10 @@ def _rsi(n: int) -> Case:
         ours.rsi,
         (n,),
         lambda c: (ours.rsi(c.close, n),),
-        lambda hi, lo, c: (naive.rsi(c, n),),
+        lambda b: (naive.rsi(b.close, n),),
         (n,),
         (50.0,),
-        talib=(lambda hi, lo, c: [talib.RSI(c, n)]) if n > 1 else None,
+        talib=(lambda b: [talib.RSI(b.close, n)]) if n > 1 else None,
         talib_from=n,
     )
 
@@ -99,10 +100,10 @@ def _atr(n: int) -> Case:
         ours.atr,
         (n,),
         lambda c: (ours.atr(c.high, c.low, c.close, n),),
-        lambda hi, lo, c: (naive.atr(hi, lo, c, n),),
+        lambda b: (naive.atr(b.high, b.low, b.close, n),),
         (n,),
         (0.0,),
-        talib=lambda hi, lo, c: [talib.ATR(hi, lo, c, n)],
+        talib=lambda b: [talib.ATR(b.high, b.low, b.close, n)],
         talib_from=n,
     )
 
@@ -112,10 +113,10 @@ def _roc(n: int) -> Case:
         ours.roc,
         (n,),
         lambda c: (ours.roc(c.close, n),),
-        lambda hi, lo, c: (naive.roc(c, n),),
+        lambda b: (naive.roc(b.close, n),),
         (n,),
         (0.0,),
-        talib=lambda hi, lo, c: [talib.ROC(c, n)],
+        talib=lambda b: [talib.ROC(b.close, n)],
         talib_from=n,
     )
 
@@ -125,10 +126,10 @@ def _macd(fast: int, slow: int, signal: int, talib_from: int = 0) -> Case:
         ours.macd,
         (fast, slow, signal),
         lambda c: tuple(ours.macd(c.close, fast, slow, signal)),
-        lambda hi, lo, c: naive.macd(c, fast, slow, signal),
+        lambda b: naive.macd(b.close, fast, slow, signal),
         (slow - 1, slow + signal - 2, slow + signal - 2),
         (0.0, 0.0, 0.0),
-        talib=(lambda hi, lo, c: talib.MACD(c, fast, slow, signal)) if talib_from else None,
+        talib=(lambda b: talib.MACD(b.close, fast, slow, signal)) if talib_from else None,
         talib_from=talib_from,
     )
 
@@ -138,11 +139,11 @@ def _stochastic(n: int, smooth: int, signal: int) -> Case:
         ours.stochastic,
         (n, smooth, signal),
         lambda c: tuple(ours.stochastic(c.high, c.low, c.close, n, smooth, signal)),
-        lambda hi, lo, c: naive.stochastic(hi, lo, c, n, smooth, signal),
+        lambda b: naive.stochastic(b.high, b.low, b.close, n, smooth, signal),
         (n + smooth - 2, n + smooth + signal - 3),
         (50.0, 50.0),
         # Over one candle the range may be zero, where TA-Lib gives 0.
-        talib=(lambda hi, lo, c: talib.STOCH(hi, lo, c, n, smooth, SIMPLE, signal, SIMPLE))
+        talib=(lambda b: talib.STOCH(b.high, b.low, b.close, n, smooth, SIMPLE, signal, SIMPLE))
         if n > 1
         else None,
         talib_from=n + smooth + signal - 3,
@@ -154,7 +155,7 @@ def _previous(n: int) -> Case:
         ours.previous,
         (n,),
         lambda c: (ours.previous(c.close, n),),
-        lambda hi, lo, c: (naive.previous(c, n),),
+        lambda b: (naive.previous(b.close, n),),
         (n,),
         (100.0,),
         exact=True,
@@ -164,14 +165,14 @@ def _previous(n: int) -> Case:
 def _by_value(
     function: Callable[..., Column],
     run: Callable[[Any], Column],
-    twin: Callable[[float, float, float], float],
+    twin: Callable[[Bars], float],
     constant: float,
 ) -> Case:
     return Case(
         function,
         (),
         lambda c: (run(c),),
-        lambda *hlc: ([twin(*values) for values in zip(*hlc, strict=True)],),
+        lambda b: ([twin(one) for one in b.one_by_one()],),
         (0,),
         (constant,),
         exact=True,
@@ -189,23 +190,23 @@ CASES = [
     _macd(1, 2, 1),
     *(_stochastic(*numbers) for numbers in ((14, 3, 3), (5, 1, 2), (1, 1, 1))),
     *(_previous(n) for n in (1, 7)),
-    _by_value(ours.sqrt, lambda c: ours.sqrt(c.close), lambda hi, lo, c: math.sqrt(c), 10.0),
+    _by_value(ours.sqrt, lambda c: ours.sqrt(c.close), lambda b: math.sqrt(b.close), 10.0),
     _by_value(
         ours.minimum,
         lambda c: ours.minimum(c.high, c.close + 0.05),
-        lambda hi, lo, c: naive.NAN if hi + c != hi + c else min(hi, c + 0.05),
+        lambda b: naive.NAN if math.isnan(b.high + b.close) else min(b.high, b.close + 0.05),
         100.0,
     ),
     _by_value(
         ours.maximum,
         lambda c: ours.maximum(c.low, c.close - 0.05),
-        lambda hi, lo, c: naive.NAN if lo + c != lo + c else max(lo, c - 0.05),
+        lambda b: naive.NAN if math.isnan(b.low + b.close) else max(b.low, b.close - 0.05),
         100.0,
     ),
     _by_value(
         ours.where,
         lambda c: ours.where(c.close > 1000.0, c.high, -1.0),
-        lambda hi, lo, c: hi if c > 1000.0 else -1.0,
+        lambda b: b.high if b.close > 1000.0 else -1.0,
         -1.0,
     ),
 ]

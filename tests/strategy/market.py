@@ -18,15 +18,39 @@ FIELDS = ("open", "high", "low", "close", "volume")
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """Columns as an indicator asks for them, which may hold what real candles never do (NaN)."""
+    """Fields of candles, as columns, arrays, lists or single numbers; they may hold what real
+    candles never do (NaN)."""
 
-    high: Column
-    low: Column
-    close: Column
+    open: Any
+    high: Any
+    low: Any
+    close: Any
+    volume: Any
 
+    @classmethod
+    def of(cls, candles: Candles) -> "Bars":
+        """Copy the arrays of candles."""
+        return cls(*(candles.arrays[name].copy() for name in FIELDS))
 
-def bars(high: NDArray[np.float64], low: NDArray[np.float64], close: NDArray[np.float64]) -> Bars:
-    return Bars(*(Column(np.ascontiguousarray(x, np.float64), "1m") for x in (high, low, close)))
+    @classmethod
+    def still(cls, values: NDArray[np.float64]) -> "Bars":
+        """Take one array for every field."""
+        return cls(*(values.copy() for _ in FIELDS))
+
+    def fields(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in FIELDS)
+
+    def columns(self) -> "Bars":
+        """Turn arrays into columns, as an indicator asks for them."""
+        return Bars(*(Column(np.ascontiguousarray(x, np.float64), "1m") for x in self.fields()))
+
+    def lists(self) -> "Bars":
+        """Turn arrays into lists, as a twin asks for them."""
+        return Bars(*(x.tolist() for x in self.fields()))
+
+    def one_by_one(self) -> list["Bars"]:
+        """Take lists apart into candles."""
+        return [Bars(*values) for values in zip(*self.fields(), strict=True)]
 
 
 def market(seed: int, n: int, *, gap_rate: float = 0.0, start: int = MONDAY) -> Candles:

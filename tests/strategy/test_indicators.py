@@ -5,7 +5,6 @@ import itertools
 import math
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ from strategy.errors import WickError
 from strategy.tape import Tape
 from tests.strategy import resume_tape
 from tests.strategy.cases import CASES, NAMES, Case, on_two_timeframes
-from tests.strategy.market import IDENTITY, bars, market, same_bits
+from tests.strategy.market import IDENTITY, Bars, market, same_bits
 
 ROOT = Path(__file__).resolve().parents[2]
 averages = pytest.mark.parametrize(
@@ -37,18 +36,15 @@ seeds = st.integers(0, 2**32 - 1)
 few_examples = settings(max_examples=15, deadline=None)
 
 
-def hlc(seed: int, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    a = market(seed, n).arrays
-    return a["high"], a["low"], a["close"]
+def drawn(seed: int, n: int) -> Bars:
+    return Bars.of(market(seed, n))
 
 
 def test_every_public_function_is_a_case_and_says_where_it_is_first_valid() -> None:
     public = {
         name: value
         for name, value in vars(indicators).items()
-        if inspect.isfunction(value)
-        and value.__module__ == indicators.__name__
-        and not name.startswith("_")
+        if inspect.isfunction(value) and not name.startswith("_")
     }
     assert set(public) == {case.function.__name__ for case in CASES}
     for name, function in public.items():
@@ -60,8 +56,7 @@ def test_every_public_function_is_a_case_and_says_where_it_is_first_valid() -> N
 @few_examples
 @given(seed=seeds, n=st.integers(0, 150))
 def test_equals_its_obvious_twin(case: Case, seed: int, n: int) -> None:
-    columns = hlc(seed, n)
-    compare_with_twin(case, *columns)
+    compare_with_twin(case, drawn(seed, n))
 
 
 @every_indicator
@@ -69,22 +64,22 @@ def test_equals_its_obvious_twin(case: Case, seed: int, n: int) -> None:
 @given(
     seed=seeds,
     lead=st.integers(0, 30),
-    holes=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 119)), max_size=6),
+    holes=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 119)), max_size=6),
 )
 def test_skips_leading_nan_and_begins_anew_after_one_inside(
     case: Case, seed: int, lead: int, holes: list[tuple[int, int]]
 ) -> None:
-    columns = [x.copy() for x in hlc(seed, 120)]
-    for x in columns:
+    history = drawn(seed, 120)
+    for x in history.fields():
         x[:lead] = np.nan
     for which, at in holes:
-        columns[which][at] = np.nan
-    compare_with_twin(case, *columns)
+        history.fields()[which][at] = np.nan
+    compare_with_twin(case, history)
 
 
-def compare_with_twin(case: Case, *columns: np.ndarray) -> None:
-    found = case.run(bars(*columns))
-    expected = case.twin(*(x.tolist() for x in columns))
+def compare_with_twin(case: Case, history: Bars) -> None:
+    found = case.run(history.columns())
+    expected = case.twin(history.lists())
     assert len(found) == len(expected)
     for column, twin in zip(found, expected, strict=True):
         if case.exact:
@@ -99,10 +94,10 @@ def compare_with_twin(case: Case, *columns: np.ndarray) -> None:
 @pytest.mark.parametrize("case", [c for c in CASES if c.talib], ids=lambda c: c.name)
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_equals_talib(case: Case, seed: int) -> None:
-    columns = hlc(seed, 600)
+    history = drawn(seed, 600)
     assert case.talib is not None
-    theirs = case.talib(*columns)
-    for ours, wanted in zip(case.run(bars(*columns)), theirs, strict=False):
+    theirs = case.talib(history)
+    for ours, wanted in zip(case.run(history.columns()), theirs, strict=False):
         of_price = 1e-9 * 1000.0 if case.function is indicators.macd else 0.0
         assert not np.isnan(wanted[case.talib_from :]).any()
         np.testing.assert_allclose(
@@ -170,7 +165,7 @@ def check_chunks(case: Case, history: Candles, cuts: list[int]) -> None:
 def test_a_market_that_stands_still_gives_a_plain_value(case: Case) -> None:
     still = np.full(300, 100.0)
     for column, first, value in zip(
-        case.run(bars(still, still, still)), case.first, case.constant, strict=True
+        case.run(Bars.still(still).columns()), case.first, case.constant, strict=True
     ):
         np.testing.assert_allclose(column.values[first:], value, rtol=1e-12, atol=1e-10)
 
@@ -178,10 +173,10 @@ def test_a_market_that_stands_still_gives_a_plain_value(case: Case) -> None:
 @every_indicator
 def test_no_candle_and_one_candle(case: Case) -> None:
     empty = np.empty(0)
-    for column in case.run(bars(empty, empty, empty)):
+    for column in case.run(Bars.still(empty).columns()):
         assert column.values.shape == (0,)
     one = np.array([100.0])
-    for column, first in zip(case.run(bars(one, one, one)), case.first, strict=True):
+    for column, first in zip(case.run(Bars.still(one).columns()), case.first, strict=True):
         assert np.isnan(column.values[0]) == (first > 0)
 
 
@@ -223,26 +218,17 @@ def test_macd_refuses_a_fast_length_that_is_not_shorter() -> None:
 
 def test_the_rounding_of_large_values_leaves_the_simple_average() -> None:
     x = np.concatenate([np.full(25, 1e15), np.full(40, 0.1)])
-    values = indicators.sma(bars(x, x, x).close, 10).values
+    values = indicators.sma(Column(x, "1m"), 10).values
     np.testing.assert_allclose(values[-20:], 0.1, rtol=1e-15)
-
-
-@dataclass
-class Loose:
-    """Columns that need not be candles."""
-
-    high: Column
-    low: Column
-    close: Column
 
 
 @pytest.mark.parametrize("bad", [math.inf, -math.inf])
 @averages
 def test_an_infinity_starts_an_average_anew_as_a_nan_does(case: Case, bad: float) -> None:
     def outputs(value: float, at: int) -> list[np.ndarray]:
-        columns = [Column(values.copy(), "1m") for values in hlc(5, 3000)]
-        columns[2].values[at] = value
-        return [np.asarray(one.values) for one in case.run(Loose(*columns))]
+        history = drawn(5, 3000)
+        history.close[at] = value
+        return [np.asarray(one.values) for one in case.run(history.columns())]
 
     for at in (0, 3, 700, 2990):
         for ours, theirs in zip(outputs(bad, at), outputs(math.nan, at), strict=True):

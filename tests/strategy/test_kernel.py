@@ -101,8 +101,9 @@ def test_only_an_edit_that_can_change_a_kernel_opens_a_new_cache(
         path.write_text((path.read_text() if path.exists() else "") + more)
         return kernels._source_hash() != before
 
-    for path in sorted(folder.glob("*.py")):
-        assert edit(path.name) == (path.name != "rsi_macd_atr.py"), path.name
+    for path in sorted(folder.rglob("*.py")):
+        name = str(path.relative_to(folder))
+        assert edit(name) == (name != "rsi_macd_atr.py"), name
     assert edit("mine.py", (ROOT / "strategy" / "rsi_macd_atr.py").read_text()) is False
     assert edit("new_kernels.py") is True
 

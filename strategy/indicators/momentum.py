@@ -1,0 +1,205 @@
+"""How fast and how far a price goes: RSI, MACD, stochastic oscillator, rate of change."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from strategy.column import Column, same_timeframe, stateful
+from strategy.errors import WickError
+from strategy.indicators.averages import sma
+from strategy.indicators.calls import one, whole_lengths
+from strategy.indicators.past import lowest, with_past
+from strategy.kernel import kernel
+
+
+class Macd(NamedTuple):
+    """The three columns of MACD."""
+
+    line: Column
+    signal: Column
+    histogram: Column
+
+
+class Stochastic(NamedTuple):
+    """The two columns of the stochastic oscillator, 0 to 100."""
+
+    k: Column
+    d: Column
+
+
+def rsi(x: Column, length: int = 14) -> Column:
+    """Relative strength index, 0 to 100, with Wilder's smoothing.
+
+    ``100 * gain / (gain + loss)``; gain and loss start from the plain mean of the first `length`
+    changes and go on as ``(before * (length - 1) + now) / length``. First valid at index `length`.
+    Source: J. W. Wilder, New Concepts in Technical Trading Systems, 1978. Equals TA-Lib's RSI,
+    except that a market without any change gives 50 here (no strength either way) and 0 there.
+    """
+    return one("rsi", _rsi, [x], length, state_size=4)
+
+
+def roc(x: Column, length: int = 10) -> Column:
+    """Rate of change in percent over `length` candles: ``100 * (x / x before - 1)``.
+
+    First valid at index `length`. Equals TA-Lib's ROC; a zero in the past gives inf or NaN here and
+    0 there.
+    """
+    return one("roc", _roc, [x], length, state_size=1 + length)
+
+
+def macd(x: Column, fast: int = 12, slow: int = 26, signal: int = 9) -> Macd:
+    """Moving average convergence and divergence: line, signal line, and their difference.
+
+    ``line = ema(x, fast) - ema(x, slow)``, ``signal = ema(line, signal)``, ``histogram = line -
+    signal``. Every average starts from the mean of its own first values. The line is first valid at
+    index slow - 1, signal and histogram at slow + signal - 2. TA-Lib seeds the fast average later;
+    the two agree to 1e-9 of the price after about 110 candles at the default lengths.
+
+    Raises
+    ------
+    WickError
+        `fast` is not shorter than `slow`.
+    """
+    if fast >= slow:
+        raise WickError(
+            f"macd: fast is {fast}, expected less than slow ({slow})",
+            "choose a shorter fast length",
+        )
+    lengths = whole_lengths("macd", fast=fast, slow=slow, signal=signal)
+    timeframe = same_timeframe("macd", [x])
+    return Macd(*stateful("macd", timeframe, _macd, [x], lengths, 5))
+
+
+def stochastic(
+    high: Column, low: Column, close: Column, length: int = 14, smooth: int = 3, signal: int = 3
+) -> Stochastic:
+    """Stochastic oscillator: where the close stands between the lowest low and the highest high.
+
+    Raw K is ``100 * (close - lowest) / (highest - lowest)`` over `length` candles; k is its mean
+    over `smooth`, d the mean of k over `signal`. First valid at length + smooth - 2 (k) and that +
+    signal - 1 (d). Source: G. Lane. Equals TA-Lib's STOCH with simple averages, except that a
+    market without range gives 50 here (neither high nor low) and 0 there.
+    """
+    lengths = whole_lengths("stochastic", length=length, smooth=smooth, signal=signal)
+    columns = [high, low, close]
+    timeframe = same_timeframe("stochastic", columns)
+    raw = stateful("stochastic", timeframe, _raw_stochastic, columns, lengths[:1], 2 + 2 * length)[
+        0
+    ]
+    k = sma(raw, smooth)
+    return Stochastic(k, sma(k, signal))
+
+
+@kernel
+def _rsi(x, length, state):
+    n, i = len(x), 0
+    out = np.empty(n)
+    seen, last, gain, loss = state[0], state[1], state[2], state[3]
+    b = 1.0 / length
+    a = (length - 1.0) * b
+    while i < n:
+        while i < n and seen <= length:  # `length` changes need one value more
+            out[i] = np.nan
+            if x[i] - x[i] != 0.0:
+                seen, gain, loss = 0.0, 0.0, 0.0
+            else:
+                if seen > 0.0:
+                    gain += max(x[i] - last, 0.0)
+                    loss += max(last - x[i], 0.0)
+                last = x[i]
+                seen += 1.0
+                if seen > length:
+                    gain /= length
+                    loss /= length
+                    total = gain + loss
+                    out[i] = 100.0 * gain / total if total > 0.0 else 50.0
+            i += 1
+        while i < n:
+            change = x[i] - last
+            if change - change != 0.0:
+                out[i] = np.nan
+                seen, gain, loss = 0.0, 0.0, 0.0
+                i += 1
+                break
+            last = x[i]
+            gain = gain * a + max(change, 0.0) * b
+            loss = loss * a + max(-change, 0.0) * b
+            total = gain + loss
+            out[i] = 100.0 * gain / total if total > 0.0 else 50.0
+            i += 1
+    state[0], state[1], state[2], state[3] = seen, last, gain, loss
+    return out
+
+
+@kernel
+def _roc(x, length, state):
+    joined, filled = with_past(x, state)
+    out = np.empty(len(x))
+    for i in range(len(x)):
+        j = filled + i
+        out[i] = 100.0 * (x[i] / joined[j - length] - 1.0) if j >= length else np.nan
+    return out
+
+
+@kernel
+def _macd(x, fast, slow, signal, state):
+    n, i = len(x), 0
+    line, smooth, histogram = np.empty(n), np.empty(n), np.empty(n)
+    seen, quick, lazy, lines, mean = state[0], state[1], state[2], state[3], state[4]
+    qb, lb, sb = 2.0 / (fast + 1.0), 2.0 / (slow + 1.0), 2.0 / (signal + 1.0)
+    qa, la, sa = 1.0 - qb, 1.0 - lb, 1.0 - sb
+    while i < n:
+        while i < n and lines < signal:
+            line[i], smooth[i], histogram[i] = np.nan, np.nan, np.nan
+            if x[i] - x[i] != 0.0:
+                seen, quick, lazy, lines, mean = 0.0, 0.0, 0.0, 0.0, 0.0
+                i += 1
+                continue
+            quick = quick + x[i] if seen < fast else quick * qa + x[i] * qb
+            lazy = lazy + x[i] if seen < slow else lazy * la + x[i] * lb
+            seen += 1.0
+            if seen == fast:
+                quick /= fast
+            if seen == slow:
+                lazy /= slow
+            if seen >= slow:
+                line[i] = quick - lazy
+                mean += line[i]
+                lines += 1.0
+                if lines == signal:
+                    mean /= signal
+                    smooth[i], histogram[i] = mean, line[i] - mean
+            i += 1
+        while i < n:
+            quick = quick * qa + x[i] * qb
+            lazy = lazy * la + x[i] * lb
+            value = quick - lazy
+            mean = mean * sa + value * sb
+            line[i], smooth[i], histogram[i] = value, mean, value - mean
+            i += 1
+            if mean - mean != 0.0:
+                line[i - 1], smooth[i - 1], histogram[i - 1] = np.nan, np.nan, np.nan
+                seen, quick, lazy, lines, mean = 0.0, 0.0, 0.0, 0.0, 0.0
+                break
+    state[0], state[1], state[2], state[3], state[4] = seen, quick, lazy, lines, mean
+    return line, smooth, histogram
+
+
+@kernel
+def _raw_stochastic(high, low, close, length, state):
+    past = len(state) // 2
+    joined_low, filled = with_past(low, state[:past])
+    joined_high, _ = with_past(high, state[past:])
+    bottom, top = lowest(joined_low, length), -lowest(-joined_high, length)
+    out = np.empty(len(close))
+    for i in range(len(close)):
+        j = filled + i
+        if j < length - 1:
+            out[i] = np.nan
+            continue
+        spread = top[j] - bottom[j]
+        if spread > 0.0:
+            out[i] = 100.0 * (close[i] - bottom[j]) / spread
+        else:
+            out[i] = 50.0 + 0.0 * (spread + close[i])  # NaN stays NaN
+    return out
