@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from backtest.simulate import entry_candles, simulate
 from data.dates import show_time
-from strategy.account import ACCOUNT, MOST, ORDER, POSITION, SAID, TRADE, UNIT
+from strategy.account import MOST
 from strategy.candles import Candles
 from strategy.errors import RunRefused, WickError
 from strategy.fills import Costs
 from strategy.grid import fine_grid
 from strategy.load import Strategy
+from strategy.records import ACCOUNT, ORDER, PART, POSITION, SAID, TRADE, UNIT
 from strategy.risk import REFUSALS, Risk, checked
 from strategy.tape import Identity, Tape, memo
 
@@ -44,6 +45,8 @@ class Result:
         Account value at the close of each of them.
     refused : int64 (symbols, len(REFUSALS))
         How many entries were refused, by reason.
+    parts : record array of PART
+        Partial take-profits, in the order of their trades.
     """
 
     strategy: Strategy
@@ -57,6 +60,7 @@ class Result:
     time: NDArray[np.int64]
     equity: NDArray[np.float64]
     refused: NDArray[np.int64]
+    parts: Any
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -65,12 +69,14 @@ class Result:
 
 
 class Signals(NamedTuple):
-    """What the rules say of one symbol: flags by candle, and the entry candles' distances."""
+    """What the rules say of one symbol: flags by candle, the entry candles' distances, and the
+    trailing stop's distance by candle where there is a rule for it."""
 
     flags: NDArray[np.uint8]
     at: NDArray[np.int64]
     stop: NDArray[np.float64]
     take: NDArray[np.float64]
+    trail: NDArray[np.float64]
 
 
 def backtest(
@@ -115,7 +121,7 @@ def backtest(
     """
     every = (candles,) if isinstance(candles, Candles) else tuple(candles)
     params = strategy.params() if params is None else params
-    risk = checked(strategy.risk if risk is None else risk)
+    risk = checked(strategy.risk if risk is None else risk, has_trail=strategy.has_trail)
     for name, share in costs._asdict().items():
         if not 0.0 <= share < 0.1:
             raise WickError(
@@ -169,7 +175,7 @@ def _evaluate(
     flags = strategy.rules.signals(*columns, numbers)
     at = entry_candles(flags)
     stop, take = strategy.rules.distances(at, *columns, numbers)
-    return flags, at + start, stop, take
+    return flags, at + start, stop, take, strategy.rules.trails(*columns, numbers)
 
 
 def _run(
@@ -184,7 +190,7 @@ def _run(
 ) -> Result:
     symbols = len(every)
     joined = [_join([one.arrays[name] for one in every]) for name in _FIELDS]
-    flags, at, stop, take = (_join(list(part)) for part in zip(*signals, strict=True))
+    flags, at, stop, take, trail = (_join(list(part)) for part in zip(*signals, strict=True))
     timeline = _timeline([one.arrays["open_time"] for one in every])
     account = np.zeros(1, ACCOUNT).view(np.recarray)
     account[0].wallet = round(balance * UNIT)
@@ -195,9 +201,11 @@ def _run(
     # Every trade needs an entry signal of its own, so there cannot be more; untouched pages cost
     # nothing.
     trades = np.empty(len(at) + 1, TRADE).view(np.recarray)
+    each = (risk.part_1 > 0.0) + (risk.part_2 > 0.0)
+    parts = np.empty(len(trades) * each, PART).view(np.recarray)
     equity = np.empty(len(timeline))
     refused = np.zeros((symbols, len(REFUSALS)), np.int64)
-    count, stopped = simulate(
+    count, partial, stopped = simulate(
         timeline,
         _offsets([len(one.arrays["open_time"]) for one in every]),
         *joined,
@@ -206,6 +214,7 @@ def _run(
         at,
         stop,
         take,
+        trail,
         strategy.has_take,
         every[0].timeframe_ms,
         grids,
@@ -216,6 +225,7 @@ def _run(
         orders,
         said,
         trades,
+        parts,
         equity,
         refused,
     )
@@ -233,7 +243,17 @@ def _run(
         timeline,
         equity,
         refused,
+        _by_trade(parts[:partial], trades[:count]),
     )
+
+
+def _by_trade(parts: Any, trades: Any) -> Any:
+    # A symbol's parts and its trades come in the same order; which trade a part belongs to is known
+    # when that is closed.
+    for s in np.unique(parts.symbol):
+        its = np.flatnonzero(trades.symbol == s)
+        parts.trade[parts.symbol == s] = np.repeat(its, trades.parts[its])
+    return parts[np.argsort(parts.trade, kind="stable")]
 
 
 def _refuse(time_ms: int, count: int, equity: float) -> NoReturn:

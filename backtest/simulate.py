@@ -2,22 +2,15 @@
 
 import numpy as np
 
-from strategy.account import (
-    BY_END,
-    BY_STOP,
-    BY_TAKE,
-    MOST,
-    UNIT,
-    loses_too_much,
-    mark,
-    step,
-)
-from strategy.booking import close_position, open_position
-from strategy.fills import NOT_FILLED, STOP_FILLED, resting_fill
+from strategy.account import MOST, is_old, loses_too_much, mark, step
+from strategy.booking import close_part, close_position, open_position
+from strategy.fills import NOT_FILLED, STOP_FILLED, TAKE_FILLED, resting_fill
 from strategy.grid import qty_of
 from strategy.kernel import kernel
+from strategy.records import BY_END, BY_TAKE, UNIT
 from strategy.risk import APPROVED
 from strategy.rules import ENTER_LONG, ENTER_SHORT
+from strategy.stops import moved_stop, moves_stops, nearest_take
 from strategy.timeframes import DAY_MS
 
 
@@ -35,6 +28,7 @@ def simulate(
     signal_at,
     signal_stop,
     signal_take,
+    trail,  # distances of the rule by candle, empty without one
     has_take,
     timeframe_ms,
     grids,
@@ -45,6 +39,7 @@ def simulate(
     orders,
     said,
     trades,
+    parts,
     equity,
     refused,
 ):
@@ -54,6 +49,8 @@ def simulate(
     -------
     count : int
         Closed trades.
+    partial : int
+        Partial take-profits.
     stopped : int
         The instant at which the equity was used up or beyond `MOST`, -1 if it never was.
     """
@@ -61,7 +58,8 @@ def simulate(
     book = account[0]
     cursor = first[:-1].copy()
     signal = first_signal[:-1].copy()
-    count, k = 0, -1
+    has_trail = len(trail) > 0
+    count, partial, k = 0, 0, -1
     # Calls that take many arrays cost more than a candle's work, so they are made only where
     # something happens.
     while True:
@@ -83,8 +81,9 @@ def simulate(
                 l,
                 c,
                 flags,
+                trail,
                 grids,
-                risk.daily_loss_limit,
+                risk,
                 book,
                 positions,
                 equity,
@@ -107,6 +106,7 @@ def simulate(
             i = _search(open_time, cursor[s], first[s + 1], timeline[k], k - before)
             cursor[s] = i
             said[s].present = 1 if i < first[s + 1] and open_time[i] == timeline[k] else 0
+            said[s].candle = i - first[s]
         if ordered:
             count = _fill_orders(
                 first,
@@ -131,24 +131,27 @@ def simulate(
                 continue
             i = cursor[s]
             if p.steps != 0:
-                which, price, at_open, ambiguous = resting_fill(
-                    p.steps, p.stop_level, p.take_level, o[i], h[i], l[i]
+                count, partial = _fill_resting(
+                    s,
+                    word.candle,
+                    o[i],
+                    h[i],
+                    l[i],
+                    timeline[k],
+                    now,
+                    grids,
+                    risk,
+                    costs,
+                    book,
+                    positions,
+                    trades,
+                    count,
+                    parts,
+                    partial,
                 )
-                if which == NOT_FILLED:
-                    p.lowest, p.highest = min(p.lowest, l[i]), max(p.highest, h[i])
-                else:
-                    trade = trades[count]
-                    close_position(book, positions, grids, costs, s, price, costs.slippage, trade)
-                    _stamp(
-                        trade,
-                        timeline[k] if at_open else now,
-                        i - first[s],
-                        BY_STOP if which == STOP_FILLED else BY_TAKE,
-                    )
-                    trade.ambiguous = 1 if ambiguous else 0
-                    count += 1
             p.mark = c[i]
             word.signals = flags[i]
+            word.trail_distance = trail[i] if has_trail else np.nan
             if flags[i] & (ENTER_LONG | ENTER_SHORT) != 0:
                 j = signal[s]
                 while signal_at[j] < i - first[s]:
@@ -156,10 +159,22 @@ def simulate(
                 signal[s] = j
                 word.stop_distance = signal_stop[j]
                 word.take_distance = signal_take[j] if has_take else 0.0
-        step(book, positions, orders, grids, said, risk, costs.slippage, has_take, now, refused)
+        step(
+            book,
+            positions,
+            orders,
+            grids,
+            said,
+            risk,
+            costs.slippage,
+            has_take,
+            has_trail,
+            now,
+            refused,
+        )
         equity[k] = book.equity
         if not 0.0 < book.equity < MOST:
-            return count, k
+            return count, partial, k
         for s in range(symbols):
             i = cursor[s]
             if said[s].present == 0 or i + 1 < first[s + 1]:
@@ -167,11 +182,14 @@ def simulate(
             # The symbol's last candle: nothing could fill its orders any more.
             orders[s].side, orders[s].close_reason = 0, 0
             if positions[s].steps != 0:
-                close_position(book, positions, grids, costs, s, c[i], 0.0, trades[count])
-                _stamp(trades[count], now, i - first[s], BY_END)
+                trade = trades[count]
+                close_position(
+                    book, positions, grids, costs, risk, s, c[i], 0.0, said[s].candle, trade
+                )
+                trade.exit_time, trade.exit_reason = now, BY_END
                 count += 1
                 equity[k] = mark(book, positions, grids)
-    return count, -1
+    return count, partial, -1
 
 
 @kernel
@@ -187,16 +205,20 @@ def _hold(
     l,  # noqa: E741
     c,
     flags,
+    trail,
     grids,
-    limit,
+    risk,
     book,
     positions,
     equity,
 ):
     # Pass over the instants after k at which open positions are marked and nothing else can
-    # happen: every symbol has a candle, no rule speaks, no level is touched, no day begins, no
-    # data ends and the daily limit holds. Returns the last of them.
+    # happen: every symbol has a candle, no rule speaks, no level is touched, no stop moves beyond
+    # the market, no position is too old, no day begins, no data ends and the daily limit holds.
+    # Returns the last of them.
     wallet = book.wallet / UNIT
+    has_trail = len(trail) > 0
+    moves = moves_stops(risk, has_trail)
     while k + 1 < len(timeline):
         opens = timeline[k + 1]
         value = wallet
@@ -209,11 +231,17 @@ def _hold(
             if p.steps != 0:
                 if i + 1 == first[s + 1]:
                     return k
-                which, _, _, _ = resting_fill(p.steps, p.stop_level, p.take_level, o[i], h[i], l[i])
-                if which != NOT_FILLED:
+                take, _ = nearest_take(p)
+                which, _, _, _ = resting_fill(p.steps, p.stop_level, take, o[i], h[i], l[i])
+                if which != NOT_FILLED or is_old(p, i - first[s], risk):
                     return k
+                if moves:
+                    level, _ = _moved(p, grids[s], risk, has_trail, trail, h[i], l[i], i)
+                    side = 1 if p.steps > 0 else -1
+                    if level != p.stop_level and side * (c[i] - level) <= 0.0:
+                        return k
                 value += qty_of(p.steps, grids[s]) * (c[i] - p.entry)
-        lost = loses_too_much(book, value, limit)
+        lost = loses_too_much(book, value, risk.daily_loss_limit)
         if lost or not 0.0 < value < MOST or (opens + timeframe_ms - 1) // DAY_MS != book.day:
             return k
         k += 1
@@ -222,10 +250,63 @@ def _hold(
             i = cursor[s]
             i += open_time[i] < opens
             cursor[s] = i
+            if moves and p.steps != 0:
+                p.stop_level, p.stop_reason = _moved(
+                    p, grids[s], risk, has_trail, trail, h[i], l[i], i
+                )
             p.mark, p.lowest, p.highest = c[i], min(p.lowest, l[i]), max(p.highest, h[i])
         equity[k] = value
         book.equity = value
     return k
+
+
+@kernel
+def _moved(p, g, risk, has_trail, trail, high, low, i):
+    best = max(p.highest, high) if p.steps > 0 else min(p.lowest, low)
+    return moved_stop(p, g, risk, has_trail, trail[i] if has_trail else np.nan, best)
+
+
+@kernel
+def _fill_resting(
+    s,
+    candle,
+    o,
+    h,
+    l,  # noqa: E741
+    opened,
+    closed,
+    grids,
+    risk,
+    costs,
+    book,
+    positions,
+    trades,
+    count,
+    parts,
+    partial,
+):
+    # One candle against a position's resting orders; parts first, since they lie nearer.
+    p = positions[s]
+    while p.steps != 0:
+        take, part = nearest_take(p)
+        which, price, at_open, ambiguous = resting_fill(p.steps, p.stop_level, take, o, h, l)
+        if which == NOT_FILLED:
+            p.lowest, p.highest = min(p.lowest, l), max(p.highest, h)
+            break
+        time = opened if at_open else closed
+        if which == TAKE_FILLED and part != 0:
+            close_part(book, positions, grids, costs, s, part, price, parts[partial])
+            parts[partial].symbol, parts[partial].time = s, time
+            parts[partial].candle = candle
+            partial += 1
+            continue
+        trade, moved = trades[count], p.stop_reason
+        close_position(book, positions, grids, costs, risk, s, price, costs.slippage, candle, trade)
+        trade.exit_time = time
+        trade.exit_reason = moved if which == STOP_FILLED else BY_TAKE
+        trade.ambiguous = 1 if ambiguous else 0
+        count += 1
+    return count, partial
 
 
 @kernel
@@ -303,9 +384,12 @@ def _fill_orders(
         order = orders[s]
         if said[s].present != 0 and order.close_reason != 0:
             i = cursor[s]
-            close_position(book, positions, grids, costs, s, o[i], costs.slippage, trades[count])
-            _stamp(trades[count], open_time[i], i - first[s], order.close_reason)
-            order.close_reason = 0
+            trade = trades[count]
+            close_position(
+                book, positions, grids, costs, risk, s, o[i], costs.slippage, i - first[s], trade
+            )
+            trade.exit_time, trade.exit_reason = open_time[i], order.close_reason
+            trade.ordered, order.close_reason = 1, 0
             count += 1
     for s in range(len(orders)):
         order = orders[s]
@@ -318,8 +402,3 @@ def _fill_orders(
             if answer != APPROVED:
                 refused[s, answer] += 1
     return count
-
-
-@kernel
-def _stamp(trade, exit_time, exit_candle, reason):
-    trade.exit_time, trade.exit_candle, trade.exit_reason = exit_time, exit_candle, reason

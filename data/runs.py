@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 
 from data.symbols import SymbolRules
 from data.table import arrow, arrow_text, numbers
-from strategy.account import EXIT_REASONS, TRADE, UNIT
 from strategy.errors import RunRefused, WickError, did_you_mean
+from strategy.records import EXIT_REASONS, TRADE, UNIT
 
 _TIME = pa.timestamp("ms", tz="UTC")
 _UNFINISHED = ".unfinished-"

@@ -16,7 +16,7 @@ from live.decimals import steps, units
 from live.exchange.port import AlgoState, Exchange, OrderState, Trade, Unavailable
 from live.journal import Answered, Halted, Intent
 from live.ledger import Ledger, Sent
-from live.order_ids import parse
+from live.order_ids import CONDITIONAL_LEGS, parse
 from live.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -229,10 +229,10 @@ class Inquiries:
 
         Their answers were lost, or a machine died before their intents were on the disk.
         """
-        book = self._ledger.books[symbol]
+        book, held = self._ledger.books[symbol], int(self._ledger.position(symbol).steps)
         for algo in there:
             known, sent = parse(algo.client_id), book.sent.get(algo.client_id)
-            if known is None or known.leg != "s" or not self.is_ours(algo.client_id):
+            if known is None or known.leg not in "sw" or not self.is_ours(algo.client_id):
                 continue
             if sent is None:
                 intent = Intent(
@@ -241,7 +241,7 @@ class Inquiries:
                     symbol=symbol,
                     leg="s",
                     side=algo.side,
-                    steps=0,
+                    steps=0 if known.leg == "s" else abs(held),
                     level=float(algo.trigger),
                     decided_at=known.decided_at,
                     time=self._clock.now_ms(),
@@ -332,7 +332,7 @@ class Inquiries:
         self.answer(sent.intent, "absent", again=True)
 
     async def _ask(self, sent: Sent) -> AlgoState | OrderState | None:
-        if sent.intent.leg in "stp":
+        if sent.intent.leg in CONDITIONAL_LEGS:
             return await self._exchange.algo(sent.intent.id)
         return await self._exchange.order(sent.intent.symbol, sent.intent.id)
 

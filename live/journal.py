@@ -24,7 +24,7 @@ _UNSYNCED_MAX = 1 << 18
 
 # e entry, x exit by decision, q exit because a stop could not be placed, s stop, t take,
 # p stop placed for an entry whose outcome is unknown.
-Leg = Literal["e", "x", "q", "s", "t", "p"]
+Leg = Literal["e", "x", "q", "s", "w", "t", "p"]
 
 
 class _Numbered(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="is"):
@@ -68,6 +68,26 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     price: float
 
 
+class Held(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An open position as a decision leaves it.
+
+    Attributes
+    ----------
+    lowest, highest : float
+        Since its first fill, up to this close.
+    stop : float
+        Where its tightest stop belongs.
+    stop_reason : int
+        Why there: of `records.EXIT_REASONS`.
+    """
+
+    symbol: str
+    lowest: float
+    highest: float
+    stop: float
+    stop_reason: int
+
+
 class Decided(_Numbered, tag="decided", frozen=True):
     """One instant: the account as the decision saw it, and what it asks for.
 
@@ -83,6 +103,10 @@ class Decided(_Numbered, tag="decided", frozen=True):
         By symbol, entries refused at this instant: reason (of `risk.REFUSALS`) to count.
     missed : tuple of str
         Symbols whose entry was not sent since the candle was no longer the newest or too old.
+    held : tuple of Held
+        The open positions.
+    closed : tuple of int
+        How many candles of each symbol have been decided, in configured order.
     """
 
     time: int
@@ -95,6 +119,8 @@ class Decided(_Numbered, tag="decided", frozen=True):
     orders: tuple[Order, ...] = ()
     refused: dict[str, dict[str, int]] = {}
     missed: tuple[str, ...] = ()
+    held: tuple[Held, ...] = ()
+    closed: tuple[int, ...] = ()
 
 
 class Intent(_Numbered, tag="intent", frozen=True):

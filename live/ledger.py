@@ -20,14 +20,16 @@ from live.journal import (
     Dropped,
     Filled,
     Halted,
+    Held,
     Intent,
     Record,
 )
-from live.order_ids import OrderId, parse
+from live.order_ids import CONDITIONAL_LEGS, MARKET_LEGS, OrderId, parse
 from live.session import Session
-from strategy.account import ACCOUNT, BY_FLATTEN, EXIT_REASONS, ORDER, POSITION, book_fill
+from strategy.account import book_fill
 from strategy.fills import stop_level, take_level
 from strategy.grid import grid
+from strategy.records import ACCOUNT, BY_FLATTEN, BY_STOP, EXIT_REASONS, ORDER, POSITION
 
 _REMEMBERED_TRADES = 10_000
 _CLOCKS_APART_MS = 5_000  # between our time and the exchange's, and what a start takes
@@ -73,7 +75,7 @@ class Sent:
     @property
     def is_lost(self) -> bool:
         """Whether it was given up for lost so early that it may still turn up."""
-        return self.state == "absent" and self.intent.leg in "stpqx"
+        return self.state == "absent" and self.intent.leg != "e"
 
 
 @dataclass(slots=True)
@@ -86,6 +88,8 @@ class SymbolBook:
         Orders by id since the symbol was last flat and clean.
     opened_at : int
         Decision that opened the position, 0 when flat.
+    moved_at : int
+        Decision that moved its stop last, 0 while it has not moved.
     naked_since : int
         When the position was last seen without a stop: its first fill, or the loss of the stop; 0
         when flat.
@@ -100,6 +104,7 @@ class SymbolBook:
 
     sent: dict[str, Sent] = field(default_factory=dict)
     opened_at: int = 0
+    moved_at: int = 0
     naked_since: int = 0
     last_trade: int = -1
     settled: int = -1
@@ -113,7 +118,7 @@ class SymbolBook:
 
     def left_over(self) -> list[Sent]:
         """Return the orders that would reach into the next position."""
-        return [one for one in self.sent.values() if one.is_lost] + self.legs("stp")
+        return [one for one in self.sent.values() if one.is_lost] + self.legs(CONDITIONAL_LEGS)
 
 
 class Ledger:
@@ -125,6 +130,8 @@ class Ledger:
         As `strategy.account.step` takes them.
     decided : int
         Instant of the last decision, 0 before the first.
+    closed : list of int
+        How many candles of each symbol have been decided.
     halted : str
         Why entries stopped by themselves, empty while they have not.
     flattened : int
@@ -150,6 +157,7 @@ class Ledger:
         self.began = False
         self.began_ms = 0
         self.decided = 0
+        self.closed = [0] * count
         self.paused = False
         self.halted = ""
         self.flattened = 0
@@ -196,7 +204,7 @@ class Ledger:
         if parse(trade.client_id):
             return trade
         for sent in self.books[trade.symbol].sent.values():
-            plain = sent.intent.leg in "exq"
+            plain = sent.intent.leg in MARKET_LEGS
             if trade.order_id in ((sent.exchange_id, sent.heard) if plain else (sent.child,)):
                 return replace(trade, client_id=sent.intent.id)
         return trade
@@ -205,10 +213,12 @@ class Ledger:
         """Return the ids of conditional orders that a strange fill may come from: those known, and
         some of the next ones, whose intents a machine may have taken with it."""
         book = self.books[symbol]
-        found = [one.intent.id for one in book.sent.values() if one.intent.leg in "stp"]
-        if book.opened_at:
-            lost = [(leg, ahead) for leg in "stp" for ahead in range(1, _LOST_ATTEMPTS + 1)]
-            found += [self.next_id(symbol, leg, book.opened_at, ahead) for leg, ahead in lost]
+        conditional = [one for one in book.sent.values() if one.intent.leg in CONDITIONAL_LEGS]
+        found = [one.intent.id for one in conditional]
+        for leg in CONDITIONAL_LEGS:
+            if decided_at := book.moved_at if leg == "w" else book.opened_at:
+                ahead = range(1, _LOST_ATTEMPTS + 1)
+                found += [self.next_id(symbol, leg, decided_at, one) for one in ahead]
         return found
 
     def next_id(self, symbol: str, leg: str, decided_at: int, ahead: int = 1) -> str:
@@ -233,7 +243,7 @@ class Ledger:
     def note_order(self, trade: Trade) -> None:
         """Remember the number of the order that a fill belongs to, for its other fills."""
         sent = self.books[trade.symbol].sent.get(trade.client_id)
-        if sent is not None and sent.intent.leg in "exq":
+        if sent is not None and sent.intent.leg in MARKET_LEGS:
             sent.heard = trade.order_id
         elif sent is not None:
             sent.child = trade.order_id
@@ -275,17 +285,19 @@ class Ledger:
             time=time,
             held=held,
             entry=float(position.entry),
-            reason="" if opens else self._reason(leg, int(order.close_reason)),
+            reason="" if opens else self._reason(leg, order, position),
             stop=stop,
             take=take,
             decided_at=ours.decided_at if ours else 0,
             reversal=bool(order.reversal) and leg == "e",
         )
 
-    def _reason(self, leg: str, close_reason: int) -> str:
+    def _reason(self, leg: str, order: Any, position: Any) -> str:
         if leg == "x":
-            return EXIT_REASONS[close_reason]
-        return {"s": "stop", "p": "stop", "q": "stop", "t": "take"}.get(leg, "foreign")
+            return EXIT_REASONS[order.close_reason]
+        if leg in ("w", "q"):
+            return EXIT_REASONS[position.stop_reason]
+        return {"s": "stop", "p": "stop", "t": "take"}.get(leg, "foreign")
 
     def _begin(self, record: Began) -> None:
         self.began, self.began_ms = True, record.time
@@ -303,6 +315,9 @@ class Ledger:
         account.blocked = int(record.blocked)
         for position, mark in zip(self.positions, record.marks, strict=True):
             position.mark = mark
+        self.closed = list(record.closed) or self.closed
+        for held in record.held:
+            self._move(held, record.time)
         for symbol, reasons in record.refused.items():
             for reason, count in reasons.items():
                 self.refused[symbol, reason] += count
@@ -318,6 +333,13 @@ class Ledger:
                 # What an entry has not filled by now is given up with it.
                 order.side, order.steps = 0, 0
                 order.decided_at, order.price = record.time, one.price
+
+    def _move(self, held: Held, time: int) -> None:
+        position = self.position(held.symbol)
+        position.lowest, position.highest = held.lowest, held.highest
+        if held.stop != position.stop_level:
+            position.stop_level, position.stop_reason = held.stop, held.stop_reason
+            self.books[held.symbol].moved_at = time
 
     def _intend(self, record: Intent) -> None:
         sent = self.books[record.symbol].sent
@@ -354,8 +376,13 @@ class Ledger:
         self._see(book, record.trade_id)
         if position.steps == 0 and record.held != 0:
             book.opened_at, book.naked_since = record.decided_at, record.time
+            self._open(position, record)
+        position.lowest = min(position.lowest, record.price)
+        position.highest = max(position.highest, record.price)
         position.steps, position.entry = record.held, record.entry
         position.stop_level, position.take_level = record.stop, record.take
+        position.realized += record.pnl
+        position.fees += record.fee
         if sent := book.sent.get(record.id):
             sent.filled += abs(record.steps)
             if sent.state in ("intent", "unknown"):
@@ -366,11 +393,23 @@ class Ledger:
                 order.side, order.steps = 0, 0
         if record.held == 0:
             order.close_reason = 0
-            book.opened_at, book.naked_since = 0, 0
-            if not book.legs("exq"):
+            book.opened_at, book.moved_at, book.naked_since = 0, 0, 0
+            if position.realized < position.fees:
+                rest = int(self.session.risk.get("cooldown", 0))
+                at = self.index[record.symbol]
+                position.cooldown_until = self.closed[at] + rest  # in the candle that runs now
+            if not book.legs(MARKET_LEGS):
                 book.settled = book.last_trade
         elif self.flattened:  # an entry that was under way when it was asked for
             self._flatten(record.symbol)
+
+    def _open(self, position: Any, record: Filled) -> None:
+        at = self.index[record.symbol]
+        position.stop_distance = self.orders[at].stop_distance
+        position.first_stop, position.stop_reason = record.stop, BY_STOP
+        position.entry_candle = self.closed[at]  # the one that runs now
+        position.lowest = position.highest = record.price
+        position.realized = position.fees = 0
 
     def _see(self, book: SymbolBook, trade_id: int) -> None:
         book.seen.add(trade_id)

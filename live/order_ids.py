@@ -3,13 +3,18 @@
 cw + six characters of the session + - + symbol's position + - + time of the decision in base 36
    + - + leg + attempt, such as cw1f09ab-0-mbt2q9s0-e1. Letters, digits and hyphens only: these need
 no percent-encoding, which the client library would sign wrongly.
+
+The legs: e entry, x exit of a decision, q exit because a stop cannot stand, at market all three;
+s the base stop, w a tighter one, p the stop of an entry of unknown fate, t take: conditional ones.
 """
 
 import re
 from typing import NamedTuple
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-_FORM = re.compile(r"cw([0-9a-f]{6})-(\d+)-([0-9a-z]+)-([exqstp])(\d+)")
+MARKET_LEGS, CONDITIONAL_LEGS = "exq", "swpt"
+_LEGS = MARKET_LEGS + CONDITIONAL_LEGS
+_FORM = re.compile(rf"cw([0-9a-f]{{6}})-(\d+)-([0-9a-z]+)-([{_LEGS}])(\d+)")
 
 
 class OrderId(NamedTuple):

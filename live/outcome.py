@@ -18,11 +18,11 @@ from live.journal import Decided, Dropped, Halted, Record
 from live.records import CANDLES, ClosedCandle
 from live.session import Session
 from live.trade_log import TradeLog
-from strategy.account import UNIT
 from strategy.candles import FIELDS, OPTIONAL_FIELDS, Candles
 from strategy.errors import RunRefused, WickError
 from strategy.fills import Costs
 from strategy.load import Strategy
+from strategy.records import UNIT
 from strategy.risk import Risk
 
 MISSED = "missed"

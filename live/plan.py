@@ -28,11 +28,12 @@ class Identify:
 
 @dataclass(frozen=True, slots=True)
 class Protect:
-    """Place the stop, or the take, of the position that is held."""
+    """Place the stop, a tighter one, or the take of the position that is held."""
 
     leg: str
     level: float
     steps: int
+    decided_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +96,11 @@ def _held(ledger: Ledger, symbol: str, book: SymbolBook, now_ms: int) -> Action 
             return None
         if _must_close(ledger, symbol, now_ms):
             return Close("q", steps, book.opened_at)
-        return Protect("s", float(position.stop_level), 0)
+        return Protect("s", float(position.first_stop), 0, book.opened_at)
     if spare := book.legs("p"):
         return Cancel(spare[0])
+    if book.moved_at and (tightens := _tighten(ledger, symbol, book)):
+        return None if closing and isinstance(tightens, Close | Protect) else tightens
     if position.take_level > 0.0 and not book.legs("e"):
         takes = book.legs("t")
         for take in takes:
@@ -106,13 +109,30 @@ def _held(ledger: Ledger, symbol: str, book: SymbolBook, now_ms: int) -> Action 
         last = ledger.last(symbol, "t", book.opened_at)
         if not takes and not closing:
             if last is None or last.again or last.state in ("gone", "absent"):
-                return Protect("t", float(position.take_level), abs(steps))
+                return Protect("t", float(position.take_level), abs(steps), book.opened_at)
             if last.code in WOULD_TRIGGER:
                 return Close("q", steps, book.opened_at)
             # Refused for another reason: the stop protects, the exit rules go on.
     if order.close_reason and not closing:
         return Close("x", steps, int(order.decided_at))
     return None
+
+
+def _tighten(ledger: Ledger, symbol: str, book: SymbolBook) -> Action | None:
+    # The base stop stays where it is. A tighter one is placed and confirmed before the one that it
+    # follows is taken away.
+    position = ledger.position(symbol)
+    level, steps = float(position.stop_level), int(position.steps)
+    there = book.legs("w")
+    if any(one.intent.level == level for one in there):
+        old = next((one for one in there if one.intent.level != level), None)
+        return Cancel(old) if old else None
+    last = ledger.last(symbol, "w", book.moved_at)
+    if last is not None and (last.filled or last.child or last.code in WOULD_TRIGGER):
+        return Close("q", steps, book.opened_at)  # it went off and left something, or would at once
+    if last is None or last.again or last.state in ("gone", "absent"):
+        return Protect("w", level, abs(steps), book.moved_at)
+    return None  # refused for another reason: the stop before it protects
 
 
 def _must_close(ledger: Ledger, symbol: str, now_ms: int) -> bool:

@@ -18,6 +18,7 @@ from live.exchange.port import (
 from live.inquiries import READ_LAG_MS
 from live.journal import Began
 from live.ledger import Ledger
+from live.order_ids import MARKET_LEGS
 from live.trade_executor import TradeExecutor
 from live.writer import Writer
 from strategy.errors import WickError, did_you_mean
@@ -231,7 +232,7 @@ class Reconciler:
         for one in list(self._ledger.books[symbol].sent.values()):
             if one.state != "accepted":
                 continue
-            if one.intent.leg not in "stp":
+            if one.intent.leg in MARKET_LEGS:
                 await self._inquiries.look_at_order(one)
             elif one.intent.id not in listed:
                 await self._inquiries.look_at_algo(one)

@@ -51,8 +51,8 @@ class Signal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ----------
     open_time : int
         Of the candle that closed.
-    close : float
-        Its closing price.
+    high, low, close : float
+        Its prices.
     row : tuple of float
         The fields that the rules read (`CompiledRules.fields`), NaN where not warm yet.
     signals : int
@@ -60,17 +60,22 @@ class Signal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stop_distance, take_distance : float
         In price, evaluated where an entry bit is set, NaN elsewhere; take is NaN for a strategy
         without one.
+    trail_distance : float
+        In price, of the rule for it; NaN for a strategy without one.
     hash : str
         Over everything above, bit for bit: equal hashes are equal decisions.
     """
 
     symbol: str
     open_time: int
+    high: float
+    low: float
     close: float
     row: tuple[float, ...]
     signals: int
     stop_distance: float
     take_distance: float
+    trail_distance: float
     hash: str
 
 

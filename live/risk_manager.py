@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from live.journal import Decided, Order
+from live.journal import Decided, Held, Order
 from live.ledger import Ledger
 from live.records import Batch
 from live.session import Session
-from strategy.account import SAID, step
+from strategy.account import step
 from strategy.load import Strategy
+from strategy.records import SAID
 from strategy.risk import REFUSALS, Risk, checked
 from strategy.rules import ENTER_LONG, ENTER_SHORT
 
@@ -51,8 +52,12 @@ class RiskManager:
 
     def __init__(self, session: Session, strategy: Strategy, risk: Risk) -> None:
         self._session = session
-        self._risk = checked(risk)
-        self._has_take = strategy.has_take
+        self._risk = checked(risk, has_trail=strategy.has_trail)
+        self._has_take, self._has_trail = strategy.has_take, strategy.has_trail
+        # An old close only marks: nothing may be sent for what was so then.
+        self._marking = self._risk._replace(
+            trail=0.0, break_even=0.0, time_stop=0, daily_loss_flatten=0
+        )
 
     def decide(
         self, ledger: Ledger, batch: Batch, wallet: int, *, newest: bool, against: str = ""
@@ -74,15 +79,22 @@ class RiskManager:
         orders: Any = ledger.orders.copy().view(np.recarray)
         said: Any = np.zeros(len(positions), SAID).view(np.recarray)
         account[0].wallet = wallet
-        missed = []
+        said.trail_distance = np.nan
+        missed, closed = [], list(ledger.closed)
         for signal in batch.signals:
             at = ledger.index[signal.symbol]
-            positions[at].mark = signal.close
-            said[at].present = 1
+            position = positions[at]
+            position.mark = signal.close
+            if position.steps:
+                position.lowest = min(position.lowest, signal.low)
+                position.highest = max(position.highest, signal.high)
+            said[at].present, said[at].candle = 1, closed[at]
+            closed[at] += 1
             if newest:
                 said[at].signals = signal.signals
                 said[at].stop_distance = signal.stop_distance
                 said[at].take_distance = signal.take_distance
+                said[at].trail_distance = signal.trail_distance
             elif signal.signals & (ENTER_LONG | ENTER_SHORT):
                 missed.append(signal.symbol)
         counts = np.zeros((len(positions), len(REFUSALS)), np.int64)
@@ -92,9 +104,10 @@ class RiskManager:
             orders,
             ledger.grids,
             said,
-            self._risk,
+            self._risk if newest else self._marking,
             self._session.slippage,
             self._has_take,
+            self._has_trail,
             batch.time,
             counts,
         )
@@ -120,6 +133,18 @@ class RiskManager:
             orders=new,
             refused=refused,
             missed=tuple(missed),
+            held=tuple(
+                Held(
+                    symbol=symbol,
+                    lowest=float(position.lowest),
+                    highest=float(position.highest),
+                    stop=float(position.stop_level),
+                    stop_reason=int(position.stop_reason),
+                )
+                for symbol, position in zip(ledger.symbols, positions, strict=True)
+                if position.steps
+            ),
+            closed=tuple(closed),
         )
 
     def _new_orders(

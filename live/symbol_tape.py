@@ -15,6 +15,7 @@ from strategy.rules import ENTER_LONG, ENTER_SHORT
 from strategy.tape import Identity, Tape, exact
 
 _FIELDS = ("open", "high", "low", "close", "volume")
+_PRICES = ("high", "low", "close")
 _NAN = float("nan")
 
 
@@ -81,18 +82,15 @@ class SymbolTape:
         stop, take = rules.distances(at, *columns, self._numbers)
         stops = dict(zip(at.tolist(), stop.tolist(), strict=True))
         takes = dict(zip(at.tolist(), take.tolist(), strict=bool(len(take))))
-        closes, rows = chunk.arrays["close"].tolist(), zip(*columns, strict=True)
+        trails, has_trail = rules.trails(*columns, self._numbers), self._strategy.has_trail
+        prices = zip(*(chunk.arrays[name].tolist() for name in _PRICES), strict=True)
+        rows = zip(*columns, strict=True)
         return [
             _signal(
-                self._symbol,
-                candle.open_time,
-                closes[i],
-                tuple(map(float, row)),
-                int(flags[i]),
-                stops.get(i, _NAN),
-                takes.get(i, _NAN),
+                (self._symbol, candle.open_time, *its, tuple(map(float, row)), int(flags[i])),
+                (stops.get(i, _NAN), takes.get(i, _NAN), float(trails[i]) if has_trail else _NAN),
             )
-            for i, (candle, row) in enumerate(zip(candles, rows, strict=True))
+            for i, (candle, its, row) in enumerate(zip(candles, prices, rows, strict=True))
             if candle.open_time >= first
         ]
 
@@ -112,26 +110,22 @@ class SymbolTape:
 def decision_hash(
     symbol: str,
     open_time: int,
+    high: float,
+    low: float,
     close: float,
     row: Sequence[float],
     signals: int,
     stop_distance: float,
     take_distance: float,
+    trail_distance: float,
 ) -> str:
     """Return 16 hex digits of SHA-256 over all bits of what a strategy said."""
-    numbers = (close, *row, stop_distance, take_distance)
+    numbers = (high, low, close, *row, stop_distance, take_distance, trail_distance)
     packed = struct.pack(f"<qB{len(numbers)}d", open_time, signals, *numbers)
     return hashlib.sha256(symbol.encode() + b"\0" + packed).hexdigest()[:16]
 
 
-def _signal(
-    symbol: str,
-    open_time: int,
-    close: float,
-    row: tuple[float, ...],
-    signals: int,
-    stop_distance: float,
-    take_distance: float,
-) -> Signal:
-    said = (symbol, open_time, close, row, signals, stop_distance, take_distance)
-    return Signal(*said, decision_hash(*said))
+def _signal(said: tuple[Any, ...], distances: tuple[float, float, float]) -> Signal:
+    symbol, open_time, high, low, close, row, signals = said
+    digits = decision_hash(symbol, open_time, high, low, close, row, signals, *distances)
+    return Signal(symbol, open_time, high, low, close, row, signals, *distances, digits)

@@ -27,6 +27,7 @@ from live.exchange.port import (
 from live.inquiries import BACK_OFF_S, PROOF_MS, BackOff, Inquiries
 from live.journal import Dropped, Intent, Leg
 from live.ledger import Ledger, Sent
+from live.order_ids import MARKET_LEGS
 from live.risk_manager import Approval, RiskManager
 from live.writer import Writer
 from strategy.errors import RunRefused
@@ -37,7 +38,12 @@ log = logging.getLogger(__name__)
 # A market order fills at once or not at all: when nobody reports on it, it is asked for.
 ASK_AFTER_MS = 1_000
 _LOOK_MS = 1_000
-_ALGO: dict[str, AlgoKind] = {"s": "STOP_MARKET", "p": "STOP_MARKET", "t": "TAKE_PROFIT_MARKET"}
+_ALGO: dict[str, AlgoKind] = {
+    "s": "STOP_MARKET",
+    "w": "STOP_MARKET",
+    "p": "STOP_MARKET",
+    "t": "TAKE_PROFIT_MARKET",
+}
 
 
 class TradeExecutor:
@@ -147,7 +153,7 @@ class TradeExecutor:
                 return None
         if action is not None:
             return action
-        for sent in self._ledger.books[symbol].legs("exq"):
+        for sent in self._ledger.books[symbol].legs(MARKET_LEGS):
             if now - max(sent.intent.time, sent.asked) >= ASK_AFTER_MS:
                 return plan.Resolve(sent)
         return None
@@ -158,8 +164,8 @@ class TradeExecutor:
                 await self.inquiries.resolve(sent, self._cover)
             case plan.Identify():
                 await self.inquiries.identify(symbol)
-            case plan.Protect(leg, level, steps):
-                await self._protect(symbol, leg, level, steps)
+            case plan.Protect():
+                await self._protect(symbol, action)
             case plan.Cancel(sent):
                 await self._cancel(symbol, sent.intent.id)
             case plan.Close(leg, steps, decided_at):
@@ -216,10 +222,11 @@ class TradeExecutor:
                 self.take_holdings(await self._exchange.holdings(), heard)
             await self._wait_before_retry(symbol, leg, decided_at)
 
-    async def _protect(self, symbol: str, leg: str, level: float, steps: int) -> None:
-        book, position = self._ledger.books[symbol], self._ledger.position(symbol)
-        side: Side = "SELL" if position.steps > 0 else "BUY"
-        outcome = await self._place_algo(symbol, leg, side, level, steps, book.opened_at)
+    async def _protect(self, symbol: str, wanted: plan.Protect) -> None:
+        side: Side = "SELL" if self._ledger.position(symbol).steps > 0 else "BUY"
+        outcome = await self._place_algo(
+            symbol, wanted.leg, side, wanted.level, wanted.steps, wanted.decided_at
+        )
         if isinstance(outcome, Rejected) and outcome.code == STANDS_ALREADY:
             self.inquiries.adopt(symbol, await self._exchange.open_algos(symbol))
 
@@ -350,7 +357,7 @@ class TradeExecutor:
             for client_id in ours:
                 await self._cancel(symbol, client_id)
         for sent in book.left_over():
-            if sent.intent.leg in "xq":
+            if sent.intent.leg in MARKET_LEGS:
                 self.inquiries.answer(sent.intent, "gone")
             else:
                 await self._cancel(symbol, sent.intent.id)

@@ -15,23 +15,28 @@ from numpy.typing import NDArray
 
 from data.symbols import grids_of
 from live.journal import Began, Decided, Filled, Order, Record
+from live.order_ids import CONDITIONAL_LEGS
 from live.session import Session
-from strategy.account import (
+from strategy.account import book_fill, fee_of
+from strategy.candles import Candles
+from strategy.fills import STOP_FILLED, TAKE_FILLED, resting_fill, slipped
+from strategy.grid import qty_of
+from strategy.records import (
+    BY_BREAK_EVEN,
     BY_END,
     BY_FLATTEN,
     BY_STOP,
     BY_TAKE,
+    BY_TRAILING,
     EXIT_REASONS,
     POSITION,
     TRADE,
     UNIT,
-    book_fill,
-    fee_of,
 )
-from strategy.candles import Candles
-from strategy.fills import STOP_FILLED, TAKE_FILLED, resting_fill, slipped
-from strategy.grid import qty_of
 from strategy.timeframes import timeframe_ms, timeframe_offset_ms
+
+# Exits of resting orders, unless a decision sent a market order for them.
+_BY_LEVEL = (BY_STOP, BY_TAKE, BY_TRAILING, BY_BREAK_EVEN)
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -171,6 +176,9 @@ class TradeLog:
         self.time.append(record.time)
         self.equity.append(record.equity)
         self._marks, self._filled_since = record.marks, False
+        for held in record.held:
+            if trip := self._open.get(self._index[held.symbol]):
+                trip.stop = held.stop
         self.besides = record.wallet - self.began - self.booked
         for order in record.orders:
             self._orders[self._index[order.symbol], record.time] = order
@@ -198,7 +206,9 @@ class TradeLog:
             self._open[s] = _Trip(s, side, record.stop, int(record.reversal), distance)
         trip = self._open[s]
         trip.entries.append(self._part(record, s, steps))
-        trip.entry, trip.stop, trip.take = record.entry, record.stop, record.take
+        trip.entry, trip.take = record.entry, record.take
+        # A stop that has moved stays where it is when more of the entry fills.
+        trip.stop = trip.stop or record.stop
         trip.fees += fee
 
     def _part(self, record: Filled, s: int, steps: int) -> _Part:
@@ -240,10 +250,10 @@ def _write(trade: Any, trip: _Trip, arrays: Arrays, g: Any, length: int, offset:
     trade.entry_time, trade.entry_candle = _stamp(first.time, length, offset), begin
     trade.exit_time, trade.exit_candle = _stamp(last.time, length, offset), end
     trade.entry_price, trade.exit_price = entry, _average(trip.exits)
-    trade.stop, trade.take = trip.first_stop, trip.take
+    trade.stop, trade.last_stop, trade.take = trip.first_stop, trip.stop, trip.take
     trade.pnl, trade.fees = trip.pnl, trip.fees
     trade.risked, trade.reversal = qty * trip.stop_distance, trip.reversal
-    trade.exit_reason = last.reason
+    trade.exit_reason, trade.ordered = last.reason, int(last.leg == "x")
     lost = 0.0
     for part, direction in (
         *((one, side) for one in trip.entries),
@@ -265,14 +275,15 @@ def _write(trade: Any, trip: _Trip, arrays: Arrays, g: Any, length: int, offset:
 def _before_slippage(trip: _Trip, part: _Part, arrays: Arrays, length: int) -> tuple[float, int]:
     # The price that a fill is measured by, and whether one candle touched stop and take.
     times = arrays["open_time"]
-    if part.reason in (BY_STOP, BY_TAKE):
-        level = trip.stop if part.reason == BY_STOP else trip.take
-        price, ambiguous = level if part.leg in ("s", "p", "t") else part.price, False
+    if part.reason in _BY_LEVEL and part.leg != "x":
+        takes = part.reason == BY_TAKE
+        level = trip.take if takes else trip.stop
+        price, ambiguous = level if part.leg in CONDITIONAL_LEGS else part.price, False
         i = _candle(arrays, part.time)
         if len(times) and times[i] <= part.time < times[i] + length:
             o, h, l = (float(arrays[name][i]) for name in ("open", "high", "low"))  # noqa: E741
             which, at, _, ambiguous = resting_fill(trip.side, trip.stop, trip.take, o, h, l)
-            if which == (STOP_FILLED if part.reason == BY_STOP else TAKE_FILLED):
+            if which == (TAKE_FILLED if takes else STOP_FILLED):
                 price = float(at)
         return price, int(ambiguous)
     if part.reason == BY_END:
@@ -305,5 +316,5 @@ def _closed_at(trip: _Trip, length: int, offset: int) -> tuple[int, int, int]:
     # The backtest closes by candle; within one, orders at the open come before levels, and each in
     # the order of the symbols.
     last = trip.exits[-1]
-    phase = {BY_STOP: 1, BY_TAKE: 1, BY_END: 2}.get(last.reason, 0)
+    phase = 2 if last.reason == BY_END else 1 if last.reason in _BY_LEVEL and last.leg != "x" else 0
     return last.time - (last.time - offset) % length, phase, trip.symbol

@@ -8,8 +8,8 @@ from data.dates import show_time
 from live.journal import Asked, Decided, Filled, read_from
 from live.ledger import Ledger
 from live.session import Session
-from strategy.account import UNIT
 from strategy.grid import qty_of
+from strategy.records import UNIT
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,9 @@ from live.journal import Answered, Decided, Dropped, Filled, Intent, Record
 from live.plan import EXPIRED
 from live.records import Batch
 from live.session import Session
-from strategy.account import EXIT_REASONS, fee_of
+from research.stop_moves import stop_moves
+from strategy.account import fee_of
+from strategy.records import EXIT_REASONS
 from strategy.risk import MARGIN, REFUSALS
 from strategy.rules import ENTER_LONG, ENTER_SHORT
 
@@ -28,7 +30,6 @@ KINDS = ("rows", "decisions", "refusals", "orders", "fills", "fees", "funding", 
 _MARGIN = {EXPIRED: REFUSALS[MARGIN]}
 # The exchange on this machine takes no funding, and the backtester books none: nothing is proved.
 NOT_SIMULATED = ("funding",)
-_BY_ORDER = ("signal", "reversal", "flatten")  # exits that a decision sent, not a resting order
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -123,10 +124,17 @@ def backtest_facts(result: Result, first_decision: int, last_decision: int) -> l
         Over at least the candles that close in that span.
     """
     facts = [*_signal_facts(result, first_decision, last_decision)]
-    for trade in result.trades:
+    length, moves = result.candles[0].timeframe_ms, stop_moves(result)
+    for at, trade in enumerate(result.trades):
         fee = int(fee_of(result.costs.fee_rate, trade.qty, trade.entry_price))
-        facts += _trade_facts(result.symbols[trade.symbol], trade, fee, last_decision)
-    length = result.candles[0].timeframe_ms
+        symbol, times = result.symbols[trade.symbol], result.candles[trade.symbol].open_time
+        facts += _trade_facts(symbol, trade, fee, last_decision)
+        closes = ((int(times[move.candle]) + length, move.level) for move in moves.get(at, ()))
+        facts += [
+            Fact(time, "orders", symbol, "moved stop", (level,))
+            for time, level in closes
+            if first_decision <= time < last_decision
+        ]
     for open_time, equity in zip(result.time.tolist(), result.equity.tolist(), strict=True):
         if first_decision <= open_time + length <= last_decision:
             facts.append(Fact(open_time + length, "equity", "", "equity", (equity,)))
@@ -153,6 +161,9 @@ def _signal_facts(result: Result, first: int, last: int) -> Iterable[Fact]:
         stop, take = strategy.rules.distances(at, *columns, numbers)
         if not strategy.has_take:
             take = np.full(len(at), np.nan)
+        trail = strategy.rules.trails(*columns, numbers)
+        if not strategy.has_trail:
+            trail = np.full(len(flags), np.nan)
         distances = {int(i): (s, t) for i, s, t in zip(at, stop, take, strict=True)}
         times = (candles.arrays["open_time"] + candles.timeframe_ms).tolist()
         for i, time in enumerate(times):
@@ -160,7 +171,7 @@ def _signal_facts(result: Result, first: int, last: int) -> Iterable[Fact]:
                 row = tuple(float(column[i]) for column in columns)
                 yield Fact(time, "rows", candles.symbol, "row", row)
                 wants = distances.get(i, (np.nan, np.nan))
-                said = (int(flags[i]), float(wants[0]), float(wants[1]))
+                said = (int(flags[i]), float(wants[0]), float(wants[1]), float(trail[i]))
                 yield Fact(time, "decisions", candles.symbol, "signals", said)
 
 
@@ -172,12 +183,13 @@ def _trade_facts(symbol: str, trade: Any, entry_fee: int, last: int) -> Iterable
     reason, left = EXIT_REASONS[trade["exit_reason"]], int(trade["exit_time"])
     yield Fact(entered, "orders", symbol, "entry", (side, steps, bool(trade["reversal"])))
     yield Fact(entered, "orders", symbol, "stop", (float(trade["stop"]), 0))
-    if not (reason == "stop" and left == entered):
+    at_once = reason == "stop" and left == entered
+    if not at_once:
         # Where the fill is beyond its own stop, the position is closed before a take is placed.
         take = float(trade["take"])
         yield Fact(entered, "orders", symbol, "take", (take, steps if take > 0.0 else 0))
     yield Fact(entered, "fills", symbol, "open", (side * steps, float(trade["entry_price"])))
-    at_open = reason in _BY_ORDER
+    at_open = bool(trade["ordered"])
     if reason == "end" or left > last or (at_open and left >= last):
         yield Fact(last, "fees", symbol, "open trade", (entry_fee, 0))
         return
@@ -195,7 +207,7 @@ def live_facts(
     for batch in batches:
         for one in batch.signals:
             facts.append(Fact(batch.time, "rows", one.symbol, "row", one.row))
-            said = (one.signals, one.stop_distance, one.take_distance)
+            said = (one.signals, one.stop_distance, one.take_distance, one.trail_distance)
             facts.append(Fact(batch.time, "decisions", one.symbol, "signals", said))
     length = _length(session)
     facts += _order_facts(records, length, last_decision)
@@ -259,6 +271,10 @@ def _order_facts(records: Sequence[Record], length: int, last: int) -> Iterable[
             placed = [one for one in sent if one.id not in refused] or (sent if at_once else [])
             for level, steps in (_placed(placed) or {0.0: 0}).items():
                 yield Fact(time, "orders", symbol, what, (level, steps))
+    for (symbol, decided_at, leg), sent in attempts.items():
+        if leg == "w" and decided_at < last:
+            for level in _placed([one for one in sent if one.id not in refused]):
+                yield Fact(decided_at, "orders", symbol, "moved stop", (level,))
     for its in fills.values():
         one, steps = its[0], abs(sum(fill.steps for fill in its))
         time = _when(one.time, length)

@@ -9,100 +9,21 @@ import numpy as np
 from strategy.fills import slipped
 from strategy.grid import qty_of
 from strategy.kernel import kernel
-from strategy.risk import APPROVED, CONFLICT, DAILY_LIMIT, POSITION_LIMIT, size
+from strategy.records import BY_DAILY_LIMIT, BY_REVERSAL, BY_SIGNAL, BY_TIME, UNIT
+from strategy.risk import (
+    APPROVED,
+    CONFLICT,
+    COOLDOWN,
+    DAILY_LIMIT,
+    POSITION_LIMIT,
+    SIDE_LIMIT,
+    size,
+)
 from strategy.rules import ENTER_LONG, ENTER_SHORT, EXIT_LONG, EXIT_SHORT
+from strategy.stops import is_beyond, moved_stop, moves_stops
 
-UNIT = 1e8
 MOST = 4e10  # quote currency; twice as much still fits an int64 of units
 DAY_MS = 86_400_000
-
-# "end" is the end of the candles, "flatten" a person's wish.
-EXIT_REASONS = ("", "stop", "take", "signal", "reversal", "end", "flatten")
-BY_STOP, BY_TAKE, BY_SIGNAL, BY_REVERSAL, BY_END, BY_FLATTEN = range(1, 7)
-
-ACCOUNT = np.dtype(
-    [
-        ("wallet", np.int64),  # units of 1e-8
-        ("equity", np.float64),  # at the last mark
-        ("day", np.int64),  # UTC day the limit counts for, -1 before the first decision
-        ("day_open", np.float64),  # equity the day began with
-        ("blocked", np.int64),  # 1 once the daily loss limit was reached
-        ("transfers", np.int64),  # paid in since the day began, less what was taken out; units
-    ],
-    align=True,
-)
-POSITION = np.dtype(
-    [
-        ("steps", np.int64),  # signed: long above 0
-        ("entry", np.float64),
-        ("stop_level", np.float64),
-        ("take_level", np.float64),  # 0 for none
-        ("mark", np.float64),  # last close of the symbol
-        # the open trade's story, for its record
-        ("entry_time", np.int64),
-        ("entry_candle", np.int64),
-        ("reversal", np.int64),
-        ("fees", np.int64),
-        ("slippage", np.float64),
-        ("risked", np.float64),
-        ("lowest", np.float64),
-        ("highest", np.float64),
-        ("first_stop", np.float64),
-    ],
-    align=True,
-)
-# What a decision asks for on one symbol: an exit, an entry, or both for a reversal. It stays until
-# it has filled or failed, which may be later than the next instant.
-ORDER = np.dtype(
-    [
-        ("close_reason", np.int64),  # an exit, 0 for none
-        ("side", np.int64),  # an entry: 1 long, -1 short, 0 for none
-        ("steps", np.int64),
-        ("stop_distance", np.float64),
-        ("take_distance", np.float64),  # 0 for none
-        ("reversal", np.int64),
-        ("decided_at", np.int64),  # UTC ms
-        ("price", np.float64),  # close at the decision
-    ],
-    align=True,
-)
-TRADE = np.dtype(
-    [
-        ("symbol", np.int64),  # position in the run's list of symbols
-        ("side", np.int64),
-        ("entry_time", np.int64),
-        ("exit_time", np.int64),
-        ("entry_candle", np.int64),
-        ("exit_candle", np.int64),
-        ("steps", np.int64),
-        ("qty", np.float64),
-        ("entry_price", np.float64),
-        ("exit_price", np.float64),
-        ("stop", np.float64),
-        ("take", np.float64),
-        ("pnl", np.int64),  # before fees, units of 1e-8
-        ("fees", np.int64),
-        ("slippage", np.float64),  # cost contained in the prices, quote currency
-        ("mae", np.float64),  # worst and best excursion, share of the entry price
-        ("mfe", np.float64),
-        ("risked", np.float64),  # quote currency at the stop's level, without costs
-        ("exit_reason", np.int64),
-        ("reversal", np.int64),  # entered by a reversal
-        ("ambiguous", np.int64),  # stop and take touched in one candle
-    ],
-    align=True,
-)
-# What the strategy says of one symbol at one close. No field is called flags or take: with the
-# compiler off a record is NumPy's own, where these are names of methods.
-SAID = np.dtype(
-    [
-        ("present", np.int64),  # the symbol has a candle closing now
-        ("signals", np.int64),  # bits of strategy.rules
-        ("stop_distance", np.float64),
-        ("take_distance", np.float64),
-    ],
-    align=True,
-)
 
 
 @kernel
@@ -135,24 +56,33 @@ def notional(p, g):
 
 
 @kernel
-def step(account, positions, orders, grids, said, risk, slippage, has_take, now, refused):
-    """Decide at a close, for all symbols together: daily limit, then exits, then entries in
-    configured order.
+def step(
+    account, positions, orders, grids, said, risk, slippage, has_take, has_trail, now, refused
+):
+    """Decide at a close, for all symbols together: daily limit, then exits, then moves of stops,
+    then entries, each in configured order.
 
-    What is decided is left in `orders`, with `decided_at` set to ``now``; refusals are counted in
-    ``refused[symbol, reason]``. `account.equity` must hold the mark of the instant before,
-    `positions.mark` the closes of this one. Orders of before that have not filled yet count as
-    positions and are not decided again.
+    What is decided is left in `orders`, with `decided_at` set to ``now``, and in the positions'
+    `stop_level`; refusals are counted in ``refused[symbol, reason]``. `account.equity` must hold
+    the mark of the instant before, `positions` the closes and extremes of this one. Orders of
+    before that have not filled yet count as positions and are not decided again.
     """
     _begin_day(account, (now - 1) // DAY_MS)
     equity = mark(account, positions, grids)
     if loses_too_much(account, equity, risk.daily_loss_limit):
         account.blocked = 1
-    any_signal = False
+    any_signal, any_held = False, False
     for s in range(len(said)):
         any_signal |= said[s].present != 0 and said[s].signals != 0
+        any_held |= positions[s].steps != 0
+    if any_held and account.blocked != 0 and risk.daily_loss_flatten != 0.0:
+        _flatten(positions, orders, now)
     if any_signal:
         _exits(positions, orders, said, now, refused)
+    if any_held and (risk.time_stop > 0.0 or moves_stops(risk, has_trail)):
+        _end_old(positions, orders, said, risk, now)
+        _move_stops(positions, orders, grids, said, risk, has_trail, now)
+    if any_signal:
         _entries(account, positions, orders, grids, said, risk, slippage, has_take, now, refused)
 
 
@@ -178,6 +108,51 @@ def _begin_day(account, day):
 
 
 @kernel
+def _flatten(positions, orders, now):
+    # Also what has no candle now: it closes as soon as there is a price.
+    for s in range(len(positions)):
+        if positions[s].steps != 0:
+            _close(positions[s], orders[s], BY_DAILY_LIMIT, now)
+
+
+@kernel
+def _close(p, order, reason, now):
+    if order.close_reason == 0:
+        order.close_reason, order.decided_at, order.price = reason, now, p.mark
+
+
+@kernel
+def _end_old(positions, orders, said, risk, now):
+    for s in range(len(positions)):
+        p = positions[s]
+        if p.steps != 0 and said[s].present != 0 and is_old(p, said[s].candle, risk):
+            _close(p, orders[s], BY_TIME, now)
+
+
+@kernel
+def is_old(p, candle, risk):
+    """Say whether a position has seen as many closes as the time stop gives it, the one of its
+    entry candle being the first."""
+    return risk.time_stop > 0.0 and candle - p.entry_candle + 1 >= risk.time_stop
+
+
+@kernel
+def _move_stops(positions, orders, grids, said, risk, has_trail, now):
+    for s in range(len(positions)):
+        p = positions[s]
+        if p.steps == 0 or said[s].present == 0 or orders[s].close_reason != 0:
+            continue
+        best = p.highest if p.steps > 0 else p.lowest
+        level, reason = moved_stop(p, grids[s], risk, has_trail, said[s].trail_distance, best)
+        if level == p.stop_level:
+            continue
+        if is_beyond(p, level):
+            _close(p, orders[s], reason, now)
+        else:
+            p.stop_level, p.stop_reason = level, reason
+
+
+@kernel
 def _exits(positions, orders, said, now, refused):
     for s in range(len(positions)):
         p, order, flags = positions[s], orders[s], said[s].signals
@@ -186,26 +161,27 @@ def _exits(positions, orders, said, now, refused):
         enter_long, enter_short = flags & ENTER_LONG != 0, flags & ENTER_SHORT != 0
         if enter_long and enter_short:
             refused[s, CONFLICT] += 1
-        if p.steps == 0 or order.close_reason != 0:
+        if p.steps == 0:
             continue
         own_exit = EXIT_LONG if p.steps > 0 else EXIT_SHORT
         against = enter_short if p.steps > 0 else enter_long
-        if flags & own_exit != 0:
-            order.close_reason = BY_SIGNAL
         if against and not (enter_long and enter_short):
-            order.close_reason = BY_REVERSAL
-        if order.close_reason != 0:
-            order.decided_at, order.price = now, p.mark
+            _close(p, order, BY_REVERSAL, now)
+        if flags & own_exit != 0:
+            _close(p, order, BY_SIGNAL, now)
 
 
 @kernel
 def _entries(account, positions, orders, grids, said, risk, slippage, has_take, now, refused):
     wallet = account.wallet / UNIT
-    slots, used = 0, 0.0
+    slots, longs, shorts, used = 0, 0, 0, 0.0
     for s in range(len(positions)):
         p, order = positions[s], orders[s]
         if p.steps != 0 or order.side != 0:
             slots += 1
+            # A position that reverses holds its own side's slot and has been promised the other.
+            longs += 1 if p.steps > 0 or order.side > 0 else 0
+            shorts += 1 if p.steps < 0 or order.side < 0 else 0
             # An approved entry, also one that reverses, may wait for its symbol's next candle.
             used += max(notional(p, grids[s]), _reserved(p, order, grids[s], slippage))
     for s in range(len(positions)):
@@ -218,8 +194,14 @@ def _entries(account, positions, orders, grids, said, risk, slippage, has_take, 
         if account.blocked != 0:
             refused[s, DAILY_LIMIT] += 1
             continue
+        if not reverses and word.candle < p.cooldown_until:
+            refused[s, COOLDOWN] += 1
+            continue
         if not reverses and 0.0 < risk.max_positions <= slots:
             refused[s, POSITION_LIMIT] += 1
+            continue
+        if 0.0 < risk.max_longs <= longs if side > 0 else 0.0 < risk.max_shorts <= shorts:
+            refused[s, SIDE_LIMIT] += 1
             continue
         steps, why = size(
             risk,
@@ -241,6 +223,7 @@ def _entries(account, positions, orders, grids, said, risk, slippage, has_take, 
         order.take_distance = word.take_distance if has_take else 0.0
         order.decided_at, order.price = now, p.mark
         slots += 0 if reverses else 1
+        longs, shorts = longs + (side > 0), shorts + (side < 0)
         used += max(_reserved(p, order, grids[s], slippage) - own, 0.0)
 
 

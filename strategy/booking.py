@@ -1,10 +1,14 @@
 """Orders that fill whole on a candle: the entry and the exit that a backtest books."""
 
+import numpy as np
+
 from strategy.account import book_fill, fee_of, free_margin
 from strategy.fills import slipped, stop_level, take_level
 from strategy.grid import qty_of
 from strategy.kernel import kernel
+from strategy.records import BY_STOP
 from strategy.risk import APPROVED, LEVEL, MARGIN
+from strategy.stops import set_parts
 
 
 @kernel
@@ -27,8 +31,11 @@ def open_position(account, positions, grids, costs, risk, s, order, price, now, 
         return MARGIN
     fee = fee_of(costs.fee_rate, qty, fill)
     account.wallet += book_fill(p, g, side * order.steps, fill) - fee
-    p.stop_level, p.take_level = stop, take
+    p.stop_level, p.stop_reason, p.take_level = stop, BY_STOP, take
+    p.stop_distance, p.entry_steps = order.stop_distance, abs(p.steps)
     p.reversal, p.first_stop = order.reversal, stop
+    p.parts, p.realized, p.part_value, p.part_prices_vary = 0, 0, 0.0, 0
+    set_parts(p, g, risk)
     p.entry_time, p.entry_candle, p.fees = now, candle, fee
     p.slippage, p.risked = qty * abs(fill - price), qty * order.stop_distance
     p.lowest, p.highest = fill, fill
@@ -36,30 +43,73 @@ def open_position(account, positions, grids, costs, risk, s, order, price, now, 
 
 
 @kernel
-def close_position(account, positions, grids, costs, s, price, slippage, trade):
-    """Book the closing fill of a whole position at a price before slippage, and fill in its trade
-    record."""
+def close_part(account, positions, grids, costs, s, which, price, part):
+    """Book a partial take-profit that fills at a price before slippage, and fill in its record.
+
+    Parameters
+    ----------
+    which : int
+        1 or 2, as `strategy.stops.nearest_take` says.
+    """
     p, g = positions[s], grids[s]
     side = 1 if p.steps > 0 else -1
-    fill = slipped(price, -side, slippage, g)
+    steps = p.part_steps_1 if which == 1 else p.part_steps_2
+    pnl, fee, fill = _book_exit(account, p, g, costs, side, steps, price, costs.slippage)
+    if which == 1:
+        p.part_level_1 = 0.0
+    else:
+        p.part_level_2 = 0.0
+    p.fees += fee
+    p.realized += pnl
+    p.lowest, p.highest = min(p.lowest, fill), max(p.highest, fill)
+    if p.parts == 0:
+        p.part_price = fill
+    elif fill != p.part_price:
+        p.part_prices_vary = 1
+    p.parts += 1
+    p.part_value += steps * fill
+    part.steps, part.price, part.pnl, part.fee = steps, fill, pnl, fee
+
+
+@kernel
+def close_position(account, positions, grids, costs, risk, s, price, slippage, candle, trade):
+    """Book the closing fill of all that is left of a position at a price before slippage, and fill
+    in its trade record but for time and reason of the exit.
+
+    Parameters
+    ----------
+    candle : int
+        Which one of the symbol's candles it is; a cooldown is counted from it.
+    """
+    p, g = positions[s], grids[s]
+    side = 1 if p.steps > 0 else -1
     steps, entry = abs(p.steps), p.entry
-    qty = qty_of(steps, g)
-    pnl = book_fill(p, g, -p.steps, fill)
-    fee = fee_of(costs.fee_rate, qty, fill)
-    account.wallet += pnl - fee
+    pnl, fee, fill = _book_exit(account, p, g, costs, side, steps, price, slippage)
     low, high = min(p.lowest, fill), max(p.highest, fill)
-    trade.symbol, trade.side, trade.steps, trade.qty = s, side, steps, qty
+    trade.symbol, trade.side = s, side
+    trade.steps, trade.qty = p.entry_steps, qty_of(p.entry_steps, g)
     trade.entry_time, trade.entry_candle = p.entry_time, p.entry_candle
-    trade.entry_price, trade.exit_price, trade.stop, trade.take = (
-        entry,
-        fill,
-        p.first_stop,
-        p.take_level,
-    )
-    trade.pnl, trade.fees = pnl, p.fees + fee
-    trade.slippage = p.slippage + qty * abs(fill - price)
+    trade.entry_price, trade.exit_price = entry, fill
+    if p.parts > 0 and (p.part_prices_vary != 0 or fill != p.part_price):
+        trade.exit_price = (p.part_value + steps * fill) / p.entry_steps
+    trade.stop, trade.last_stop, trade.take = p.first_stop, p.stop_level, p.take_level
+    trade.pnl, trade.fees, trade.slippage = p.realized + pnl, p.fees + fee, p.slippage
     worst, best = (low, high) if side > 0 else (high, low)
     trade.mae = side * (worst - entry) / entry
     trade.mfe = side * (best - entry) / entry
-    trade.risked, trade.reversal, trade.ambiguous = p.risked, p.reversal, 0
-    p.stop_level, p.take_level = 0.0, 0.0
+    trade.risked, trade.reversal, trade.parts = p.risked, p.reversal, p.parts
+    trade.exit_candle, trade.ambiguous, trade.ordered = candle, 0, 0
+    if trade.pnl < trade.fees:
+        p.cooldown_until = candle + np.int64(risk.cooldown)
+    p.stop_level, p.take_level, p.part_level_1, p.part_level_2 = 0.0, 0.0, 0.0, 0.0
+
+
+@kernel
+def _book_exit(account, p, g, costs, side, steps, price, slippage):
+    fill = slipped(price, -side, slippage, g)
+    qty = qty_of(steps, g)
+    pnl = book_fill(p, g, -side * steps, fill)
+    fee = fee_of(costs.fee_rate, qty, fill)
+    account.wallet += pnl - fee
+    p.slippage += qty * abs(fill - price)
+    return pnl, fee, fill

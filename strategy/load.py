@@ -48,6 +48,8 @@ class Strategy:
     rules : CompiledRules
     has_take : bool
         It has a take_distance rule.
+    has_trail : bool
+        It has a trail_distance rule.
     risk : Risk
     tune : mapping
         Search space by parameter.
@@ -66,6 +68,7 @@ class Strategy:
     indicators: Callable[[Candles, Any], Any]
     rules: CompiledRules
     has_take: bool
+    has_trail: bool
     risk: Risk
     tune: Mapping[str, Any]
     optional_fields: tuple[str, ...]
@@ -203,6 +206,7 @@ def load(name_or_path: str) -> Strategy:
         indicators=_attribute(module, path, "indicators", "def indicators(c: Candles, p: Params)"),
         rules=compile_rules(rules, row._fields, params._fields),
         has_take="take_distance" in rules,
+        has_trail="trail_distance" in rules,
         risk=risk,
         tune=tune,
         optional_fields=tuple(name for name in OPTIONAL_FIELDS if name.encode() in source),

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from strategy.account import EXIT_REASONS, UNIT
 from strategy.kernel import kernel
+from strategy.records import EXIT_REASONS, UNIT
 from strategy.timeframes import DAY_MS
 
 MIN_TRADES = 10

@@ -20,6 +20,8 @@ REFUSALS = (
     "size under the symbol's minimum",
     "margin at the fill",
     "no balance",
+    "cooldown",
+    "limit of longs or shorts",
 )
 (
     APPROVED,
@@ -32,11 +34,15 @@ REFUSALS = (
     TOO_SMALL,
     MARGIN,
     NO_BALANCE,
+    COOLDOWN,
+    SIDE_LIMIT,
 ) = range(len(REFUSALS))
 
 
 class Risk(NamedTuple):
-    """A strategy's sizing and limits; 0 switches a limit off.
+    """A strategy's sizing, limits and exits besides its rules; 0 switches one off.
+
+    What is given in R is a multiple of the stop distance at the entry.
 
     Attributes
     ----------
@@ -50,9 +56,29 @@ class Risk(NamedTuple):
         Leverage set on the exchange: a position needs notional / leverage as margin.
     max_positions : int
         Positions open at the same time, over all symbols; 0 for no limit.
+    max_longs, max_shorts : int
+        The same for either side.
     daily_loss_limit : float
         Share of the UTC day's opening equity; once lost, no entries until the day changes. 0 for
         none.
+    daily_loss_flatten : int
+        1: what is held when the limit is reached is closed too.
+    trail : float
+        Trailing stop: its distance from the best price since the fill, in R. A strategy with a
+        trail_distance rule gives the distance itself and leaves this 0.
+    trail_after : float
+        Profit at the best price from which the stop trails, in R.
+    break_even : float
+        Profit at the best price from which the stop lies at the entry, in R.
+    time_stop : int
+        Closes after which a position is closed; the one of its entry candle is the first.
+    cooldown : int
+        Closes at which a symbol may not enter after a trade that lost, its exit candle's own being
+        the first.
+    part_1, part_2 : float
+        Partial take-profits: distance from the entry, in R.
+    part_1_share, part_2_share : float
+        How much of the position each closes. The rest stays for take, stop and exit rules.
     """
 
     per_trade: float = 0.01
@@ -60,7 +86,19 @@ class Risk(NamedTuple):
     max_notional: float = 0.0
     leverage: float = 20.0
     max_positions: int = 0
+    max_longs: int = 0
+    max_shorts: int = 0
     daily_loss_limit: float = 0.0
+    daily_loss_flatten: int = 0
+    trail: float = 0.0
+    trail_after: float = 0.0
+    break_even: float = 0.0
+    time_stop: int = 0
+    cooldown: int = 0
+    part_1: float = 0.0
+    part_1_share: float = 0.0
+    part_2: float = 0.0
+    part_2_share: float = 0.0
 
 
 _RANGES = {
@@ -68,16 +106,23 @@ _RANGES = {
     "max_leverage": (0.0, 125.0, "above 0, at most 125"),
     "leverage": (0.0, 125.0, "above 0, at most 125"),
 }
+_WHOLE = ("max_positions", "max_longs", "max_shorts", "time_stop", "cooldown")
+_LEAST_R = 0.1  # of a trail or a part: nearer to the price, one tick decides what it is
+_EXAMPLES = {"max_positions": 2, "max_longs": 2, "max_shorts": 2, "time_stop": 60, "cooldown": 15}
 
 
-def checked(risk: Risk) -> Risk:
+def checked(risk: Risk, *, has_trail: bool = False) -> Risk:
     """Return the risk settings as plain floats after checking their ranges.
+
+    Parameters
+    ----------
+    has_trail : bool
+        The strategy has a trail_distance rule.
 
     Raises
     ------
     WickError
-        A value is out of range, not a number, or the exchange's leverage is below the position
-        limit's.
+        A value is out of range or not a number, or two settings do not go together.
     """
     for name, value in risk._asdict().items():
         number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
@@ -87,11 +132,12 @@ def checked(risk: Risk) -> Risk:
                 f"risk.{name} is {value!r}, expected {wanted}",
                 f"--set risk.{name}={Risk._field_defaults[name]:g}",
             )
-    if risk.max_positions != int(risk.max_positions):
-        raise WickError(
-            f"risk.max_positions is {risk.max_positions}, expected a whole number",
-            "--set risk.max_positions=2",
-        )
+    for name in _WHOLE:
+        if (value := getattr(risk, name)) != int(value):
+            raise WickError(
+                f"risk.{name} is {value}, expected a whole number",
+                f"--set risk.{name}={_EXAMPLES[name]}",
+            )
     if risk.daily_loss_limit >= 1.0:
         raise WickError(
             f"risk.daily_loss_limit is {risk.daily_loss_limit}, expected a share below 1",
@@ -103,7 +149,49 @@ def checked(risk: Risk) -> Risk:
             " margin would run out before the limit",
             f"--set risk.leverage={risk.max_leverage}",
         )
+    _check_exits(risk, has_trail)
     return Risk(*(float(value) for value in risk))  # type: ignore[arg-type]
+
+
+def _check_exits(risk: Risk, has_trail: bool) -> None:
+    if risk.daily_loss_flatten not in (0, 1):
+        raise WickError(
+            f"risk.daily_loss_flatten is {risk.daily_loss_flatten}, expected 0 or 1",
+            "--set risk.daily_loss_flatten=1",
+        )
+    if risk.daily_loss_flatten and not risk.daily_loss_limit:
+        raise WickError(
+            "risk.daily_loss_flatten is 1, but there is no risk.daily_loss_limit",
+            "--set risk.daily_loss_limit=0.05",
+        )
+    if has_trail and risk.trail:
+        raise WickError(
+            f"risk.trail is {risk.trail}, but the strategy has a rule trail_distance",
+            "--set risk.trail=0, or take the rule out",
+        )
+    if risk.trail_after and not (has_trail or risk.trail):
+        raise WickError(
+            f"risk.trail_after is {risk.trail_after}, but no stop trails", "--set risk.trail=1"
+        )
+    for name in ("trail", "part_1", "part_2"):
+        if 0.0 < (value := getattr(risk, name)) < _LEAST_R:
+            raise WickError(
+                f"risk.{name} is {value}, expected 0 or at least {_LEAST_R} stop distances",
+                f"--set risk.{name}=1",
+            )
+    for name in ("part_1", "part_2"):
+        level, share = getattr(risk, name), getattr(risk, f"{name}_share")
+        if (level > 0.0) != (share > 0.0):
+            raise WickError(
+                f"risk.{name} is {level} and risk.{name}_share {share}: a part needs both",
+                f"--set risk.{name}=1 --set risk.{name}_share=0.5",
+            )
+    if risk.part_1_share + risk.part_2_share >= 1.0:
+        raise WickError(
+            f"the parts take {risk.part_1_share + risk.part_2_share:g} of a position, expected"
+            " less than all of it",
+            "--set risk.part_1_share=0.5; the take closes the rest",
+        )
 
 
 @kernel

@@ -31,7 +31,7 @@ CONDITIONS = {
     "exit_long": EXIT_LONG,
     "exit_short": EXIT_SHORT,
 }
-DISTANCES = ("stop_distance", "take_distance")
+DISTANCES = ("stop_distance", "take_distance", "trail_distance")
 RULE_NAMES = (*CONDITIONS, *DISTANCES)
 
 _BINARY: dict[type[ast.AST], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
@@ -57,12 +57,16 @@ class CompiledRules:
     distances : callable
         ``distances(at, *columns, params) -> (stop, take)``: float64 at the candles `at`; take is
         empty where the strategy has no such rule.
+    trails : callable
+        ``trails(*columns, params) -> float64``: the trailing stop's distance at each candle; empty
+        where the strategy has no such rule.
     fields : tuple of str
         The columns they take, in this order: those fields of Row that a rule reads.
     """
 
     signals: Callable[..., Any]
     distances: Callable[..., Any]
+    trails: Callable[..., Any]
     fields: tuple[str, ...]
 
 
@@ -243,7 +247,7 @@ def compile_rules(
     fields = tuple(field for field in row if field in used) or tuple(row[:1])
     texts = {name: text for name, (text, _) in checked.items()}
     module = _import_generated(_generate(texts, fields, params))
-    return CompiledRules(module.signals, module.distances, fields)
+    return CompiledRules(module.signals, module.distances, module.trails, fields)
 
 
 def _generate(texts: dict[str, str], fields: Sequence[str], params: Sequence[str]) -> str:
@@ -256,7 +260,7 @@ def _generate(texts: dict[str, str], fields: Sequence[str], params: Sequence[str
         for name, bit in CONDITIONS.items()
         if name in texts
     )
-    stop, take = (texts.get(name, "") for name in DISTANCES)
+    stop, take, trail = (texts.get(name, "") for name in DISTANCES)
     return f"""import numpy as np
 from strategy.kernel import kernel
 
@@ -280,6 +284,15 @@ def distances(at, {columns}params):
 {load_row}        stop[j] = {stop}
 {f"        take[j] = {take}" if take else ""}
     return stop, take
+
+
+@kernel
+def trails({columns}params):
+    n = len(c_{fields[0]})
+{load_params}    out = np.empty({"n" if trail else "0"})
+    for i in range(len(out)):
+{load_row}{f"        out[i] = {trail}" if trail else "        pass"}
+    return out
 """
 
 
@@ -290,7 +303,7 @@ def _import_generated(text: str) -> Any:
         # Without a folder for the cache the text is compiled in memory, at every start.
         namespace: dict[str, Any] = {"__name__": name}
         exec(compile(text, f"<{name}>", "exec"), namespace)
-        return _Namespace(namespace["signals"], namespace["distances"])
+        return _Namespace(*(namespace[word] for word in ("signals", "distances", "trails")))
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -318,3 +331,4 @@ def _written(name: str, text: str) -> Path | None:
 class _Namespace:
     signals: Callable[..., Any]
     distances: Callable[..., Any]
+    trails: Callable[..., Any]

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from data.symbols import SymbolRules, grids_of
-from strategy.account import ACCOUNT, POSITION, UNIT, book_fill, fee_of, notional
+from strategy.account import book_fill, fee_of, notional
 from strategy.fills import Costs, slipped
 from strategy.grid import qty_of
+from strategy.records import ACCOUNT, POSITION, UNIT
 
 MAINTENANCE = 0.004  # share of the notional
 

@@ -1,8 +1,8 @@
 """Worlds drawn from a seed: candles with gaps and jumps, words, grids, limits and costs."""
 
+import dataclasses
 import math
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -13,6 +13,7 @@ from backtest.engine import Result, backtest
 from strategy.candles import Candles
 from strategy.fills import Costs
 from strategy.grid import grid
+from strategy.records import EXIT_REASONS
 from strategy.risk import REFUSALS, Risk
 from strategy.timeframes import timeframe_ms
 from tests.backtest.script import MONDAY, NAN, Bar, candles_of, scripted
@@ -35,6 +36,7 @@ class World:
     timeframe: str
     start: int
     take: bool
+    trail: bool  # a rule gives the trailing stop's distance; such a strategy has a take rule
 
     @property
     def candles(self) -> list[Candles]:
@@ -52,6 +54,7 @@ def draw_world(seed: int, length: int, symbols: int) -> World:
     # Midnight falls inside the history in every case.
     start = MONDAY - rng.randrange(0, length + 1) * timeframe_ms(timeframe)
     take = rng.random() < 0.8
+    trail = take and rng.random() < 0.15
     rules, bars = [], []
     for _ in range(symbols):
         one = Rules(
@@ -68,25 +71,47 @@ def draw_world(seed: int, length: int, symbols: int) -> World:
     return World(
         bars=tuple(bars),
         rules=tuple(rules),
-        risk=draw_risk(rng),
+        risk=draw_risk(rng, has_trail=trail),
         costs=Costs(rng.choice([0.0, 0.0005, 0.01]), rng.choice([0.0, 0.0001, 0.02])),
         balance=rng.choice([100.0, 10_000.0, 1_234_567.89]),
         timeframe=timeframe,
         start=start,
         take=take,
+        trail=trail,
     )
 
 
-def draw_risk(rng: random.Random) -> Risk:
-    """Draw sizing and limits, each switched off at times."""
+def without_parts(world: World) -> World:
+    """Take away the partial take-profits, which the live side does not have."""
+    risk = world.risk._replace(part_1=0.0, part_1_share=0.0, part_2=0.0, part_2_share=0.0)
+    return dataclasses.replace(world, risk=risk)
+
+
+def draw_risk(rng: random.Random, *, has_trail: bool = False) -> Risk:
+    """Draw sizing, limits and exits, each switched off at times."""
     max_leverage = rng.choice([0.1, 1.0, 3.0, 20.0, 125.0])
+    limit = rng.choice([0.0, 0.0, 0.001, 0.01, 0.2])
+    trail = 0.0 if has_trail else rng.choice([0.0, 0.0, 0.1, 0.5, 1.0, 3.0])
+    part_1, part_2 = (rng.choice([0.0, 0.0, 0.3, 1.0, 2.0]) for _ in range(2))
     return Risk(
         per_trade=rng.choice([0.001, 0.01, 0.1, 1.0]),
         max_leverage=max_leverage,
         max_notional=rng.choice([0.0, 0.0, 50.0, 20_000.0]),
         leverage=max(max_leverage, rng.choice([1.0, 20.0, 125.0])),
         max_positions=rng.choice([0, 0, 1, 2]),
-        daily_loss_limit=rng.choice([0.0, 0.0, 0.001, 0.01, 0.2]),
+        max_longs=rng.choice([0, 0, 0, 1, 2]),
+        max_shorts=rng.choice([0, 0, 0, 1, 2]),
+        daily_loss_limit=limit,
+        daily_loss_flatten=rng.choice([0, 1]) if limit else 0,
+        trail=trail,
+        trail_after=rng.choice([0.0, 0.5, 2.0]) if trail or has_trail else 0.0,
+        break_even=rng.choice([0.0, 0.0, 0.2, 1.0]),
+        time_stop=rng.choice([0, 0, 0, 1, 2, 7]),
+        cooldown=rng.choice([0, 0, 1, 2, 10]),
+        part_1=part_1,
+        part_1_share=rng.choice([0.1, 0.5]) if part_1 else 0.0,
+        part_2=part_2,
+        part_2_share=rng.choice([0.25, 1 / 3]) if part_2 else 0.0,
     )
 
 
@@ -136,7 +161,7 @@ def run_fast(world: World) -> Result:
         grid(one.tick, one.step, one.min_qty, one.max_qty, one.min_notional) for one in world.rules
     ]
     return backtest(
-        scripted(world.timeframe, take=world.take),
+        scripted(world.timeframe, take=world.take, trail=world.trail),
         world.candles,
         risk=world.risk,
         costs=world.costs,
@@ -154,7 +179,7 @@ def run_slow(world: World) -> SlowEngine:
             Candle(
                 world.start + position * length,
                 *(bar.open, bar.high, bar.low, bar.close),
-                said_of(bar, world.take),
+                said_of(bar, world.take, world.trail),
             )
             for position, bar in enumerate(bars)
             if bar is not None
@@ -165,7 +190,7 @@ def run_slow(world: World) -> SlowEngine:
     ).run()
 
 
-def said_of(bar: Bar, take: bool) -> Said:
+def said_of(bar: Bar, take: bool, trail: bool = False) -> Said:
     """Read a bar's words."""
     return Said(
         long="long" in bar.says,
@@ -174,26 +199,26 @@ def said_of(bar: Bar, take: bool) -> Said:
         exit_short="exit_short" in bar.says,
         stop=bar.stop,
         take=bar.take if take else None,
+        trail=bar.stop if trail else None,
     )
 
 
 def assert_equal(fast: Result, slow: SlowEngine) -> None:
     """Compare everything two engines gave, bit for bit."""
     assert len(fast.trades) == len(slow.trades)
+    parts = [(*part,) for part in fast.parts.tolist()]
+    assert parts == [dataclasses.astuple(part) for part in slow.parts]
     for ours, theirs in zip(fast.trades, slow.trades, strict=True):
         for name in fast.trades.dtype.names or ():
             want: Any = getattr(theirs, name)
             if name == "exit_reason":
-                want = EXITS.index(want)
+                want = EXIT_REASONS.index(want)
             assert ours[name] == want, (name, ours[name], want, theirs)
     equity = np.array([value for _, value in slow.marks])
     assert fast.equity.tobytes() == equity.tobytes()
     closes = [int(time) + fast.candles[0].timeframe_ms for time in fast.time]
     assert closes == [time for time, _ in slow.marks]
     assert refusals_of(fast) == slow.refused
-
-
-EXITS: Sequence[str] = ("", "stop", "take", "signal", "reversal", "end")
 
 
 def refusals_of(result: Result) -> dict[tuple[int, str], int]:

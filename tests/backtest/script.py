@@ -74,9 +74,10 @@ def candles_of(
     )
 
 
-def scripted(timeframe: str = "1m", *, take: bool = True) -> Strategy:
-    """Load the strategy that says what the bars dictate."""
-    return dataclasses.replace(_loaded(take), timeframe=timeframe)
+def scripted(timeframe: str = "1m", *, take: bool = True, trail: bool = False) -> Strategy:
+    """Load the strategy that says what the bars dictate; one that trails has a take rule."""
+    name = "scripted_trailing" if trail else "scripted" if take else "scripted_without_take"
+    return dataclasses.replace(_loaded(name), timeframe=timeframe)
 
 
 def run(
@@ -88,6 +89,7 @@ def run(
     start: int = MONDAY,
     timeframe: str = "1m",
     take: bool | None = None,
+    trail: bool = False,
 ) -> Result:
     """Backtest the bars of one or more symbols named AAA, BBB, CCC.
 
@@ -104,7 +106,7 @@ def run(
     if take is None:
         take = any(bar is not None and bar.take == bar.take for bars in markets for bar in bars)
     return backtest(
-        scripted(timeframe, take=take),
+        scripted(timeframe, take=take, trail=trail),
         candles,
         risk=risk,
         costs=costs,
@@ -119,8 +121,8 @@ def units(amount: str) -> int:
 
 
 @cache
-def _loaded(take: bool) -> Strategy:
-    return load(str(_STRATEGIES / ("scripted.py" if take else "scripted_without_take.py")))
+def _loaded(name: str) -> Strategy:
+    return load(str(_STRATEGIES / f"{name}.py"))
 
 
 def _code(one: Bar, words: dict[str, int]) -> float:

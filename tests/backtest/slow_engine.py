@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from strategy.fills import Costs
 from strategy.risk import Risk
-from tests.backtest.slow_market import Entry, Market, Said, Trade
+from tests.backtest.slow_market import Candle, Entry, Market, Part, Said, Trade
 
 DAY = 86_400_000
 UNIT = 10**8
@@ -36,6 +36,7 @@ class SlowEngine:
     timeframe_ms: int
     wallet: int = 0
     trades: list[Trade] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
     marks: list[tuple[int, float]] = field(default_factory=list)  # (close time, equity)
     refused: dict[tuple[int, str], int] = field(default_factory=dict)
     blocked_day: int = -1
@@ -62,7 +63,8 @@ class SlowEngine:
             found = market.candle(time)
             if found and market.exit and market.trade:
                 position, candle = found
-                self.close(market, candle.open, self.costs.slippage, market.exit, time, position)
+                slip, why = self.costs.slippage, market.exit
+                self.close(market, candle.open, slip, why, time, position).ordered = 1
         for market in self.markets:
             found = market.candle(time)
             if found and market.entry:
@@ -95,7 +97,9 @@ class SlowEngine:
             return self.refuse(market, "margin at the fill")
         fee = money(self.costs.fee_rate * (qty * fill))
         self.wallet -= fee
-        market.extremes = [fill]
+        market.extremes, market.moved, market.parts = [fill], "stop", []
+        market.left, market.distance = entry.steps, entry.stop
+        market.ladder = self.ladder(market, entry, fill)
         market.trade = Trade(
             symbol=market.at,
             side=entry.side,
@@ -110,26 +114,42 @@ class SlowEngine:
             slippage=qty * abs(fill - price),
             risked=qty * entry.stop,
             reversal=int(entry.reversal),
+            last_stop=stop,
         )
         return None
+
+    def ladder(self, market: Market, entry: Entry, fill: float) -> list[tuple[float, int]]:
+        """Return level and steps of the partial take-profits, nearest first."""
+        rules, risk, found = market.rules, self.risk, []
+        for multiple, share in (
+            (risk.part_1, risk.part_1_share),
+            (risk.part_2, risk.part_2_share),
+        ):
+            steps = math.floor(share * entry.steps + 1e-9)
+            distance = multiple * entry.stop
+            level = rules.ceil(fill + distance) if entry.side > 0 else rules.floor(fill - distance)
+            if multiple and steps >= rules.min_steps and level > 0:
+                found.append((level, steps))
+        return sorted(found, key=lambda one: entry.side * one[0])
 
     def close(
         self, market: Market, price: float, slip: float, why: str, time: int, position: int
     ) -> Trade:
         trade = market.trade
         assert trade is not None
-        if trade.side > 0:
-            fill = market.rules.floor(price * (1 - slip))
-        else:
-            fill = market.rules.ceil(price * (1 + slip))
-        trade.pnl = money(trade.side * trade.qty * (fill - trade.entry_price))
-        fee = money(self.costs.fee_rate * (trade.qty * fill))
-        self.wallet += trade.pnl
-        self.wallet -= fee
-        trade.fees += fee
-        trade.slippage += trade.qty * abs(fill - price)
+        last = self.close_part(market, market.left, price, slip, time, position)
+        legs, fill = market.parts, last.price
+        trade.pnl = sum(leg.pnl for leg in legs)
         trade.exit_price, trade.exit_reason = fill, why
+        if {leg.price for leg in legs} != {fill}:
+            trade.exit_price = sum(leg.steps * leg.price for leg in legs) / trade.steps
+        trade.parts = len(legs) - 1
+        for leg in legs[:-1]:
+            leg.trade = len(self.trades)
+        self.parts += legs[:-1]
         trade.exit_time, trade.exit_candle = time, position
+        if trade.pnl - trade.fees < 0:
+            market.rests_until = position + int(self.risk.cooldown)
         moves = [
             trade.side * (x - trade.entry_price) / trade.entry_price
             for x in [*market.extremes, fill]
@@ -138,6 +158,28 @@ class SlowEngine:
         self.trades.append(trade)
         market.trade, market.exit = None, None
         return trade
+
+    def close_part(
+        self, market: Market, steps: int, price: float, slip: float, time: int, position: int
+    ) -> Part:
+        trade = market.trade
+        assert trade is not None
+        if trade.side > 0:
+            fill = market.rules.floor(price * (1 - slip))
+        else:
+            fill = market.rules.ceil(price * (1 + slip))
+        qty = market.rules.qty(steps)
+        pnl = money(trade.side * qty * (fill - trade.entry_price))
+        fee = money(self.costs.fee_rate * (qty * fill))
+        self.wallet += pnl
+        self.wallet -= fee
+        trade.fees += fee
+        trade.slippage += qty * abs(fill - price)
+        market.left -= steps
+        market.extremes.append(fill)
+        part = Part(market.at, -1, time, position, steps, fill, pnl, fee)
+        market.parts.append(part)
+        return part
 
     # Inside the candle.
 
@@ -150,28 +192,50 @@ class SlowEngine:
         trade = market.trade
         if trade is None:
             return
+        slip, end = self.costs.slippage, time + self.timeframe_ms
 
         def beyond_stop(price: float) -> bool:
-            return price <= trade.stop if trade.side > 0 else price >= trade.stop
+            return price <= trade.last_stop if trade.side > 0 else price >= trade.last_stop
+
+        def beyond(level: float, price: float) -> bool:
+            if level == 0.0:
+                return False
+            return price >= level if trade.side > 0 else price <= level
 
         def beyond_take(price: float) -> bool:
-            if trade.take == 0.0:
-                return False
-            return price >= trade.take if trade.side > 0 else price <= trade.take
+            return beyond(trade.take, price)
+
+        def beyond_any(price: float) -> bool:
+            return beyond_take(price) or any(beyond(level, price) for level, _ in market.ladder)
+
+        def before_the_take(level: float) -> bool:
+            return trade.take == 0.0 or trade.side * (level - trade.take) < 0
+
+        def take_parts(price: float, when: int, at: float | None = None) -> None:
+            for level, steps in list(market.ladder):
+                if beyond(level, price) and before_the_take(level):
+                    self.close_part(
+                        market, steps, level if at is None else at, slip, when, position
+                    )
+                    market.ladder.remove((level, steps))
 
         worst, best = (candle.low, candle.high) if trade.side > 0 else (candle.high, candle.low)
-        slip, end = self.costs.slippage, time + self.timeframe_ms
         if beyond_stop(candle.open):
-            self.close(market, candle.open, slip, "stop", time, position)
-        elif beyond_take(candle.open):
+            self.close(market, candle.open, slip, market.moved, time, position)
+            return
+        take_parts(candle.open, time, candle.open)
+        if beyond_take(candle.open):
             self.close(market, candle.open, slip, "take", time, position)
         elif beyond_stop(worst):
-            both = beyond_take(best)
-            self.close(market, trade.stop, slip, "stop", end, position).ambiguous = int(both)
-        elif beyond_take(best):
-            self.close(market, trade.take, slip, "take", end, position)
+            both = beyond_any(best)
+            at, why = trade.last_stop, market.moved
+            self.close(market, at, slip, why, end, position).ambiguous = int(both)
         else:
-            market.extremes += [candle.low, candle.high]
+            take_parts(best, end)
+            if beyond_take(best):
+                self.close(market, trade.take, slip, "take", end, position)
+            else:
+                market.extremes += [candle.low, candle.high]
 
     # At the close.
 
@@ -197,18 +261,71 @@ class SlowEngine:
             self.blocked_day = day
         there = [(market, market.candle(time)) for market in self.markets]
         heard = [(market, found[1].said) for market, found in there if found]
+        if self.risk.daily_loss_flatten and self.blocked_day == day:
+            for market in self.markets:
+                if market.trade and market.exit is None:
+                    market.exit = "daily_limit"
         for market, said in heard:
             self.decide_exit(market, said)
-        self.decide_entries(heard, blocked=self.blocked_day == day)
+        for market, found in there:
+            if market.trade and found:
+                self.move_stop(market, found[0], found[1])
+        self.decide_entries(there, blocked=self.blocked_day == day)
 
-    def decide_entries(self, heard: list[tuple[Market, Said]], *, blocked: bool) -> None:
+    def move_stop(self, market: Market, position: int, candle: Candle) -> None:
+        """End a position that is too old; move its stop where that makes it tighter."""
+        trade, risk, rules = market.trade, self.risk, market.rules
+        assert trade is not None
+        if risk.time_stop and position - trade.entry_candle + 1 >= risk.time_stop:
+            market.exit = market.exit or "time"
+        if market.exit is not None:
+            return
+
+        def away(price: float) -> float:
+            return rules.floor(price) if trade.side > 0 else rules.ceil(price)
+
+        best = max(market.extremes) if trade.side > 0 else min(market.extremes)
+        gained = trade.side * (best - trade.entry_price)
+        wanted = []
+        if risk.break_even and gained >= risk.break_even * market.distance:
+            wanted.append((away(trade.entry_price), "break_even"))
+        distance = risk.trail * market.distance
+        if candle.said.trail is not None:
+            distance = candle.said.trail
+        trails = float(rules.tick) <= distance < math.inf
+        if trails and gained >= risk.trail_after * market.distance:
+            wanted.append((away(best - trade.side * distance), "trailing"))
+        level, why = trade.last_stop, market.moved
+        for candidate, reason in wanted:
+            if trade.side * candidate > trade.side * level:
+                level, why = candidate, reason
+        if level == trade.last_stop:
+            return
+        if trade.side * candle.close <= trade.side * level:
+            market.exit = why
+        else:
+            trade.last_stop, market.moved = level, why
+
+    def decide_entries(
+        self, there: list[tuple[Market, tuple[int, Candle] | None]], *, blocked: bool
+    ) -> None:
         slots = sum(1 for m in self.markets if m.trade or m.entry)
+        sides = {
+            side: sum(
+                1
+                for m in self.markets
+                if (m.trade and m.trade.side == side) or (m.entry and m.entry.side == side)
+            )
+            for side in (1, -1)
+        }
+        most = {1: self.risk.max_longs, -1: self.risk.max_shorts}
         reserved = 0.0
         for market in self.markets:
             reserved += max(market.notional(), self.held_back(market))
-        for market, said in heard:
-            if said.long == said.short:
+        for market, found in there:
+            if found is None or found[1].said.long == found[1].said.short:
                 continue
+            position, said = found[0], found[1].said
             side = 1 if said.long else -1
             reverses = market.exit == "reversal"
             if market.trade and not reverses:
@@ -217,8 +334,14 @@ class SlowEngine:
             if blocked:
                 self.refuse(market, "daily loss limit")
                 continue
+            if not reverses and position < market.rests_until:
+                self.refuse(market, "cooldown")
+                continue
             if not reverses and self.risk.max_positions and slots >= self.risk.max_positions:
                 self.refuse(market, "position limit")
+                continue
+            if most[side] and sides[side] >= most[side]:
+                self.refuse(market, "limit of longs or shorts")
                 continue
             answer = self.size(market, side, said, reserved - own)
             if isinstance(answer, str):
@@ -226,6 +349,7 @@ class SlowEngine:
                 continue
             market.entry = Entry(side, answer, said.stop, said.take, reverses)
             slots += not reverses
+            sides[side] += 1
             reserved += max(self.held_back(market) - own, 0.0)
 
     def held_back(self, market: Market) -> float:
@@ -244,7 +368,7 @@ class SlowEngine:
     def decide_exit(self, market: Market, said: Said) -> None:
         if said.long and said.short:
             self.refuse(market, "both entry rules true")
-        if market.trade is None:
+        if market.trade is None or market.exit is not None:
             return
         long = market.trade.side > 0
         if said.exit_long if long else said.exit_short:

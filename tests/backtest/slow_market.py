@@ -50,6 +50,7 @@ class Said:
     exit_short: bool = False
     stop: float = math.nan
     take: float | None = None
+    trail: float | None = None  # None without a rule for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ class Trade:
     slippage: float
     risked: float
     reversal: int
+    last_stop: float
     exit_time: int = 0
     exit_candle: int = 0
     exit_price: float = 0.0
@@ -89,6 +91,22 @@ class Trade:
     mfe: float = 0.0
     exit_reason: str = ""
     ambiguous: int = 0
+    ordered: int = 0
+    parts: int = 0
+
+
+@dataclass(slots=True)
+class Part:
+    """A partial take-profit that filled, with the fields of the engine's record."""
+
+    symbol: int
+    trade: int
+    time: int
+    candle: int
+    steps: int
+    price: float
+    pnl: int
+    fee: int
 
 
 @dataclass(slots=True)
@@ -110,7 +128,13 @@ class Market:
     rules: Rules
     candles: list[Candle]
     trade: Trade | None = None  # the open position
+    left: int = 0  # steps of it that are still held
+    distance: float = 0.0  # its stop's, as decided
+    moved: str = "stop"  # why its stop lies where it lies
+    ladder: list[tuple[float, int]] = field(default_factory=list)  # level and steps, nearest first
+    parts: list[Part] = field(default_factory=list)  # what was closed of it
     extremes: list[float] = field(default_factory=list)
+    rests_until: int = 0  # the first candle that may enter after a loss
     exit: str | None = None
     entry: Entry | None = None
     mark: float = 0.0
@@ -124,8 +148,8 @@ class Market:
         return self.by_time.get(time)
 
     def notional(self) -> float:
-        return self.trade.qty * self.mark if self.trade else 0.0
+        return self.rules.qty(self.left) * self.mark if self.trade else 0.0
 
     def unrealized(self) -> float:
         t = self.trade
-        return t.side * t.qty * (self.mark - t.entry_price) if t else 0.0
+        return t.side * self.rules.qty(self.left) * (self.mark - t.entry_price) if t else 0.0

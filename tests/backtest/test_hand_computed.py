@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from backtest.engine import Result
-from strategy.account import EXIT_REASONS
 from strategy.errors import RunRefused
 from strategy.fills import Costs
 from strategy.grid import grid
+from strategy.records import EXIT_REASONS
 from strategy.risk import Risk
 from tests.backtest.random_markets import refusals_of
 from tests.backtest.script import FREE, MINUTE, MONDAY, Bar, bar, run, units

@@ -7,10 +7,10 @@ import math
 
 import pytest
 
-from strategy.account import EXIT_REASONS
 from strategy.errors import RunRefused
 from strategy.fills import Costs
 from strategy.grid import grid
+from strategy.records import EXIT_REASONS
 from strategy.risk import Risk
 from tests.backtest.random_markets import refusals_of
 from tests.backtest.script import FREE, MINUTE, MONDAY, NAN, WIDE, Bar, bar, run

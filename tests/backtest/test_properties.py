@@ -1,6 +1,7 @@
 """What must hold of any run, whatever the market: conserved money, symmetry, no look-ahead."""
 
 import dataclasses
+import itertools
 import os
 import subprocess
 import sys
@@ -12,10 +13,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from backtest.engine import Result
-from strategy.account import EXIT_REASONS
 from strategy.errors import RunRefused
 from strategy.fills import Costs
 from strategy.grid import grid
+from strategy.records import EXIT_REASONS
 from strategy.risk import REFUSALS, Risk
 from tests.backtest.random_markets import World, draw_world, run_fast
 from tests.backtest.script import FREE, WIDE, Bar, run
@@ -61,14 +62,26 @@ def test_records_are_consistent(world: World) -> None:
     assert (trades["mae"] <= trades["mfe"]).all()
     moved = side * (trades["exit_price"] - trades["entry_price"])
     pnl = side * qty * (trades["exit_price"] - trades["entry_price"])
-    assert trades["pnl"].tolist() == [round(float(amount) * 1e8) for amount in pnl]
+    whole = trades["parts"] == 0
+    assert trades["pnl"][whole].tolist() == [round(float(one) * 1e8) for one in pnl[whole]]
+    # Each part is rounded by itself.
+    off = np.abs(trades["pnl"] - pnl * 1e8)
+    assert (off <= 1 + trades["parts"] + 1e-9 * np.abs(trades["pnl"]) + 1e-4 * qty).all()
+    parts = result.parts
+    assert trades["parts"].tolist() == [int((parts["trade"] == at).sum()) for at in range(len(qty))]
+    assert (parts["steps"] >= 1).all()
+    for at, trade in enumerate(trades):
+        assert parts["steps"][parts["trade"] == at].sum() < trade["steps"]
     assert (moved / trades["entry_price"] >= trades["mae"]).all()
     assert (moved / trades["entry_price"] <= trades["mfe"]).all()
     assert (trades["entry_time"] <= trades["exit_time"]).all()
     assert (trades["entry_candle"] <= trades["exit_candle"]).all()
     assert set(trades["exit_reason"].tolist()) <= set(range(1, len(EXIT_REASONS)))
-    stopped = trades["exit_reason"] == EXIT_REASONS.index("stop")
+    stops = [EXIT_REASONS.index(why) for why in ("stop", "trailing", "break_even")]
+    stopped = np.isin(trades["exit_reason"], stops) & (trades["ordered"] == 0)
     assert not trades["ambiguous"][~stopped].any()
+    # A stop only ever becomes tighter.
+    assert (side * (trades["last_stop"] - trades["stop"]) >= 0).all()
     assert (trades["exit_reason"] != EXIT_REASONS.index("take")).all() or world.take
 
 
@@ -97,12 +110,39 @@ def test_every_entry_signal_is_a_trade_a_refusal_or_has_a_reason_to_be_neither(
 @given(WORLDS)
 def test_no_more_positions_than_allowed_are_ever_open(world: World) -> None:
     result = solvent(world)
-    limit = world.risk.max_positions
-    assume(limit > 0)
+    risk, trades = world.risk, result.trades
+    limits = ((risk.max_positions, 0), (risk.max_longs, 1), (risk.max_shorts, -1))
+    assume(any(limit > 0 for limit, _ in limits))
     for time in result.time:
         # An exit at an open comes before the entries at it.
-        held = (result.trades["entry_time"] <= time) & (time < result.trades["exit_time"])
-        assert held.sum() <= limit
+        held = (trades["entry_time"] <= time) & (time < trades["exit_time"])
+        for limit, side in limits:
+            assert not limit or (held & ((side == 0) | (trades["side"] == side))).sum() <= limit
+
+
+@examples
+@given(WORLDS)
+def test_no_trade_outlives_the_time_stop(world: World) -> None:
+    result = solvent(world)
+    assume(world.risk.time_stop > 0)
+    seen = result.trades["exit_candle"] - result.trades["entry_candle"]
+    # It closes at the open behind the last close it may see.
+    assert (seen <= world.risk.time_stop).all()
+
+
+@examples
+@given(WORLDS)
+def test_after_a_loss_a_symbol_rests(world: World) -> None:
+    result = solvent(world)
+    rest = int(world.risk.cooldown)
+    assume(rest > 0)
+    for s in range(len(world.bars)):
+        its = result.trades[result.trades["symbol"] == s]
+        order = np.argsort(its["entry_candle"], kind="stable")
+        for before, after in itertools.pairwise(its[order]):
+            if before["pnl"] < before["fees"] and not after["reversal"]:
+                # Decided at the earliest `rest` closes after the exit candle's, filled behind it.
+                assert after["entry_candle"] >= before["exit_candle"] + rest + 1
 
 
 @examples
@@ -132,7 +172,7 @@ def test_where_no_limit_binds_the_order_of_symbols_does_not_matter(
     world: World,
 ) -> None:
     # One step a trade: the size does not depend on the wallet.
-    risk = Risk(per_trade=1.0, max_leverage=125.0, leverage=125.0)
+    risk = unlimited(world.risk)
     rules = tuple(Rules(one.tick, one.step, max_qty=one.step) for one in world.rules)
     world = dataclasses.replace(world, risk=risk, rules=rules, balance=9e9)
     turned = dataclasses.replace(world, bars=world.bars[::-1], rules=rules[::-1])
@@ -145,12 +185,27 @@ def test_where_no_limit_binds_the_order_of_symbols_does_not_matter(
     assert ours.refused.tolist() == theirs.refused[::-1].tolist()
 
 
+def unlimited(risk: Risk) -> Risk:
+    """Keep how positions end and switch off what limits them."""
+    return risk._replace(
+        per_trade=1.0,
+        max_leverage=125.0,
+        leverage=125.0,
+        max_notional=0.0,
+        max_positions=0,
+        max_longs=0,
+        max_shorts=0,
+        daily_loss_limit=0.0,
+        daily_loss_flatten=0,
+    )
+
+
 def plain_world(seed: int, length: int, **changes: object) -> World:
-    """One symbol on ticks of 1/4, so that sums and mirrored prices are exact; sizes of one coin."""
+    """One symbol on ticks of 1/4, so that sums and mirrored prices are exact; at most 8 coins."""
     drawn = draw_world(seed, length, 1)
     bars = tuple(bar and _on_quarters(bar) for bar in drawn.bars[0])
-    rules = (Rules("0.25", "1", max_qty="1"),)
-    risk = Risk(per_trade=1.0, max_leverage=125.0, leverage=125.0)
+    rules = (Rules("0.25", "1", max_qty="8"),)
+    risk = unlimited(drawn.risk)
     world = dataclasses.replace(
         drawn, bars=(bars,), rules=rules, risk=risk, costs=FREE, balance=1e9
     )
@@ -242,8 +297,11 @@ def test_a_fee_changes_no_trade_and_costs_exactly_itself(
     seed: int, length: int, fee: float
 ) -> None:
     # With one coin a trade the size does not depend on the wallet.
-    free = solvent(plain_world(seed, length))
-    paid = solvent(plain_world(seed, length, costs=Costs(fee, 0.0)))
+    world = plain_world(seed, length)
+    # Whether a trade lost, and so whether its symbol rests, depends on the fee.
+    world = dataclasses.replace(world, risk=world.risk._replace(cooldown=0))
+    free = solvent(world)
+    paid = solvent(dataclasses.replace(world, costs=Costs(fee, 0.0)))
     for name in free.trades.dtype.names or ():
         if name != "fees":
             assert free.trades[name].tolist() == paid.trades[name].tolist()
@@ -290,7 +348,8 @@ def fingerprint() -> str:
         except RunRefused as refusal:
             parts.append(refusal.message.encode())
         else:
-            parts += [result.trades.tobytes(), result.equity.tobytes(), result.refused.tobytes()]
+            parts += [one.tobytes() for one in (result.trades, result.parts)]
+            parts += [result.equity.tobytes(), result.refused.tobytes()]
     return b"".join(parts).hex()
 
 

@@ -31,11 +31,11 @@ from backtest.engine import Result, backtest, signals_of
 from data.importer import Labels, import_file
 from data.store import load as load_candles
 from data.synthetic import synthetic_market
-from strategy.account import BY_END, BY_REVERSAL, UNIT
 from strategy.candles import Candles
 from strategy.fills import Costs
 from strategy.grid import grid
 from strategy.load import load
+from strategy.records import BY_END, BY_REVERSAL, UNIT
 from strategy.rules import ENTER_LONG, ENTER_SHORT
 
 QTY = 0.01

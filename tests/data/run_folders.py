@@ -24,7 +24,7 @@ from data.runs import (
     trade_table,
 )
 from data.symbols import SymbolRules
-from strategy.account import TRADE
+from strategy.records import TRADE
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 NOON = 1_709_294_400_000  # 2024-03-01 12:00 UTC

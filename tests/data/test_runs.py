@@ -29,8 +29,8 @@ from data.runs import (
     save,
     trade_table,
 )
-from strategy.account import EXIT_REASONS, TRADE
 from strategy.errors import WickError
+from strategy.records import EXIT_REASONS, TRADE
 from tests.data.run_folders import (
     NOON,
     SYMBOLS,

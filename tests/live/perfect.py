@@ -10,15 +10,26 @@ import numpy as np
 
 from backtest.engine import Result
 from data.symbols import SymbolRules
-from live.journal import Began, Decided, Filled, Order, Record
+from live.journal import Began, Decided, Filled, Held, Order, Record
 from live.records import ClosedCandle
 from live.session import Session
-from strategy.account import BY_END, BY_REVERSAL, BY_STOP, BY_TAKE, EXIT_REASONS, UNIT, fee_of
+from research.stop_moves import stop_moves
+from strategy.account import fee_of
 from strategy.grid import qty_of
+from strategy.records import (
+    BY_BREAK_EVEN,
+    BY_END,
+    BY_REVERSAL,
+    BY_STOP,
+    BY_TAKE,
+    BY_TRAILING,
+    EXIT_REASONS,
+    UNIT,
+)
 from tests.backtest.random_markets import World
 from tests.live.sessions import make_session, rules
 
-_LEGS = {BY_STOP: "s", BY_TAKE: "t"}
+_LEGS = {BY_STOP: "s", BY_TAKE: "t", BY_TRAILING: "w", BY_BREAK_EVEN: "w"}
 
 
 def session_of(result: Result, its_rules: Sequence[SymbolRules]) -> Session:
@@ -90,7 +101,7 @@ class _Writer:
         first = int(result.time[0])
         before = dict.fromkeys(result.symbols, -1)
         self._add(Began(n=0, time=first, wallet=self.wallet, last_trade=before))
-        fills, orders = self._fills(), self._orders()
+        fills, orders, moves = self._fills(), self._orders(), self._moves()
         marks = [0.0] * len(result.symbols)
         rows = [
             dict(zip(one.arrays["open_time"].tolist(), one.arrays["close"].tolist(), strict=True))
@@ -113,6 +124,7 @@ class _Writer:
                     blocked=False,
                     marks=tuple(marks),
                     orders=tuple(orders[opened + length]),
+                    held=tuple(moves[opened + length]),
                 )
             )
         return self.out
@@ -138,7 +150,7 @@ class _Writer:
             )
             opened = int(times[trade.exit_candle])
             inside = int(trade.exit_time) != opened
-            level = trade.exit_reason in _LEGS
+            level = not trade.ordered
             phase = 3 if inside else 2 if level else 0
             time = int(trade.exit_time) - inside
             if trade.exit_reason != BY_END:
@@ -164,7 +176,7 @@ class _Writer:
                 reversal=bool(trade.reversal),
                 price=said["close"],
             )
-            if trade.exit_reason not in (BY_END, BY_STOP, BY_TAKE):
+            if trade.ordered:
                 at, said = self._decision(s, int(trade.exit_candle))
                 reason = int(trade.exit_reason)
                 found[at][s] = Order(
@@ -179,6 +191,16 @@ class _Writer:
                 )
         return defaultdict(list, {at: list(some.values()) for at, some in found.items()})
 
+    def _moves(self) -> dict[int, list[Held]]:
+        result, found = self.result, defaultdict(list)
+        for at, moves in stop_moves(result).items():
+            s = int(result.trades[at].symbol)
+            for move in moves:
+                time = self._decision(s, move.candle + 1)[0]
+                held = Held(result.symbols[s], 0.0, 0.0, move.level, move.reason)
+                found[time].append(held)
+        return found
+
     def _decision(self, s: int, candle: int) -> tuple[int, dict[str, float]]:
         one = self.result.candles[s]
         said = {name: float(values[candle - 1]) for name, values in one.arrays.items()}
@@ -192,7 +214,7 @@ class _Writer:
         fee = entry_fee if fill.opens else int(trade.fees) - entry_fee
         pnl = 0 if fill.opens else int(trade.pnl)
         reason = 0 if fill.opens else int(trade.exit_reason)
-        candle = int(trade.entry_candle if fill.opens or reason in _LEGS else trade.exit_candle)
+        candle = int(trade.exit_candle if trade.ordered and not fill.opens else trade.entry_candle)
         held = side * int(trade.steps) if fill.opens else 0
         assert np.float64(qty_of(int(trade.steps), g)) == trade.qty
         self.wallet += pnl - fee
@@ -206,7 +228,7 @@ class _Writer:
                 symbol=result.symbols[s],
                 trade_id=len(self.out),
                 id=f"{len(self.out)}",
-                leg="e" if fill.opens else _LEGS.get(reason, "x"),
+                leg="e" if fill.opens else "x" if trade.ordered else _LEGS[reason],
                 steps=side * int(trade.steps) * (1 if fill.opens else -1),
                 price=float(trade.entry_price if fill.opens else trade.exit_price),
                 fee=fee,

@@ -49,7 +49,9 @@ def test_every_stream_gives_back_what_was_published(tmp_path: Path) -> None:
     nan = float("nan")
     records: dict[str, Any] = {
         CANDLES: candle(60_000),
-        SIGNALS: Batch(60_000, (Signal("A", 0, 0.1, (-0.0, 1e-308), 3, 0.5, 2.0, "h"),), ("B",)),
+        SIGNALS: Batch(
+            60_000, (Signal("A", 0, 0.3, 0.0, 0.1, (-0.0, 1e-308), 3, 0.5, 2.0, 1.5, "h"),), ("B",)
+        ),
         CONTROL: Control("flatten", "me"),
         ORDERS: journal.Dropped(n=1, symbol="A", decided_at=1, reason="too old", time=2),
         FILLS: journal.Halted(n=2, reason="why", time=3),

@@ -24,9 +24,9 @@ from live.performance_tracker import run
 from live.records import CANDLES, EQUITY, Health
 from live.session import Session
 from live.writer import stream_of
-from strategy.account import EXIT_REASONS
 from strategy.errors import RunRefused
 from strategy.fills import Costs
+from strategy.records import EXIT_REASONS
 from strategy.risk import Risk
 from tests.backtest.report_runs import market
 from tests.backtest.script import WIDE, scripted

@@ -89,7 +89,7 @@ def test_a_stop_that_the_exchange_says_is_there_is_asked_for_again_and_nothing_i
     scene.enter(protect=False)
     scene.answer(scene.send("s", steps=0), "absent", again=True)
     scene.answer(scene.send("s", steps=0), "rejected", -4130, again=True)
-    assert scene.next(T + 60_000) == Protect("s", 99_970.0, 0)
+    assert scene.next(T + 60_000) == Protect("s", 99_970.0, 0, T)
 
 
 def test_naked_time_begins_when_the_stop_was_lost() -> None:
@@ -98,7 +98,7 @@ def test_naked_time_begins_when_the_stop_was_lost() -> None:
     one = next(i for i in scene.ledger.books[S].sent if "-s" in i)
     lost = T + 600_000
     scene.tell(Answered(0, one, S, "gone", 1, 0, "canceled", lost))
-    assert scene.next(lost) == Protect("s", 99_970.0, 0)
+    assert scene.next(lost) == Protect("s", 99_970.0, 0, T)
     assert scene.next(lost + 5_001) == Close("q", 10, T)
 
 
@@ -117,9 +117,9 @@ def test_the_stop_comes_before_the_take_and_both_before_anything_else() -> None:
     scene = Scene()
     scene.enter(protect=False)
     scene.decide(close=3, time=T + MINUTE)
-    assert scene.next() == Protect("s", 99_970.0, 0)
+    assert scene.next() == Protect("s", 99_970.0, 0, T)
     scene.answer(scene.send("s", steps=0), "accepted")
-    assert scene.next() == Protect("t", 100_060.0, 10)
+    assert scene.next() == Protect("t", 100_060.0, 10, T)
     scene.answer(scene.send("t"), "accepted")
     assert scene.next() == Close("x", 10, T + MINUTE)
 
@@ -145,7 +145,7 @@ def test_a_stop_that_will_not_be_taken_is_tried_for_five_seconds() -> None:
     scene = Scene()
     scene.enter(protect=False)
     scene.answer(scene.send("s", steps=0), "rejected", -1008, again=True)
-    assert scene.next(T + 4_000) == Protect("s", 99_970.0, 0)
+    assert scene.next(T + 4_000) == Protect("s", 99_970.0, 0, T)
     assert scene.next(T + 6_000) == Close("q", 10, T)
 
 
@@ -154,7 +154,7 @@ def test_a_stop_that_vanished_is_placed_again() -> None:
     scene.enter()
     stop = scene.ledger.books[S].legs("s")[0].intent.id
     scene.answer(stop, "gone")
-    assert scene.next() == Protect("s", 99_970.0, 0)
+    assert scene.next() == Protect("s", 99_970.0, 0, T)
 
 
 def test_a_refused_take_leaves_the_stop_in_charge() -> None:
@@ -203,12 +203,12 @@ def test_a_partly_filled_entry_that_expired_is_a_whole_one() -> None:
     one = scene.send("e")
     scene.answer(one, "accepted")
     scene.fill(one, "e", 4, 4)
-    assert scene.next() == Protect("s", 99_970.0, 0)
+    assert scene.next() == Protect("s", 99_970.0, 0, T)
     scene.answer(scene.send("s", steps=0), "accepted")
     assert scene.next() is None, "the take waits until the entry has filled"
     scene.answer(one, "gone")
     assert scene.ledger.order(S).side == 0
-    assert scene.next() == Protect("t", 100_060.0, 4)
+    assert scene.next() == Protect("t", 100_060.0, 4, T)
 
 
 def test_the_stop_of_an_unknown_entry_is_taken_away_once_the_base_stop_stands() -> None:
@@ -235,4 +235,4 @@ def test_a_take_of_the_wrong_size_is_replaced() -> None:
     scene.answer(wrong, "accepted")
     assert scene.next() == Cancel(scene.ledger.books[S].sent[wrong])
     scene.answer(wrong, "gone")
-    assert scene.next() == Protect("t", 100_060.0, 10)
+    assert scene.next() == Protect("t", 100_060.0, 10, T)

@@ -479,11 +479,14 @@ def signal_of(**changes: Any) -> str:
     said: dict[str, Any] = {
         "symbol": "A",
         "open_time": START,
+        "high": 2.0,
+        "low": 1.0,
         "close": 1.5,
         "row": (0.0, float("nan")),
         "signals": 1,
         "stop_distance": 2.0,
         "take_distance": float("nan"),
+        "trail_distance": float("nan"),
     }
     return decision_hash(**said | changes)
 
@@ -495,12 +498,15 @@ def test_a_hash_tells_every_bit_apart() -> None:
     changes: list[dict[str, Any]] = [
         {"symbol": "B"},
         {"open_time": START + 1},
+        {"high": 2.5},
+        {"low": 0.5},
         {"close": np.nextafter(1.5, 2.0)},
         {"row": (-0.0, float("nan"))},
         {"row": (0.0, -float("nan"))},
         {"row": (0.0,)},
         {"signals": 2},
         {"stop_distance": float("nan"), "take_distance": 2.0},
+        {"trail_distance": 1.0},
     ]
     hashes = {signal_of(**change) for change in changes}
     assert len(hashes | {one}) == len(changes) + 1

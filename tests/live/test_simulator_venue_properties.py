@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from live.simulator.account import Account
 from live.simulator.venue import ApiError
-from strategy.account import ACCOUNT, POSITION, free_margin
+from strategy.account import free_margin
 from strategy.fills import Costs
 from strategy.grid import grid
+from strategy.records import ACCOUNT, POSITION
 from tests.live.sessions import MINUTE, rules
 from tests.live.venues import Exchange
 

@@ -18,8 +18,8 @@ from live.simulator.faults import Drop, Faults, Lose, Refuse
 from live.simulator.server import Simulator
 from research.differences import Difference, compare, live_facts
 from research.parity import Parity
-from strategy.account import EXIT_REASONS
 from strategy.errors import RunRefused
+from strategy.records import EXIT_REASONS
 from tests.research.stretches import MINUTE, START, compared, forgetter, killer, made_up
 
 HOURS = 60

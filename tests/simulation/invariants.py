@@ -6,7 +6,8 @@
 3. All other orders only reduce; conditional ones too, or they close the position.
 4. A position has a stop of ours within five seconds, or one attempt follows the other to place one
    or to close it: as fast as the exchange can answer, outages and the trader's deaths left out.
-5. Quiet and connected: position and wallet are the exchange's, and flat means no order of ours.
+5. Quiet and connected: position and wallet are the exchange's, flat means no order of ours, and a
+   stop that has moved stands where it belongs, alone beside the base stop.
 6. Every fill is booked exactly once.
 7. What was flattened and not resumed holds nothing in the end.
 8. The journal read back is the ledger, field by field; Redis has it all.
@@ -21,7 +22,7 @@ import msgspec
 
 from live.journal import Asked, Decided, Filled, Intent, Record
 from live.ledger import Ledger, SymbolBook
-from live.order_ids import parse
+from live.order_ids import CONDITIONAL_LEGS, parse
 from live.plan import NAKED_MS
 from live.session import Session
 from live.writer import stream_of
@@ -122,7 +123,7 @@ class Watch:
         if known is None:
             return
         if name == "algo":
-            self.check(known.leg in "stp", f"{client_id} is a conditional order")
+            self.check(known.leg in CONDITIONAL_LEGS, f"{client_id} is a conditional order")
             self.check((steps == 0) == (known.leg == "s"), f"{client_id} has {steps} steps")
         elif known.leg == "e":
             self._see_entry(client_id, known.decided_at, symbol, side, steps)
@@ -237,6 +238,8 @@ class Watch:
             left = [one.client_id for one in account.algos[symbol] if one.status == "NEW"]
             if not theirs.steps:
                 self.check(not left, f"{symbol} is flat and {left} are open")
+            elif ledger.books[symbol].moved_at and not ledger.order(symbol).close_reason:
+                self._see_moved_stop(account, ledger, symbol)
             booked = [
                 one.trade_id
                 for one in self.records
@@ -244,6 +247,18 @@ class Watch:
             ]
             there = [one.trade.trade_id for one in account.trades[symbol]]
             self.check(sorted(booked) == there, f"{symbol}: booked {booked}, there {there}")
+
+    def _see_moved_stop(self, account: Account, ledger: Ledger, symbol: str) -> None:
+        level = float(ledger.position(symbol).stop_level)
+        last = ledger.last(symbol, "w", ledger.books[symbol].moved_at)
+        if last is not None and last.state == "rejected" and not last.again:
+            return  # the exchange will not have it; the one before it protects
+        there = [
+            float(one.trigger / 10)
+            for one in account.algos[symbol]
+            if one.status == "NEW" and (known := parse(one.client_id)) and known.leg == "w"
+        ]
+        self.check(there == [level], f"{symbol}: stop at {level}, on the exchange {there}")
 
     # 7
 
@@ -279,11 +294,12 @@ def facts(records: Iterable[Record], account: Account) -> dict[str, list[Any]]:
     for one in records:
         if isinstance(one, Decided):
             content = (one.time, one.wallet, one.equity, one.day_open, one.blocked)
-            found["decided"].append((*content, one.marks, one.orders, one.refused, one.missed))
+            more = (one.marks, one.orders, one.refused, one.missed, one.held, one.closed)
+            found["decided"].append((*content, *more))
         elif isinstance(one, Filled):
             booked = (one.leg, one.steps, one.price, one.fee, one.pnl, one.held, one.entry)
-            more = (one.reason, one.stop, one.take, one.decided_at, one.reversal)
-            found.setdefault(f"{one.symbol} fills", []).append(booked + more)
+            levels = (one.reason, one.stop, one.take, one.decided_at, one.reversal)
+            found.setdefault(f"{one.symbol} fills", []).append(booked + levels)
     for symbol in account.symbols:
         orders = [(one.client_id, one.side, one.steps, 0) for one in account.orders[symbol]]
         algos = [(one.client_id, one.side, one.steps, one.trigger) for one in account.algos[symbol]]

@@ -72,11 +72,14 @@ class Scene:
         one = Signal(
             symbol=SYMBOL,
             open_time=START + (minute - 1) * MINUTE,
+            high=self.account.prices[SYMBOL] / 10,
+            low=self.account.prices[SYMBOL] / 10,
             close=self.account.prices[SYMBOL] / 10,
             row=(),
             signals=signals,
             stop_distance=stop if enters else NAN,
             take_distance=take if enters else NAN,
+            trail_distance=NAN,
             hash="",
         )
         self.streams.add(SIGNALS, START + minute * MINUTE, Batch(START + minute * MINUTE, (one,)))

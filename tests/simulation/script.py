@@ -38,12 +38,16 @@ def write_script(seed: int, symbols: tuple[str, ...], minutes: int, *, wild: boo
     moves, batches = [], []
     for minute in range(minutes):
         begins = START + minute * MINUTE
+        ranges = {}
         for symbol in symbols:
+            seen = [prices[symbol]]
             first, last = (1, MINUTE - 1) if wild else (_CALM_FROM_MS, _CALM_TO_MS)
             for at in sorted(draw.sample(range(first, last), draw.randint(1, 4))):
                 prices[symbol] += round(draw.gauss(0, volatile))
                 moves.append(Move(begins + at, symbol, prices[symbol]))
-        signals = [_signal(draw, symbol, begins, prices[symbol], busy) for symbol in symbols]
+                seen.append(prices[symbol])
+            ranges[symbol] = (max(seen), min(seen), seen[-1])
+        signals = [_signal(draw, symbol, begins, ranges[symbol], busy) for symbol in symbols]
         late = len(signals) > 1 and draw.random() < 0.1
         batches.append(
             Batch(
@@ -55,7 +59,10 @@ def write_script(seed: int, symbols: tuple[str, ...], minutes: int, *, wild: boo
     return Script(tuple(sorted(moves, key=lambda one: one.time)), tuple(batches))
 
 
-def _signal(draw: random.Random, symbol: str, open_time: int, price: int, busy: float) -> Signal:
+def _signal(
+    draw: random.Random, symbol: str, open_time: int, prices: tuple[int, int, int], busy: float
+) -> Signal:
+    high, low, close = (price / 10 for price in prices)
     bits = 0
     if draw.random() < busy:
         bits |= draw.choice((ENTER_LONG, ENTER_SHORT))
@@ -66,10 +73,13 @@ def _signal(draw: random.Random, symbol: str, open_time: int, price: int, busy: 
     return Signal(
         symbol=symbol,
         open_time=open_time,
-        close=price / 10,
+        high=high,
+        low=low,
+        close=close,
         row=(),
         signals=bits,
         stop_distance=stop if enters else NAN,
         take_distance=stop * draw.choice((0.5, 2.0)) if enters else NAN,
+        trail_distance=NAN,
         hash="",
     )

@@ -32,6 +32,15 @@ _SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 _STRATEGY = load("rsi_macd_atr")
 
 
+_RISKS: tuple[dict[str, float], ...] = (
+    {},
+    {"max_positions": 1.0},
+    {"trail": 0.5},
+    {"trail": 1.0, "trail_after": 0.5, "break_even": 0.3},
+    {"break_even": 0.2, "time_stop": 3.0, "cooldown": 2.0},
+)
+
+
 class SimulatedSession(Session, frozen=True):
     """A session that does not compile its strategy again at every start."""
 
@@ -134,7 +143,7 @@ class World:
         self.folder = folder
         self._talk = talk
         symbols = _SYMBOLS[: self.draw.randint(1, 3)]
-        plain = make_session(symbols, risk=self.draw.choice(({}, {"max_positions": 1.0})))
+        plain = make_session(symbols, risk=self.draw.choice(_RISKS))
         self.session = SimulatedSession(
             **{name: getattr(plain, name) for name in plain.__struct_fields__}
         )

@@ -9,21 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strategy.account import (
-    ACCOUNT,
-    EXIT_REASONS,
-    ORDER,
-    POSITION,
-    SAID,
-    TRADE,
-    book_transfer,
-    loses_too_much,
-    mark,
-    money,
-    notional,
-    step,
-)
+from strategy.account import book_transfer, loses_too_much, mark, money, notional, step
 from strategy.grid import grid
+from strategy.records import ACCOUNT, EXIT_REASONS, ORDER, PART, POSITION, SAID, TRADE
 from strategy.risk import REFUSALS, Risk
 from strategy.rules import ENTER_LONG, ENTER_SHORT, EXIT_LONG
 
@@ -81,7 +69,7 @@ def test_the_mark_is_the_wallet_and_each_open_profit() -> None:
 
 def test_a_record_has_no_bytes_between_its_fields() -> None:
     # Trades are compared and fingerprinted as bytes.
-    for kind in (ACCOUNT, POSITION, ORDER, SAID, TRADE):
+    for kind in (ACCOUNT, POSITION, ORDER, SAID, TRADE, PART):
         assert kind.itemsize == 8 * len(kind.names or ())
 
 
@@ -92,7 +80,10 @@ def test_what_kernels_read_is_not_hidden_by_a_method_of_numpy_records() -> None:
 
 
 def test_exit_reasons_are_distinct_words() -> None:
-    assert EXIT_REASONS == ("", "stop", "take", "signal", "reversal", "end", "flatten")
+    # Stored runs and journals have the words, and records their positions: new ones come last.
+    old = ("", "stop", "take", "signal", "reversal", "end", "flatten")
+    assert EXIT_REASONS[: len(old)] == old
+    assert len(set(EXIT_REASONS)) == len(EXIT_REASONS)
 
 
 DAY = 86_400_000
@@ -135,6 +126,7 @@ class Desk:
             risk,
             0.0,
             True,
+            False,
             now,
             self.refused,
         )

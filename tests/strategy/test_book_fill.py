@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strategy.account import ACCOUNT, POSITION, book_fill, fee_of, free_margin, money
+from strategy.account import book_fill, fee_of, free_margin, money
 from strategy.grid import grid
+from strategy.records import ACCOUNT, POSITION
 
 # The first call compiles.
 quick = settings(deadline=None)

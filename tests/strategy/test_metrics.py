@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from strategy.account import BY_END, BY_STOP, TRADE, UNIT
 from strategy.metrics import (
     DEFINITIONS,
     MIN_DAYS,
@@ -25,6 +24,7 @@ from strategy.metrics import (
     exit_counts,
     figures,
 )
+from strategy.records import BY_END, BY_STOP, EXIT_REASONS, TRADE, UNIT
 from strategy.timeframes import DAY_MS, timeframe_ms
 from tests.strategy.metrics_page import PAGE, page
 from tests.strategy.slow_metrics import SlowTrade, slow_daily_returns, slow_figures
@@ -359,7 +359,7 @@ def test_fees_are_in_net_but_not_in_gross() -> None:
     assert found["holding"].value == 30.0
     assert found["open_at_end"].value == 1.0
     counts = exit_counts(trades)
-    assert list(counts) == ["stop", "take", "signal", "reversal", "end", "flatten"]
+    assert list(counts) == list(EXIT_REASONS[1:])
     assert {why: count for why, count in counts.items() if count} == {"stop": 9, "end": 1}
 
 

