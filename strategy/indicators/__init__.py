@@ -7,25 +7,70 @@ Leading NaN of an input are skipped; a NaN or an infinity further on starts an a
 warm are NaN.
 """
 
-from strategy.indicators.averages import ema, sma
+from strategy.indicators.averages import dema, ema, hull, sma, wilder, wma
 from strategy.indicators.by_value import maximum, minimum, sqrt, where
-from strategy.indicators.momentum import Macd, Stochastic, macd, roc, rsi, stochastic
+from strategy.indicators.momentum import (
+    Macd,
+    Stochastic,
+    macd,
+    roc,
+    rsi,
+    stoch_rsi,
+    stochastic,
+)
 from strategy.indicators.past import previous
-from strategy.indicators.volatility import atr
+from strategy.indicators.rolling import (
+    linear_regression_slope,
+    rolling_max,
+    rolling_min,
+    rolling_percentile,
+    rolling_rank,
+    rolling_std,
+    rolling_sum,
+    zscore,
+)
+from strategy.indicators.volatility import (
+    Bands,
+    atr,
+    bollinger,
+    donchian,
+    keltner,
+    realized_volatility,
+    true_range,
+)
 
 __all__ = [
+    "Bands",
     "Macd",
     "Stochastic",
     "atr",
+    "bollinger",
+    "dema",
+    "donchian",
     "ema",
+    "hull",
+    "keltner",
+    "linear_regression_slope",
     "macd",
     "maximum",
     "minimum",
     "previous",
+    "realized_volatility",
     "roc",
+    "rolling_max",
+    "rolling_min",
+    "rolling_percentile",
+    "rolling_rank",
+    "rolling_std",
+    "rolling_sum",
     "rsi",
     "sma",
     "sqrt",
+    "stoch_rsi",
     "stochastic",
+    "true_range",
     "where",
+    "wilder",
+    "wma",
+    "zscore",
 ]

@@ -1,9 +1,11 @@
 """Moving averages."""
 
+import math
+
 import numpy as np
 
 from strategy.column import Column
-from strategy.indicators.calls import one
+from strategy.indicators.calls import one, whole_lengths
 from strategy.indicators.past import with_past
 from strategy.kernel import kernel
 
@@ -14,7 +16,8 @@ def sma(x: Column, length: int) -> Column:
     First valid at index length - 1. The running sum is taken anew every `length` values, so
     rounding does not pile up. Equals TA-Lib's SMA.
     """
-    return one("sma", _sma, [x], length, state_size=4 + length)
+    (n,) = whole_lengths("sma", length=length)
+    return one("sma", sliding_sum, [x], n, 4, per_value=1, more=(float(n),))
 
 
 def ema(x: Column, length: int) -> Column:
@@ -24,11 +27,60 @@ def ema(x: Column, length: int) -> Column:
     First valid at index length - 1. Equals TA-Lib's EMA; pandas' ewm(adjust=False) starts from the
     first value and meets it only after some lengths.
     """
-    return one("ema", _ema, [x], length, state_size=2)
+    (n,) = whole_lengths("ema", length=length)
+    b = 2.0 / (n + 1.0)
+    return one("ema", _ema, [x], n, 2, more=(1.0 - b, b))
+
+
+def wilder(x: Column, length: int) -> Column:
+    """Wilder's average, ``(before * (length - 1) + now) / length``, started from the mean of the
+    first `length` values.
+
+    First valid at index length - 1. It is what RSI and ATR smooth with; others call it RMA or SMMA.
+    A NaN or an infinity starts it anew. Source: J. W. Wilder, New Concepts in Technical Trading
+    Systems, 1978. TA-Lib has it only inside other functions; pandas' ewm(alpha=1/length) starts
+    from the first value and meets it only after some lengths.
+    """
+    (n,) = whole_lengths("wilder", length=length)
+    b = 1.0 / n
+    return one("wilder", _ema, [x], n, 2, more=((n - 1.0) * b, b))
+
+
+def wma(x: Column, length: int) -> Column:
+    """Weighted moving average: the oldest of the last `length` values counts once, the newest
+    `length` times.
+
+    First valid at index length - 1. Nothing is ever subtracted, so rounding does not pile up. A NaN
+    or an infinity starts it anew. Equals TA-Lib's WMA.
+    """
+    return one("wma", _wma, [x], length, 4, per_value=2)
+
+
+def dema(x: Column, length: int) -> Column:
+    """Double exponential moving average: ``2 * ema(x) - ema(ema(x))``, which lags less than `ema`.
+
+    First valid at index 2 * length - 2. A NaN or an infinity starts it anew. Source: P. Mulloy,
+    Technical Analysis of Stocks & Commodities, February 1994. Equals TA-Lib's DEMA.
+    """
+    whole_lengths("dema", length=length)
+    once = ema(x, length)
+    return 2.0 * once - ema(once, length)
+
+
+def hull(x: Column, length: int) -> Column:
+    """Hull moving average: ``wma(2 * wma(x, length / 2) - wma(x, length), sqrt(length))``.
+
+    Both shorter lengths are rounded down, as in Hull's own formula; `length` is at least 2.
+    First valid at index length + floor(sqrt(length)) - 2. A NaN or an infinity starts it anew.
+    Source: A. Hull, https://alanhull.com/hull-moving-average. TA-Lib has none.
+    """
+    whole_lengths("hull", least=2, length=length)
+    raw = 2.0 * wma(x, length // 2) - wma(x, length)
+    return wma(raw, math.isqrt(length))
 
 
 @kernel
-def _sma(x, length, state):
+def sliding_sum(x, length, divisor, state):
     # state: values since the start, running sum, sum of the current block, past values
     joined, filled = with_past(x, state[3:])
     out = np.empty(len(x))
@@ -47,18 +99,49 @@ def _sma(x, length, state):
         left -= 1
         if left == 0:  # the block is the whole window: drop the rounding gathered so far
             total, block, left = block, 0.0, length
-        out[i] = total / length if seen >= length else np.nan
+        out[i] = total / divisor if seen >= length else np.nan
     state[0], state[1], state[2] = float(seen), total, block
     return out
 
 
 @kernel
-def _ema(x, length, state):
+def _wma(x, length, state):
+    # A window is the end of one block of `length` values and the beginning of the next.
+    # state: values in this block, whether there is one before, sum and weighted sum of this block;
+    # then this block's values and, not yet overwritten, those sums of the last block's ends.
+    ends, weighted_ends = state[4 : 4 + length], state[4 + length :]
+    out = np.empty(len(x))
+    at, before, total, weighted = int(state[0]), state[1], state[2], state[3]
+    weights = length * (length + 1.0) / 2.0
+    for i in range(len(x)):
+        out[i] = np.nan
+        if x[i] - x[i] != 0.0:
+            at, before, total, weighted = 0, 0.0, 0.0, 0.0
+            continue
+        ends[at] = x[i]
+        at += 1
+        total += x[i]
+        weighted += x[i] * at
+        if at < length:
+            if before > 0.0:
+                out[i] = (weighted_ends[at] + weighted + total * (length - at)) / weights
+            continue
+        out[i] = weighted / weights
+        at, before, total, weighted = 0, 1.0, 0.0, 0.0
+        for j in range(length - 1, -1, -1):
+            total += ends[j]
+            weighted += total
+            ends[j], weighted_ends[j] = total, weighted
+        total, weighted = 0.0, 0.0
+    state[0], state[1], state[2], state[3] = float(at), before, total, weighted
+    return out
+
+
+@kernel
+def _ema(x, length, a, b, state):
     n, i = len(x), 0
     out = np.empty(n)
     seen, value = state[0], state[1]
-    b = 2.0 / (length + 1.0)
-    a = 1.0 - b
     while i < n:
         while i < n and seen < length:  # the mean of the first values
             if x[i] - x[i] == 0.0:

@@ -44,7 +44,7 @@ def roc(x: Column, length: int = 10) -> Column:
     First valid at index `length`. Equals TA-Lib's ROC; a zero in the past gives inf or NaN here and
     0 there.
     """
-    return one("roc", _roc, [x], length, state_size=1 + length)
+    return one("roc", _roc, [x], length, state_size=1, per_value=1)
 
 
 def macd(x: Column, fast: int = 12, slow: int = 26, signal: int = 9) -> Macd:
@@ -82,10 +82,33 @@ def stochastic(
     """
     lengths = whole_lengths("stochastic", length=length, smooth=smooth, signal=signal)
     columns = [high, low, close]
-    timeframe = same_timeframe("stochastic", columns)
-    raw = stateful("stochastic", timeframe, _raw_stochastic, columns, lengths[:1], 2 + 2 * length)[
-        0
-    ]
+    return _smoothed("stochastic", columns, lengths, 0.0)
+
+
+def stoch_rsi(
+    x: Column, length: int = 14, window: int = 14, smooth: int = 3, signal: int = 3
+) -> Stochastic:
+    """Stochastic RSI: where the RSI stands between its own lowest and highest value.
+
+    Raw K is ``100 * (r - lowest) / (highest - lowest)`` over `window` values of ``r = rsi(x,
+    length)``; k is its mean over `smooth`, d the mean of k over `signal`. First valid at length +
+    window + smooth - 2 (k) and that + signal - 1 (d). Source: T. Chande and S. Kroll, The New
+    Technical Trader, 1994. With `smooth` 1 it equals TA-Lib's STOCHRSI with a simple average,
+    except that an RSI without range gives 50 here (neither high nor low); a range below 1e-9, which
+    is rounding while the price stands still, is none.
+    """
+    lengths = whole_lengths("stoch_rsi", window=window, smooth=smooth, signal=signal)
+    strength = rsi(x, length)
+    return _smoothed("stoch_rsi", [strength, strength, strength], lengths, 1e-9)
+
+
+def _smoothed(
+    name: str, columns: list[Column], lengths: tuple[int, ...], least: float
+) -> Stochastic:
+    length, smooth, signal = lengths
+    timeframe = same_timeframe(name, columns)
+    size = 2 + 2 * length
+    raw = stateful(name, timeframe, _raw_stochastic, columns, (length, least), size)[0]
     k = sma(raw, smooth)
     return Stochastic(k, sma(k, signal))
 
@@ -186,7 +209,7 @@ def _macd(x, fast, slow, signal, state):
 
 
 @kernel
-def _raw_stochastic(high, low, close, length, state):
+def _raw_stochastic(high, low, close, length, least, state):
     past = len(state) // 2
     joined_low, filled = with_past(low, state[:past])
     joined_high, _ = with_past(high, state[past:])
@@ -198,7 +221,7 @@ def _raw_stochastic(high, low, close, length, state):
             out[i] = np.nan
             continue
         spread = top[j] - bottom[j]
-        if spread > 0.0:
+        if spread > least:
             out[i] = 100.0 * (close[i] - bottom[j]) / spread
         else:
             out[i] = 50.0 + 0.0 * (spread + close[i])  # NaN stays NaN

@@ -9,7 +9,7 @@ from strategy.kernel import kernel
 
 def previous(x: Column, n: int = 1) -> Column:
     """The value `n` candles ago, NaN included. First valid at index `n`."""
-    return one("previous", _previous, [x], n, state_size=1 + n)
+    return one("previous", _previous, [x], n, state_size=1, per_value=1)
 
 
 @kernel

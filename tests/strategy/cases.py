@@ -1,8 +1,7 @@
 """Every indicator, with what it must equal; a new one is added to CASES and gets all checks."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,48 +11,9 @@ from numpy.typing import NDArray
 from strategy import indicators as ours
 from strategy.candles import Candles
 from strategy.column import Column
-from tests.strategy import naive
+from tests.strategy import cases_averages, cases_rolling, cases_volatility, naive
+from tests.strategy.case import SIMPLE, Case
 from tests.strategy.market import Bars
-
-Arrays = Sequence[NDArray[np.float64]]
-SIMPLE = talib.MA_Type.SMA  # type: ignore[attr-defined]
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One indicator with one choice of numbers.
-
-    Attributes
-    ----------
-    function : callable
-        The public function of strategy.indicators this case is for.
-    run : callable
-        Columns of anything with open, high, low, close and volume.
-    twin : callable
-        ``twin(bars)`` with lists, from naive.py.
-    first : tuple of int
-        First valid index of each output.
-    constant : tuple of float
-        Each output on a market that stands still at 100.
-    exact : bool
-        Equal to the twin to the last bit, not to 1e-12.
-    talib, talib_from :
-        ``talib(bars)`` with arrays, and the index from which it must agree to 1e-9.
-    """
-
-    function: Callable[..., Any]
-    numbers: tuple[int, ...]
-    run: Callable[[Any], tuple[Column, ...]]
-    twin: Callable[[Bars], tuple[list[float], ...]]
-    first: tuple[int, ...]
-    constant: tuple[float, ...]
-    exact: bool = False
-    talib: Callable[[Bars], Arrays] | None = None
-    talib_from: int = 0
-
-    @property
-    def name(self) -> str:
-        return "-".join([self.function.__name__, *map(str, self.numbers)])
 
 
 def _sma(n: int) -> Case:
@@ -209,6 +169,9 @@ CASES = [
         lambda b: b.high if b.close > 1000.0 else -1.0,
         -1.0,
     ),
+    *cases_averages.CASES,
+    *cases_volatility.CASES,
+    *cases_rolling.CASES,
 ]
 NAMES = [case.name for case in CASES]
 

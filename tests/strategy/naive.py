@@ -113,14 +113,20 @@ def macd(x: Values, fast: int, slow: int, signal: int) -> tuple[list[float], ...
 
 
 def stochastic(
-    high: Values, low: Values, close: Values, length: int, smooth: int, signal: int
+    high: Values,
+    low: Values,
+    close: Values,
+    length: int,
+    smooth: int,
+    signal: int,
+    least: float = 0.0,
 ) -> tuple[list[float], list[float]]:
     raw = []
     for i in range(len(close)):
         highs, lows = high[max(0, i - length + 1) : i + 1], low[max(0, i - length + 1) : i + 1]
         if len(highs) < length or any(math.isnan(v) for v in [*highs, *lows, close[i]]):
             raw.append(NAN)
-        elif max(highs) == min(lows):
+        elif max(highs) - min(lows) <= least:
             raw.append(50.0)
         else:
             raw.append((close[i] - min(lows)) / (max(highs) - min(lows)) * 100)

@@ -18,16 +18,22 @@ from strategy.column import Column
 from strategy.errors import WickError
 from strategy.tape import Tape
 from tests.strategy import resume_tape
-from tests.strategy.cases import CASES, NAMES, Case, on_two_timeframes
+from tests.strategy.case import Case
+from tests.strategy.cases import CASES, NAMES, on_two_timeframes
 from tests.strategy.market import IDENTITY, Bars, market, same_bits
 
 ROOT = Path(__file__).resolve().parents[2]
+STARTED_ANEW = set(
+    "sma ema wilder wma dema hull rsi macd atr bollinger realized_volatility rolling_max"
+    " rolling_min rolling_sum rolling_std zscore rolling_rank rolling_percentile"
+    " linear_regression_slope".split()
+)
 averages = pytest.mark.parametrize(
     ("case",),
     [
         pytest.param(case, id=name)
         for case, name in zip(CASES, NAMES, strict=True)
-        if case.function.__name__ in {"sma", "ema", "rsi", "atr", "macd"}
+        if case.function.__name__ in STARTED_ANEW
     ],
 )
 every_indicator = pytest.mark.parametrize("case", CASES, ids=NAMES)
