@@ -3,8 +3,8 @@
 Every function takes columns and returns columns. The same compiled loop runs over a whole history
 and over one live candle; what it must remember lies in a small array of numbers kept by the tape.
 Leading NaN of an input are skipped; a NaN or an infinity further on starts an average anew, while
-`previous`, `roc` and `stochastic` have no value as long as they look at a NaN. Values that are not
-warm are NaN.
+`previous`, `roc` and `stochastic` have no value as long as they look at a NaN.
+Values that are not warm are NaN.
 """
 
 from strategy.indicators.averages import dema, ema, hull, sma, wilder, wma

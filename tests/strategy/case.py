@@ -24,7 +24,7 @@ class Case:
     function : callable
         The public function of strategy.indicators this case is for.
     run : callable
-        Columns of anything with open, high, low, close and volume.
+        Columns of candles.
     twin : callable
         ``twin(bars)`` with lists, from naive.py.
     first : tuple of int
@@ -38,7 +38,7 @@ class Case:
     """
 
     function: Callable[..., Any]
-    numbers: tuple[float, ...]
+    numbers: tuple[float | str, ...]
     run: Callable[[Any], tuple[Column, ...]]
     twin: Callable[[Bars], tuple[list[float], ...]]
     first: tuple[int, ...]

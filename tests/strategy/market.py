@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strategy.candles import Candles
-from strategy.column import Column
 from strategy.tape import Identity
 
 MONDAY = 1_672_617_600_000  # 2023-01-02 00:00 UTC
@@ -18,8 +17,8 @@ FIELDS = ("open", "high", "low", "close", "volume")
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """Fields of candles, as columns, arrays, lists or single numbers; they may hold what real
-    candles never do (NaN)."""
+    """Fields of candles, as arrays, lists or single numbers; they may hold what real candles never
+    do (NaN)."""
 
     open: Any
     high: Any
@@ -40,9 +39,16 @@ class Bars:
     def fields(self) -> tuple[Any, ...]:
         return tuple(getattr(self, name) for name in FIELDS)
 
-    def columns(self) -> "Bars":
-        """Turn arrays into columns, as an indicator asks for them."""
-        return Bars(*(Column(np.ascontiguousarray(x, np.float64), "1m") for x in self.fields()))
+    @property
+    def open_time(self) -> list[int]:
+        """Minutes without a gap, from a Monday on."""
+        return [MONDAY + MINUTE * i for i in range(len(self.close))]
+
+    def candles(self) -> Candles:
+        """Turn arrays into candles, unchecked, as an indicator asks for them."""
+        arrays = {name: np.ascontiguousarray(getattr(self, name), np.float64) for name in FIELDS}
+        times = {"open_time": np.array(self.open_time, np.int64)}
+        return Candles("BTCUSDT", "um", "1m", times | arrays)
 
     def lists(self) -> "Bars":
         """Turn arrays into lists, as a twin asks for them."""

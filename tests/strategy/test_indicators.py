@@ -84,7 +84,7 @@ def test_skips_leading_nan_and_begins_anew_after_one_inside(
 
 
 def compare_with_twin(case: Case, history: Bars) -> None:
-    found = case.run(history.columns())
+    found = case.run(history.candles())
     expected = case.twin(history.lists())
     assert len(found) == len(expected)
     for column, twin in zip(found, expected, strict=True):
@@ -103,7 +103,7 @@ def test_equals_talib(case: Case, seed: int) -> None:
     history = drawn(seed, 600)
     assert case.talib is not None
     theirs = case.talib(history)
-    for ours, wanted in zip(case.run(history.columns()), theirs, strict=False):
+    for ours, wanted in zip(case.run(history.candles()), theirs, strict=False):
         of_price = 1e-9 * 1000.0 if case.function is indicators.macd else 0.0
         assert not np.isnan(wanted[case.talib_from :]).any()
         np.testing.assert_allclose(
@@ -146,6 +146,22 @@ def test_any_cutting_into_chunks_gives_the_same_bits(
 
 
 @every_indicator
+@few_examples
+@given(
+    seed=seeds,
+    holes=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 89)), min_size=1, max_size=4),
+    cuts=st.lists(st.integers(0, 90), max_size=12),
+)
+def test_any_cutting_around_nan_gives_the_same_bits(
+    case: Case, seed: int, holes: list[tuple[int, int]], cuts: list[int]
+) -> None:
+    history = drawn(seed, 90)
+    for which, at in holes:
+        history.fields()[which][at] = np.nan
+    check_chunks(case, history.candles(), [0, *sorted(cuts), 90])
+
+
+@every_indicator
 def test_candle_by_candle_across_gaps_gives_the_same_bits(case: Case) -> None:
     # With so many gaps, one candle at times closes its own 5m window and the one before.
     history = market(7, 300, gap_rate=0.5, start=1_672_617_600_000 + 120_000)
@@ -171,7 +187,7 @@ def check_chunks(case: Case, history: Candles, cuts: list[int]) -> None:
 def test_a_market_that_stands_still_gives_a_plain_value(case: Case) -> None:
     still = np.full(300, 100.0)
     for column, first, value in zip(
-        case.run(Bars.still(still).columns()), case.first, case.constant, strict=True
+        case.run(Bars.still(still).candles()), case.first, case.constant, strict=True
     ):
         np.testing.assert_allclose(column.values[first:], value, rtol=1e-12, atol=1e-10)
 
@@ -179,10 +195,10 @@ def test_a_market_that_stands_still_gives_a_plain_value(case: Case) -> None:
 @every_indicator
 def test_no_candle_and_one_candle(case: Case) -> None:
     empty = np.empty(0)
-    for column in case.run(Bars.still(empty).columns()):
+    for column in case.run(Bars.still(empty).candles()):
         assert column.values.shape == (0,)
     one = np.array([100.0])
-    for column, first in zip(case.run(Bars.still(one).columns()), case.first, strict=True):
+    for column, first in zip(case.run(Bars.still(one).candles()), case.first, strict=True):
         assert np.isnan(column.values[0]) == (first > 0)
 
 
@@ -234,7 +250,7 @@ def test_an_infinity_starts_an_average_anew_as_a_nan_does(case: Case, bad: float
     def outputs(value: float, at: int) -> list[np.ndarray]:
         history = drawn(5, 3000)
         history.close[at] = value
-        return [np.asarray(one.values) for one in case.run(history.columns())]
+        return [np.asarray(one.values) for one in case.run(history.candles())]
 
     for at in (0, 3, 700, 2990):
         for ours, theirs in zip(outputs(bad, at), outputs(math.nan, at), strict=True):
