@@ -15,6 +15,12 @@ from tests.strategy import cases_averages, cases_rolling, cases_volatility, naiv
 from tests.strategy.case import SIMPLE, Case
 from tests.strategy.market import Bars
 
+from tests.strategy import naive
+from tests.strategy.case import Case
+from tests.strategy.market import Bars
+
+SIMPLE = talib.MA_Type.SMA  # type: ignore[attr-defined]
+
 
 def _sma(n: int) -> Case:
     return Case(
