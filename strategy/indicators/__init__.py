@@ -3,7 +3,7 @@
 Every function takes columns and returns columns. The same compiled loop runs over a whole history
 and over one live candle; what it must remember lies in a small array of numbers kept by the tape.
 Leading NaN of an input are skipped; a NaN or an infinity further on starts an average anew, while
-`previous`, `roc` and `stochastic` have no value as long as they look at a NaN.
+`previous`, `roc`, `stochastic` and `cci` have no value as long as they look at a NaN.
 Values that are not warm are NaN.
 """
 
@@ -41,12 +41,26 @@ from strategy.indicators.volatility import (
 
 __all__ = [
     "Bands",
+from strategy.indicators.momentum import Macd, Stochastic, macd, roc, rsi, stochastic
+from strategy.indicators.oscillators import cci
+from strategy.indicators.past import previous
+from strategy.indicators.trailing import Supertrend, parabolic_sar, supertrend
+from strategy.indicators.trend import Adx, Aroon, adx, aroon
+from strategy.indicators.volatility import atr
+
+__all__ = [
+    "Adx",
+    "Aroon",
     "Macd",
     "Stochastic",
+    "Supertrend",
+    "adx",
+    "aroon",
     "atr",
     "bollinger",
     "dema",
     "donchian",
+    "cci",
     "ema",
     "hull",
     "keltner",
@@ -54,6 +68,7 @@ __all__ = [
     "macd",
     "maximum",
     "minimum",
+    "parabolic_sar",
     "previous",
     "realized_volatility",
     "roc",
@@ -69,6 +84,7 @@ __all__ = [
     "stoch_rsi",
     "stochastic",
     "true_range",
+    "supertrend",
     "where",
     "wilder",
     "wma",

@@ -16,6 +16,7 @@ from tests.strategy.case import SIMPLE, Case
 from tests.strategy.market import Bars
 
 from tests.strategy import naive
+from tests.strategy import cases_trend, naive
 from tests.strategy.case import Case
 from tests.strategy.market import Bars
 
@@ -178,6 +179,7 @@ CASES = [
     *cases_averages.CASES,
     *cases_volatility.CASES,
     *cases_rolling.CASES,
+    *cases_trend.CASES,
 ]
 NAMES = [case.name for case in CASES]
 
