@@ -47,6 +47,7 @@ from strategy.indicators.past import previous
 from strategy.indicators.trailing import Supertrend, parabolic_sar, supertrend
 from strategy.indicators.trend import Adx, Aroon, adx, aroon
 from strategy.indicators.volatility import atr
+from strategy.indicators.volume import mfi, obv, rolling_vwap
 
 __all__ = [
     "Adx",
@@ -67,7 +68,9 @@ __all__ = [
     "linear_regression_slope",
     "macd",
     "maximum",
+    "mfi",
     "minimum",
+    "obv",
     "parabolic_sar",
     "previous",
     "realized_volatility",
@@ -78,6 +81,7 @@ __all__ = [
     "rolling_rank",
     "rolling_std",
     "rolling_sum",
+    "rolling_vwap",
     "rsi",
     "sma",
     "sqrt",

@@ -35,6 +35,8 @@ averages = pytest.mark.parametrize(
         for case, name in zip(CASES, NAMES, strict=True)
         if case.function.__name__ in STARTED_ANEW
         if case.function.__name__ in {"sma", "ema", "rsi", "atr", "macd", "adx", "supertrend"}
+        if case.function.__name__
+        in {"sma", "ema", "rsi", "atr", "macd", "adx", "supertrend", "obv", "mfi", "rolling_vwap"}
     ],
 )
 every_indicator = pytest.mark.parametrize("case", CASES, ids=NAMES)
