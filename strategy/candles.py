@@ -137,6 +137,10 @@ class Candles:
             key = (self.fingerprint, self.symbol, self.timeframe, name)
         return Column(self._arrays[name], self.timeframe, key)
 
+    def _opens(self) -> tuple[NDArray[np.int64], tape.Key | None]:
+        # For kernels that read the time; a memo tape has to know where the array comes from.
+        return self._arrays["open_time"], (self.fingerprint,) if tape.memo() else None
+
     def resample(self, timeframe: str) -> "HigherCandles":
         """Build closed candles of a higher timeframe, anchored to UTC time.
 
@@ -157,12 +161,13 @@ class Candles:
                 f"cannot build {timeframe} candles from {self.timeframe} ones: not a multiple",
                 f"resample to a multiple of {self.timeframe}",
             )
+        opens, its_key = self._opens()
         arrays, key = tape.call(
             "resample",
             timeframe,
             windows_kernel,
-            (self._arrays["open_time"],),
-            ((self.fingerprint,) if tape.memo() else None,),
+            (opens,),
+            (its_key,),
             (self.timeframe_ms, length, timeframe_offset_ms(timeframe)),
             2,
         )
@@ -214,6 +219,9 @@ class HigherCandles:
         _refuse_inside("open_time")
         opens: NDArray[np.int64] = self._windows[0]
         return opens
+
+    def _opens(self) -> tuple[NDArray[np.int64], tape.Key | None]:
+        return self._windows[0], self._key
 
     def __getattr__(self, name: str) -> Column:
         if name.startswith("_"):

@@ -44,6 +44,7 @@ __all__ = [
 from strategy.indicators.momentum import Macd, Stochastic, macd, roc, rsi, stochastic
 from strategy.indicators.oscillators import cci
 from strategy.indicators.past import previous
+from strategy.indicators.sessions import session_high, session_low, session_vwap
 from strategy.indicators.trailing import Supertrend, parabolic_sar, supertrend
 from strategy.indicators.trend import Adx, Aroon, adx, aroon
 from strategy.indicators.volatility import atr
@@ -83,6 +84,9 @@ __all__ = [
     "rolling_sum",
     "rolling_vwap",
     "rsi",
+    "session_high",
+    "session_low",
+    "session_vwap",
     "sma",
     "sqrt",
     "stoch_rsi",

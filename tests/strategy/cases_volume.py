@@ -1,10 +1,14 @@
-"""Cases of the indicators of volume."""
+"""Cases of the indicators of volume and of sessions."""
+
+from collections.abc import Callable
 
 import talib
 
 from strategy import indicators as ours
+from strategy.column import Column
 from tests.strategy import naive_volume as naive
 from tests.strategy.case import Case
+from tests.strategy.market import Bars
 from tests.strategy.naive import over_runs
 
 OBV = Case(
@@ -43,8 +47,30 @@ def _rolling_vwap(n: int) -> Case:
     )
 
 
+def _of_session(
+    function: Callable[..., Column], twin: Callable[[Bars, str], list[float]], session: str
+) -> Case:
+    return Case(
+        function,
+        (session,),
+        lambda c: (function(c, session),),
+        lambda b: (twin(b, session),),
+        (0,),
+        (100.0,),
+    )
+
+
 CASES = [
     OBV,
     *(_mfi(n) for n in (1, 2, 14)),
     *(_rolling_vwap(n) for n in (1, 3, 20)),
+    *(
+        _of_session(function, twin, session)
+        for session in ("10m", "1h", "1d")
+        for function, twin in (
+            (ours.session_high, naive.session_high),
+            (ours.session_low, naive.session_low),
+            (ours.session_vwap, naive.session_vwap),
+        )
+    ),
 ]

@@ -1,7 +1,9 @@
-"""Slow, obvious twins of the indicators of volume."""
+"""Slow, obvious twins of the indicators of volume and of sessions."""
 
 import math
+from typing import Any
 
+from strategy.timeframes import timeframe_ms, timeframe_offset_ms
 from tests.strategy.naive import NAN, Values, over_runs
 
 
@@ -51,3 +53,35 @@ def rolling_vwap(
         return out
 
     return over_runs(run, high, low, close, volume)
+
+
+def so_far(times: Any, session: str) -> list[list[int]]:
+    """Positions of each candle's session up to it; none in one that began before the history."""
+    length, offset = timeframe_ms(session), timeframe_offset_ms(session)
+    number = [(int(t) - offset) // length for t in times]
+    out: list[list[int]] = []
+    for i in range(len(number)):
+        members = [j for j in range(i + 1) if number[j] == number[i]]
+        whole = members[0] > 0 or int(times[0]) == number[0] * length + offset
+        out.append(members if whole else [])
+    return out
+
+
+def session_high(b: Any, session: str) -> list[float]:
+    return [highest([b.high[j] for j in members]) for members in so_far(b.open_time, session)]
+
+
+def session_low(b: Any, session: str) -> list[float]:
+    return [-highest([-b.low[j] for j in members]) for members in so_far(b.open_time, session)]
+
+
+def highest(values: Values) -> float:
+    return NAN if not values or any(math.isnan(x) for x in values) else max(values)
+
+
+def session_vwap(b: Any, session: str) -> list[float]:
+    price = typical(b.high, b.low, b.close)
+    return [
+        weighted([price[j] for j in members], [b.volume[j] for j in members])
+        for members in so_far(b.open_time, session)
+    ]
