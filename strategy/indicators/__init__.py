@@ -3,7 +3,7 @@
 Every function takes columns and returns columns. The same compiled loop runs over a whole history
 and over one live candle; what it must remember lies in a small array of numbers kept by the tape.
 Leading NaN of an input are skipped; a NaN or an infinity further on starts an average anew, while
-`previous`, `roc`, `stochastic` and `cci` have no value as long as they look at a NaN.
+`previous`, `roc`, `stochastic`, `cci` and the crosses have no value as long as they look at a NaN.
 Values that are not warm are NaN.
 """
 
@@ -41,6 +41,7 @@ from strategy.indicators.volatility import (
 
 __all__ = [
     "Bands",
+from strategy.indicators.events import bars_since, crossed_above, crossed_below, value_when
 from strategy.indicators.momentum import Macd, Stochastic, macd, roc, rsi, stochastic
 from strategy.indicators.oscillators import cci
 from strategy.indicators.past import previous
@@ -62,7 +63,10 @@ __all__ = [
     "bollinger",
     "dema",
     "donchian",
+    "bars_since",
     "cci",
+    "crossed_above",
+    "crossed_below",
     "ema",
     "hull",
     "keltner",
@@ -93,6 +97,7 @@ __all__ = [
     "stochastic",
     "true_range",
     "supertrend",
+    "value_when",
     "where",
     "wilder",
     "wma",

@@ -18,6 +18,7 @@ from tests.strategy.market import Bars
 from tests.strategy import naive
 from tests.strategy import cases_trend, naive
 from tests.strategy import cases_trend, cases_volume, naive
+from tests.strategy import cases_events, cases_trend, cases_volume, naive
 from tests.strategy.case import Case
 from tests.strategy.market import Bars
 
@@ -182,6 +183,7 @@ CASES = [
     *cases_rolling.CASES,
     *cases_trend.CASES,
     *cases_volume.CASES,
+    *cases_events.CASES,
 ]
 NAMES = [case.name for case in CASES]
 
