@@ -9,15 +9,9 @@ Values that are not warm are NaN.
 
 from strategy.indicators.averages import dema, ema, hull, sma, wilder, wma
 from strategy.indicators.by_value import maximum, minimum, sqrt, where
-from strategy.indicators.momentum import (
-    Macd,
-    Stochastic,
-    macd,
-    roc,
-    rsi,
-    stoch_rsi,
-    stochastic,
-)
+from strategy.indicators.events import bars_since, crossed_above, crossed_below, value_when
+from strategy.indicators.momentum import Macd, Stochastic, macd, roc, rsi, stoch_rsi, stochastic
+from strategy.indicators.oscillators import cci
 from strategy.indicators.past import previous
 from strategy.indicators.rolling import (
     linear_regression_slope,
@@ -29,6 +23,9 @@ from strategy.indicators.rolling import (
     rolling_sum,
     zscore,
 )
+from strategy.indicators.sessions import session_high, session_low, session_vwap
+from strategy.indicators.trailing import Supertrend, parabolic_sar, supertrend
+from strategy.indicators.trend import Adx, Aroon, adx, aroon
 from strategy.indicators.volatility import (
     Bands,
     atr,
@@ -38,35 +35,25 @@ from strategy.indicators.volatility import (
     realized_volatility,
     true_range,
 )
-
-__all__ = [
-    "Bands",
-from strategy.indicators.events import bars_since, crossed_above, crossed_below, value_when
-from strategy.indicators.momentum import Macd, Stochastic, macd, roc, rsi, stochastic
-from strategy.indicators.oscillators import cci
-from strategy.indicators.past import previous
-from strategy.indicators.sessions import session_high, session_low, session_vwap
-from strategy.indicators.trailing import Supertrend, parabolic_sar, supertrend
-from strategy.indicators.trend import Adx, Aroon, adx, aroon
-from strategy.indicators.volatility import atr
 from strategy.indicators.volume import mfi, obv, rolling_vwap
 
 __all__ = [
     "Adx",
     "Aroon",
+    "Bands",
     "Macd",
     "Stochastic",
     "Supertrend",
     "adx",
     "aroon",
     "atr",
-    "bollinger",
-    "dema",
-    "donchian",
     "bars_since",
+    "bollinger",
     "cci",
     "crossed_above",
     "crossed_below",
+    "dema",
+    "donchian",
     "ema",
     "hull",
     "keltner",
@@ -95,8 +82,8 @@ __all__ = [
     "sqrt",
     "stoch_rsi",
     "stochastic",
-    "true_range",
     "supertrend",
+    "true_range",
     "value_when",
     "where",
     "wilder",

@@ -46,12 +46,3 @@ def number(name: str, word: str, value: Any, low: float, high: float) -> float:
             "--set another one, or mend Params",
         )
     return float(value)
-def positive_numbers(name: str, **numbers: Any) -> tuple[tape.Scalar, ...]:
-    for word, value in numbers.items():
-        number = isinstance(value, int | float | np.integer | np.floating)
-        if not number or isinstance(value, bool) or not 0.0 < value < np.inf:
-            raise WickError(
-                f"{name}: {word} is {value!r}, expected a positive number",
-                "--set another one, or mend Params",
-            )
-    return tuple(float(value) for value in numbers.values())

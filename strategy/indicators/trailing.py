@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from strategy.column import Column, same_timeframe, stateful
-from strategy.indicators.calls import positive_numbers
+from strategy.indicators.calls import number
 from strategy.indicators.volatility import atr
 from strategy.kernel import kernel
 
@@ -32,9 +32,9 @@ def supertrend(
     Raises
     ------
     WickError
-        `multiplier` is not a positive number.
+        `multiplier` is not a number from 0.001 to 1000.
     """
-    numbers = positive_numbers("supertrend", multiplier=multiplier)
+    numbers = (number("supertrend", "multiplier", multiplier, 0.001, 1000.0),)
     spread = atr(high, low, close, length)
     columns = [high, low, close, spread]
     timeframe = same_timeframe("supertrend", columns)
@@ -56,9 +56,10 @@ def parabolic_sar(high: Column, low: Column, step: float = 0.02, maximum: float 
     Raises
     ------
     WickError
-        `step` or `maximum` is not a positive number.
+        `step` or `maximum` is not a number from 0.00001 to 1.
     """
-    numbers = positive_numbers("parabolic_sar", step=step, maximum=maximum)
+    factors = (("step", step), ("maximum", maximum))
+    numbers = tuple(number("parabolic_sar", word, x, 0.00001, 1.0) for word, x in factors)
     timeframe = same_timeframe("parabolic_sar", [high, low])
     return stateful("parabolic_sar", timeframe, _parabolic_sar, [high, low], numbers, 7)[0]
 

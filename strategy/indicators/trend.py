@@ -7,7 +7,7 @@ import numpy as np
 from strategy.column import Column, same_timeframe, stateful
 from strategy.indicators.averages import smooth
 from strategy.indicators.calls import whole_lengths
-from strategy.indicators.volatility import true_range
+from strategy.indicators.volatility import ranges
 from strategy.kernel import kernel
 
 
@@ -68,7 +68,7 @@ def _directional(high, low, close, length, state):
     # state: candles since the start, last high, low and close, averages of up, down and true range
     n = len(close)
     plus_di, minus_di, index = np.empty(n), np.empty(n), np.empty(n)
-    spread = true_range(high, low, close, state[3])
+    spread = ranges(high, low, close, state[3])
     seen, last_high, last_low = state[0], state[1], state[2]
     plus, minus, wide = state[4], state[5], state[6]
     b = 1.0 / length

@@ -11,18 +11,17 @@ from numpy.typing import NDArray
 from strategy import indicators as ours
 from strategy.candles import Candles
 from strategy.column import Column
-from tests.strategy import cases_averages, cases_rolling, cases_volatility, naive
+from tests.strategy import (
+    cases_averages,
+    cases_events,
+    cases_rolling,
+    cases_trend,
+    cases_volatility,
+    cases_volume,
+    naive,
+)
 from tests.strategy.case import SIMPLE, Case
 from tests.strategy.market import Bars
-
-from tests.strategy import naive
-from tests.strategy import cases_trend, naive
-from tests.strategy import cases_trend, cases_volume, naive
-from tests.strategy import cases_events, cases_trend, cases_volume, naive
-from tests.strategy.case import Case
-from tests.strategy.market import Bars
-
-SIMPLE = talib.MA_Type.SMA  # type: ignore[attr-defined]
 
 
 def _sma(n: int) -> Case:

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 STARTED_ANEW = set(
     "sma ema wilder wma dema hull rsi macd atr bollinger realized_volatility rolling_max"
     " rolling_min rolling_sum rolling_std zscore rolling_rank rolling_percentile"
-    " linear_regression_slope".split()
+    " linear_regression_slope adx supertrend obv mfi rolling_vwap".split()
 )
 averages = pytest.mark.parametrize(
     ("case",),
@@ -34,9 +34,6 @@ averages = pytest.mark.parametrize(
         pytest.param(case, id=name)
         for case, name in zip(CASES, NAMES, strict=True)
         if case.function.__name__ in STARTED_ANEW
-        if case.function.__name__ in {"sma", "ema", "rsi", "atr", "macd", "adx", "supertrend"}
-        if case.function.__name__
-        in {"sma", "ema", "rsi", "atr", "macd", "adx", "supertrend", "obv", "mfi", "rolling_vwap"}
     ],
 )
 every_indicator = pytest.mark.parametrize("case", CASES, ids=NAMES)

@@ -73,10 +73,10 @@ def test_rounding_does_not_leave_0_to_100(length: int) -> None:
 def test_a_number_that_is_not_positive_is_refused(bad: object) -> None:
     c = market(1, 5)
     with pytest.raises(
-        WickError, match=r"supertrend: multiplier is .*, expected a positive number"
+        WickError, match=r"supertrend: multiplier is .*, expected a number from 0.001"
     ):
         indicators.supertrend(c.high, c.low, c.close, 3, bad)  # type: ignore[arg-type]
-    with pytest.raises(WickError, match=r"parabolic_sar: maximum is .*, expected a positive"):
+    with pytest.raises(WickError, match=r"parabolic_sar: maximum is .*, expected a number"):
         indicators.parabolic_sar(c.high, c.low, 0.02, bad)  # type: ignore[arg-type]
 
 
