@@ -46,7 +46,7 @@ class Result:
     refused : int64 (symbols, len(REFUSALS))
         How many entries were refused, by reason.
     parts : record array of PART
-        Partial take-profits, in the order of their trades.
+        The exits of trades that were closed in parts, in the order of the trades.
     """
 
     strategy: Strategy
@@ -202,7 +202,8 @@ def _run(
     # nothing.
     trades = np.empty(len(at) + 1, TRADE).view(np.recarray)
     each = (risk.part_1 > 0.0) + (risk.part_2 > 0.0)
-    parts = np.empty(len(trades) * each, PART).view(np.recarray)
+    # The rest of a trade is a part too, and one record is scratch.
+    parts = np.empty(len(trades) * (each + 1) * (each > 0) + 1, PART).view(np.recarray)
     equity = np.empty(len(timeline))
     refused = np.zeros((symbols, len(REFUSALS)), np.int64)
     count, partial, stopped = simulate(
@@ -252,7 +253,7 @@ def _by_trade(parts: Any, trades: Any) -> Any:
     # when that is closed.
     for s in np.unique(parts.symbol):
         its = np.flatnonzero(trades.symbol == s)
-        parts.trade[parts.symbol == s] = np.repeat(its, trades.parts[its])
+        parts.trade[parts.symbol == s] = np.repeat(its, trades.parts[its] + (trades.parts[its] > 0))
     return parts[np.argsort(parts.trade, kind="stable")]
 
 

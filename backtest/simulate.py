@@ -108,7 +108,7 @@ def simulate(
             said[s].present = 1 if i < first[s + 1] and open_time[i] == timeline[k] else 0
             said[s].candle = i - first[s]
         if ordered:
-            count = _fill_orders(
+            count, partial = _fill_orders(
                 first,
                 o,
                 cursor,
@@ -122,6 +122,8 @@ def simulate(
                 said,
                 trades,
                 count,
+                parts,
+                partial,
                 refused,
             )
         for s in range(symbols):
@@ -183,12 +185,15 @@ def simulate(
             orders[s].side, orders[s].close_reason = 0, 0
             if positions[s].steps != 0:
                 trade = trades[count]
+                last, candle = parts[partial], said[s].candle
                 close_position(
-                    book, positions, grids, costs, risk, s, c[i], 0.0, said[s].candle, trade
+                    book, positions, grids, costs, risk, s, c[i], 0.0, candle, trade, last
                 )
-                trade.exit_time, trade.exit_reason = now, BY_END
-                count += 1
+                trade.exit_reason = BY_END
+                count, partial = _closed(trade, now, count, parts, partial)
                 equity[k] = mark(book, positions, grids)
+        if not 0.0 < equity[k] < MOST:  # the last fee may have taken what was left
+            return count, partial, k
     return count, partial, -1
 
 
@@ -296,17 +301,32 @@ def _fill_resting(
         time = opened if at_open else closed
         if which == TAKE_FILLED and part != 0:
             close_part(book, positions, grids, costs, s, part, price, parts[partial])
-            parts[partial].symbol, parts[partial].time = s, time
-            parts[partial].candle = candle
-            partial += 1
+            partial = _place_part(parts, partial, s, time, candle)
             continue
         trade, moved = trades[count], p.stop_reason
-        close_position(book, positions, grids, costs, risk, s, price, costs.slippage, candle, trade)
-        trade.exit_time = time
+        last = parts[partial]
+        close_position(
+            book, positions, grids, costs, risk, s, price, costs.slippage, candle, trade, last
+        )
         trade.exit_reason = moved if which == STOP_FILLED else BY_TAKE
         trade.ambiguous = 1 if ambiguous else 0
-        count += 1
+        count, partial = _closed(trade, time, count, parts, partial)
     return count, partial
+
+
+@kernel
+def _place_part(parts, partial, s, time, candle):
+    part = parts[partial]
+    part.symbol, part.time, part.candle = s, time, candle
+    return partial + 1
+
+
+@kernel
+def _closed(trade, time, count, parts, partial):
+    trade.exit_time = time
+    if trade.parts > 0:  # what closed the rest is a part as well
+        partial = _place_part(parts, partial, trade.symbol, time, trade.exit_candle)
+    return count + 1, partial
 
 
 @kernel
@@ -377,6 +397,8 @@ def _fill_orders(
     said,
     trades,
     count,
+    parts,
+    partial,
     refused,
 ):
     # Market orders of the decision before, at this open: closing legs first, then opening ones.
@@ -385,12 +407,12 @@ def _fill_orders(
         if said[s].present != 0 and order.close_reason != 0:
             i = cursor[s]
             trade = trades[count]
+            last, candle = parts[partial], i - first[s]
             close_position(
-                book, positions, grids, costs, risk, s, o[i], costs.slippage, i - first[s], trade
+                book, positions, grids, costs, risk, s, o[i], costs.slippage, candle, trade, last
             )
-            trade.exit_time, trade.exit_reason = open_time[i], order.close_reason
-            trade.ordered, order.close_reason = 1, 0
-            count += 1
+            trade.exit_reason, order.close_reason, trade.ordered = order.close_reason, 0, 1
+            count, partial = _closed(trade, open_time[i], count, parts, partial)
     for s in range(len(orders)):
         order = orders[s]
         if said[s].present != 0 and order.side != 0:
@@ -401,4 +423,4 @@ def _fill_orders(
             order.side, order.steps = 0, 0
             if answer != APPROVED:
                 refused[s, answer] += 1
-    return count
+    return count, partial

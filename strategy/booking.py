@@ -44,7 +44,8 @@ def open_position(account, positions, grids, costs, risk, s, order, price, now, 
 
 @kernel
 def close_part(account, positions, grids, costs, s, which, price, part):
-    """Book a partial take-profit that fills at a price before slippage, and fill in its record.
+    """Book a partial take-profit that fills at a price before slippage, and fill in its record but
+    for symbol, time and candle.
 
     Parameters
     ----------
@@ -72,9 +73,11 @@ def close_part(account, positions, grids, costs, s, which, price, part):
 
 
 @kernel
-def close_position(account, positions, grids, costs, risk, s, price, slippage, candle, trade):
+def close_position(account, positions, grids, costs, risk, s, price, slippage, candle, trade, part):
     """Book the closing fill of all that is left of a position at a price before slippage, and fill
     in its trade record but for time and reason of the exit.
+
+    `part` becomes the record of this fill, of use where there were partial take-profits before.
 
     Parameters
     ----------
@@ -99,6 +102,7 @@ def close_position(account, positions, grids, costs, risk, s, price, slippage, c
     trade.mfe = side * (best - entry) / entry
     trade.risked, trade.reversal, trade.parts = p.risked, p.reversal, p.parts
     trade.exit_candle, trade.ambiguous, trade.ordered = candle, 0, 0
+    part.steps, part.price, part.pnl, part.fee = steps, fill, pnl, fee
     if trade.pnl < trade.fees:
         p.cooldown_until = candle + np.int64(risk.cooldown)
     p.stop_level, p.take_level, p.part_level_1, p.part_level_2 = 0.0, 0.0, 0.0, 0.0

@@ -122,7 +122,8 @@ TRADE = np.dtype(
     ],
     align=True,
 )
-# One partial take-profit of a trade.
+# One exit of a trade that was closed in parts: its partial take-profits, and last what closed the
+# rest.
 PART = np.dtype(
     [
         ("symbol", np.int64),

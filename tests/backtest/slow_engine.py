@@ -50,10 +50,11 @@ class SlowEngine:
                 self.resting_orders(market, time)
             self.mark(time)
             self.decide(time)
+            if 0.0 < self.marks[-1][1] < 4e10:
+                self.end_of_data(time)
             if not 0.0 < self.marks[-1][1] < 4e10:
                 self.broke = time + self.timeframe_ms
                 return self
-            self.end_of_data(time)
         return self
 
     # At the open.
@@ -144,9 +145,9 @@ class SlowEngine:
         if {leg.price for leg in legs} != {fill}:
             trade.exit_price = sum(leg.steps * leg.price for leg in legs) / trade.steps
         trade.parts = len(legs) - 1
-        for leg in legs[:-1]:
+        for leg in legs:
             leg.trade = len(self.trades)
-        self.parts += legs[:-1]
+        self.parts += legs if len(legs) > 1 else []
         trade.exit_time, trade.exit_candle = time, position
         if trade.pnl - trade.fees < 0:
             market.rests_until = position + int(self.risk.cooldown)

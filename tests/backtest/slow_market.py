@@ -97,7 +97,7 @@ class Trade:
 
 @dataclass(slots=True)
 class Part:
-    """A partial take-profit that filled, with the fields of the engine's record."""
+    """An exit of a part or of the rest, with the fields of the engine's record."""
 
     symbol: int
     trade: int
