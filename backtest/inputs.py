@@ -21,7 +21,7 @@ from strategy.errors import RunRefused, WickError
 from strategy.fills import Costs
 from strategy.load import Strategy, load
 from strategy.risk import DISTANCE, LEVEL, REFUSALS, Risk
-from strategy.timeframes import DAY_MS, EXCHANGE_TIMEFRAMES, timeframe_ms
+from strategy.timeframes import DAY_MS, EXCHANGE_TIMEFRAMES, grid_of, timeframe_ms
 from strategy.warmup import first_warm, warm_up
 
 MOST_WARM_UP = 1 << 17
@@ -157,9 +157,12 @@ def refuse_without_distance(result: Result) -> None:
 def _known_timeframe(timeframe: str, folder: Path) -> None:
     stored = {one.series.timeframe for one in store.series(folder)}
     if timeframe not in stored and timeframe not in EXCHANGE_TIMEFRAMES:
+        grid = grid_of(timeframe)
+        twin = [name for name in (*stored, *EXCHANGE_TIMEFRAMES) if grid_of(name) == grid]
+        guess = f"{timeframe} is as long as {twin[0]}, which has candles; " if twin else ""
         raise WickError(
             f"unknown timeframe {timeframe!r}: none is stored, and the exchange has none such",
-            f"known: {' '.join(EXCHANGE_TIMEFRAMES)}",
+            f"{guess}known: {' '.join(EXCHANGE_TIMEFRAMES)}",
         )
 
 
@@ -278,7 +281,7 @@ def _data_notes(
 ) -> list[str]:
     notes = []
     for one, its in zip(candles, rules, strict=True):
-        missing = sum(gap.count for gap in holes(one.arrays["open_time"], one.timeframe_ms))
+        missing = sum(gap.count for gap in holes(one.arrays["open_time"], one.timeframe))
         if missing and strict:
             raise RunRefused(
                 f"{one.symbol} {one.timeframe} lacks {missing:,} candles, and --strict is given",

@@ -22,7 +22,7 @@ from data.parse import parse
 from data.table import column, month_of, month_start_ms
 from data.writer import Merge, SeriesWriter, writing
 from strategy.errors import WickError, did_you_mean
-from strategy.timeframes import DAY_MS, EXCHANGE_TIMEFRAMES
+from strategy.timeframes import DAY_MS, EXCHANGE_TIMEFRAMES, MONTH
 
 # Monthly zips come out on the first Monday of the next month, sometimes later: how many months
 # after the newest one daily zips are looked for.
@@ -65,14 +65,14 @@ class Zip:
     @property
     def name(self) -> str:
         """The file's name."""
-        return f"{self.series.symbol}-{self.series.timeframe}-{self.period}.zip"
+        return f"{self.series.symbol}-{self.series.file_timeframe}-{self.period}.zip"
 
     @property
     def path(self) -> str:
         """The file's place under the archive's address."""
         its = self.series
         often = "monthly" if len(self.period) == len("2024-05") else "daily"
-        return f"{_PATHS[its.market]}/{often}/klines/{its.symbol}/{its.timeframe}/{self.name}"
+        return f"{_PATHS[its.market]}/{often}/klines/{its.symbol}/{its.file_timeframe}/{self.name}"
 
 
 def fetch(
@@ -108,10 +108,10 @@ def fetch(
     RunRefused
         The archive does not answer, a file stays damaged, or another process writes this series.
     """
-    if series.timeframe not in EXCHANGE_TIMEFRAMES:
+    if series.timeframe not in (*EXCHANGE_TIMEFRAMES, MONTH):
         raise WickError(
             f"unknown timeframe {series.timeframe!r}, the exchange has none such",
-            f"known: {' '.join(EXCHANGE_TIMEFRAMES)}",
+            f"known: {' '.join(EXCHANGE_TIMEFRAMES)} {MONTH}",
         )
     today = now_ms - now_ms % DAY_MS
     end_ms = min(end_ms, today)
@@ -125,7 +125,8 @@ def fetch(
         months = _months(start_ms, end_ms)
         whole = [m for m in months if month_start_ms(_next(m)) <= today]
         found = _take(archive, [Zip(series, m) for m in whole], writer, now_ms, result, watcher)
-        days = _days_to_try(months, found, end_ms)
+        # No day holds a closed candle of a month.
+        days = [] if series.timeframe == MONTH else _days_to_try(months, found, end_ms)
         found |= _take(archive, [Zip(series, d) for d in days], writer, now_ms, result, watcher)
         if not found:
             raise _nothing_there(archive, series, start_ms, end_ms)

@@ -12,7 +12,6 @@ from data.dates import show_time
 from data.manifest import NEW, Month, Series, read_manifest
 from data.quality import Gap, first_fault, holes, silent_stretches
 from data.table import REQUIRED, column, month_of
-from strategy.timeframes import timeframe_ms, timeframe_offset_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +50,13 @@ def check_series(store: Path, series: Series) -> Checked:
     """
     folder = series.folder(store)
     manifest = read_manifest(folder)
-    length = timeframe_ms(series.timeframe)
     errors: list[str] = []
     times, volumes = [np.empty(0, np.int64)], [np.empty(0)]
     for month in manifest.months:
         table = _read(folder, month, month.month in manifest.pending, errors)
         if table is None:
             continue
-        errors += _faults(table, month, series, length)
+        errors += _faults(table, month, series)
         times.append(column(table, "open_time"))
         volumes.append(column(table, "volume"))
     named = {m.file_name for m in manifest.months}
@@ -67,7 +65,7 @@ def check_series(store: Path, series: Series) -> Checked:
     open_time, volume = np.concatenate(times), np.concatenate(volumes)
     # Gaps mean nothing where times are out of order; that is an error already.
     ordered = bool(np.all(np.diff(open_time) > 0))
-    gaps = holes(open_time, length) if ordered else []
+    gaps = holes(open_time, series.timeframe) if ordered else []
     return Checked(
         series=series,
         rows=sum(m.rows for m in manifest.months),
@@ -106,11 +104,11 @@ def _read(folder: Path, month: Month, pending: bool, errors: list[str]) -> pa.Ta
     return table
 
 
-def _faults(table: pa.Table, month: Month, series: Series, length: int) -> list[str]:
+def _faults(table: pa.Table, month: Month, series: Series) -> list[str]:
     where = month.file_name
     found = []
     columns = {name: column(table, name) for name in REQUIRED}
-    fault = first_fault(columns, length, timeframe_offset_ms(series.timeframe))
+    fault = first_fault(columns, series.timeframe)
     if fault is not None:
         found.append(f"{where} row {fault.row + 1}: {fault.why}")
     times = columns["open_time"]

@@ -9,7 +9,7 @@ from data.parse import MEND, ParsedFile
 from data.quality import Fault, first_fault
 from data.table import REQUIRED, column
 from strategy.errors import WickError
-from strategy.timeframes import timeframe_ms, timeframe_offset_ms
+from strategy.timeframes import close_times
 
 
 def cleaned(
@@ -44,9 +44,8 @@ def cleaned(
     WickError
         A row cannot be a candle of this timeframe.
     """
-    length = timeframe_ms(timeframe)
     table = parsed.table
-    times = _refuse_faults(parsed, timeframe, length)
+    times = _refuse_faults(parsed, timeframe)
     notes = []
     if len(times) > 1 and np.any(np.diff(times) < 0):
         notes.append("rows were out of order and have been sorted")
@@ -61,7 +60,7 @@ def cleaned(
             + (f", {conflicts} of them differed: the later row was kept" if conflicts else "")
         )
         table, times = last_only, column(last_only, "open_time")
-    open_still = times + length > now_ms
+    open_still = close_times(times, timeframe) > now_ms
     if open_still.any():
         notes.append(f"{np.count_nonzero(open_still)} candles that have not closed yet dropped")
     wanted = ~open_still
@@ -70,22 +69,21 @@ def cleaned(
     return table.filter(pa.array(wanted)), notes
 
 
-def _refuse_faults(parsed: ParsedFile, timeframe: str, length: int) -> NDArray[np.int64]:
+def _refuse_faults(parsed: ParsedFile, timeframe: str) -> NDArray[np.int64]:
     columns = {name: column(parsed.table, name) for name in REQUIRED}
     for name in REQUIRED:
         if parsed.table[name].null_count:
             row = int(np.argmax(pc.is_null(parsed.table[name]).to_numpy()))
             raise _bad_row(parsed, Fault(row, f"{name} is missing or NaN"))
-    fault = first_fault(columns, length, timeframe_offset_ms(timeframe))
+    fault = first_fault(columns, timeframe)
     if fault is not None:
         raise _bad_row(parsed, fault)
     times = columns["open_time"]
-    steps = np.abs(np.diff(times))
-    steps = steps[steps > 0]
-    if len(steps) and steps.min() > length:
+    opens = np.unique(times)
+    if len(opens) > 1 and np.all(close_times(opens[:-1], timeframe) < opens[1:]):
         raise WickError(
             f"{parsed.name} is said to hold {timeframe} candles, but no two are closer than"
-            f" {int(steps.min()) // 1000} s",
+            f" {int(np.diff(opens).min()) / 1000:g} s",
             "give the right --timeframe",
         )
     return times

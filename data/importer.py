@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.clean import cleaned
-from data.manifest import MARKETS, Series, Source
+from data.manifest import MARKETS, Series, Source, timeframe_of
 from data.parse import ParsedFile, parse
 from data.table import column
 from data.writer import Merge, writing
 from strategy.errors import WickError, did_you_mean
-from strategy.timeframes import timeframe_ms
+from strategy.timeframes import longest_ms
 
 ENDINGS = (".zip", ".csv", ".csv.gz", ".parquet")
 _SYMBOL = re.compile(
@@ -162,12 +162,8 @@ def place(path: Path, parsed: ParsedFile, labels: Labels) -> Series:
         raise _cannot_place(path, "timeframe", "--timeframe 1m")
     if market is None:
         raise _cannot_place(path, "market", "--market um or --market spot")
-    if timeframe in ("1mo", "1M"):
-        raise WickError(
-            f"{path.name} holds candles of a month, which have no fixed length",
-            "import daily ones (1d) or shorter",
-        )
-    timeframe_ms(timeframe)
+    timeframe = timeframe_of(timeframe)
+    longest_ms(timeframe)
     if market not in MARKETS:
         raise WickError(
             f"{path.name} belongs to the market {market!r}, which is not stored",

@@ -17,10 +17,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from strategy.errors import WickError, did_you_mean
+from strategy.timeframes import MONTH
 
 MARKETS = ("um", "spot")
 MANIFEST = "manifest.json"
 NEW = ".new"
+# The archive's word for 1M: on a disk that does not tell M from m it would be the folder of 1m.
+_MONTH_FOLDER = "1mo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,17 @@ class Series:
 
     def folder(self, store: Path) -> Path:
         """Return the folder of this series in a store."""
-        return store / self.market / self.symbol / self.timeframe
+        return store / self.market / self.symbol / self.file_timeframe
+
+    @property
+    def file_timeframe(self) -> str:
+        """The timeframe as it stands in names of files and folders."""
+        return _MONTH_FOLDER if self.timeframe == MONTH else self.timeframe
+
+
+def timeframe_of(file_timeframe: str) -> str:
+    """Return the timeframe that a name of a file or folder means."""
+    return MONTH if file_timeframe == _MONTH_FOLDER else file_timeframe
 
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

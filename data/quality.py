@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.table import PRICES
+from strategy.timeframes import MONTH, grid_of, month_numbers, month_opens, timeframe_ms
 
 # Milliseconds of the year 2286, microseconds of 1970: no candle lies between.
 MICROSECONDS_ABOVE = 10**13
@@ -35,42 +36,50 @@ class Fault:
     why: str
 
 
-def holes(open_time: NDArray[np.int64], timeframe_ms: int) -> list[Gap]:
+def holes(open_time: NDArray[np.int64], timeframe: str) -> list[Gap]:
     """Find the missing candles inside a series.
 
     Parameters
     ----------
     open_time : int64 array
         UTC milliseconds, increasing.
-    timeframe_ms : int
-        Length of a candle.
+    timeframe : str
+        Of these candles.
     """
-    steps = np.diff(open_time)
+    if timeframe == MONTH:
+        months = month_numbers(open_time)
+        after = np.flatnonzero(np.diff(months) > 1)
+        first, last = month_opens(months[after] + 1), month_opens(months[after + 1] - 1)
+        counts = np.diff(months)[after] - 1
+    else:
+        length = timeframe_ms(timeframe)
+        steps = np.diff(open_time)
+        after = np.flatnonzero(steps > length)
+        first, last = open_time[after] + length, open_time[after + 1] - length
+        counts = steps[after] // length - 1
     return [
-        Gap(
-            int(open_time[i]) + timeframe_ms,
-            int(open_time[i + 1]) - timeframe_ms,
-            int(steps[i] // timeframe_ms) - 1,
-        )
-        for i in np.flatnonzero(steps > timeframe_ms)
+        Gap(*found) for found in zip(first.tolist(), last.tolist(), counts.tolist(), strict=True)
     ]
 
 
-def first_fault(
-    columns: dict[str, NDArray[Any]], timeframe_ms: int, offset_ms: int = 0
-) -> Fault | None:
+def first_fault(columns: dict[str, NDArray[Any]], timeframe: str) -> Fault | None:
     """Find the first row that cannot be a candle, whatever the order of the rows.
 
     Parameters
     ----------
     columns : dict of arrays
         open_time in UTC milliseconds, open, high, low, close, volume.
-    timeframe_ms, offset_ms : int
-        Length of a candle, and where its grid is anchored after 1970-01-01.
+    timeframe : str
+        What the candles are said to be.
     """
     time = columns["open_time"]
     o, h, l, c = (columns[name] for name in PRICES)  # noqa: E741
     v = columns["volume"]
+    length, offset = grid_of(timeframe)
+    if length:
+        off_grid, grid = (time - offset) % length != 0, f"on the grid of {length} ms"
+    else:
+        off_grid, grid = month_opens(month_numbers(time)) != time, "the beginning of a UTC month"
 
     def _row(i: int, count: int = 5) -> str:
         return " ".join(str(values[i]) for values in (o, h, l, c, v)[:count])
@@ -78,8 +87,8 @@ def first_fault(
     checks: list[tuple[NDArray[np.bool_], Callable[[int], str]]] = [
         (time > MICROSECONDS_ABOVE, lambda i: f"open_time {time[i]} is in microseconds"),
         (
-            (time - offset_ms) % timeframe_ms != 0,
-            lambda i: f"open_time {time[i]} is not on the grid of {timeframe_ms} ms",
+            off_grid,
+            lambda i: f"open_time {time[i]} is not {grid}",
         ),
         (
             ~np.isfinite(o + h + l + c + v),

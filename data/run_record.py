@@ -149,7 +149,7 @@ def _data(candles: Candles, rules: SymbolRules, start_ms: int) -> DataRecord:
         first_ms=start_ms if empty else int(times[0]),
         end_ms=start_ms if empty else int(times[-1]) + length,
         candles=len(times),
-        missing=sum(gap.count for gap in holes(times, length)),
+        missing=sum(gap.count for gap in holes(times, candles.timeframe)),
         columns=list(candles.arrays),
         fingerprint=candles.fingerprint,
         rules=rules,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from data import store
 from strategy.errors import WickError
-from strategy.timeframes import timeframe_ms
+from strategy.timeframes import longest_ms
 
 
 def only_symbol(folder: Path, market: str | None, timeframe: str) -> str:
@@ -19,7 +19,7 @@ def only_symbol(folder: Path, market: str | None, timeframe: str) -> str:
     stored = [one.series for one in store.select(folder, None, market, None)]
     names = sorted({series.symbol for series in stored if series.timeframe == timeframe})
     if not names:
-        known = ", ".join(sorted({series.timeframe for series in stored}, key=timeframe_ms))
+        known = ", ".join(sorted({series.timeframe for series in stored}, key=longest_ms))
         raise WickError(
             f"no {timeframe} candles are stored in {folder}; stored are {known}",
             f"take a stored --timeframe, or wick data fetch {stored[0].symbol}"

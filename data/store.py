@@ -25,10 +25,11 @@ from data.manifest import (
     open_month,
     parse_manifest,
     read_manifest,
+    timeframe_of,
 )
 from data.table import OPTIONAL, REQUIRED, month_of
 from strategy.errors import WickError, did_you_mean
-from strategy.timeframes import timeframe_ms
+from strategy.timeframes import longest_ms
 
 if TYPE_CHECKING:
     from strategy.candles import Candles
@@ -58,7 +59,7 @@ def series(store: Path) -> list[StoredSeries]:
             if months:
                 found.append(
                     StoredSeries(
-                        Series(market, path.parts[-3], path.parts[-2]),
+                        Series(market, path.parts[-3], timeframe_of(path.parts[-2])),
                         len(months),
                         sum(m.rows for m in months),
                         months[0].first_open_time,
@@ -67,7 +68,7 @@ def series(store: Path) -> list[StoredSeries]:
                     )
                 )
     return sorted(
-        found, key=lambda s: (s.series.symbol, s.series.market, timeframe_ms(s.series.timeframe))
+        found, key=lambda s: (s.series.symbol, s.series.market, longest_ms(s.series.timeframe))
     )
 
 
@@ -84,7 +85,7 @@ def select(
     if market is not None:
         known_market(market)
     if timeframe is not None:
-        timeframe_ms(timeframe)
+        longest_ms(timeframe)
     symbols = None if symbols is None else [symbol.upper() for symbol in symbols]
     stored = series(store)
     fitting = [
@@ -139,7 +140,7 @@ def load(
 
     wanted = Series(market, symbol, timeframe)
     known_market(market)
-    timeframe_ms(timeframe)
+    longest_ms(timeframe)
     files = _open_months(store, wanted, start_ms, end_ms)
     arrays = _read_files(wanted.folder(store), files, optional)
     times = arrays["open_time"]

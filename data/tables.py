@@ -18,7 +18,6 @@ from data.importer import Imported, Refused
 from data.manifest import Series
 from data.quality import holes
 from data.store import StoredSeries, load
-from strategy.timeframes import timeframe_ms
 
 _MANY = 5
 _out = Console(highlight=False)
@@ -107,7 +106,7 @@ def look_at(store: Path, stored: StoredSeries, count: int = 3) -> Shown:
     candles = load(store, its.market, its.symbol, its.timeframe)
     # What a run over all of it would name, unless its strategy reads more than prices and volume.
     plain = load(store, its.market, its.symbol, its.timeframe, optional=())
-    gaps = holes(candles.open_time, timeframe_ms(its.timeframe))
+    gaps = holes(candles.open_time, its.timeframe)
     fields = ("open_time", "open", "high", "low", "close", "volume")
     rows = [
         Candle(*(candles.arrays[name][i].item() for name in fields))

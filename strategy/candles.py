@@ -11,8 +11,18 @@ from strategy import tape
 from strategy.column import Column, stateful
 from strategy.errors import WickError
 from strategy.kernel import kernel
-from strategy.timeframes import timeframe_ms, timeframe_offset_ms
-from strategy.windows import FIRST, LAST, MAX, MIN, SUM, align_kernel, reduce_kernel, windows_kernel
+from strategy.timeframes import DAY_MS, MONTH, grid_of, timeframe_ms
+from strategy.windows import (
+    FIRST,
+    LAST,
+    MAX,
+    MIN,
+    SUM,
+    align_kernel,
+    month_of,
+    reduce_kernel,
+    windows_kernel,
+)
 
 __all__ = ["Candles", "Column", "HigherCandles", "timeframe_ms"]
 
@@ -27,7 +37,8 @@ class Candles:
     Attributes
     ----------
     symbol, market, timeframe : str
-        Such as BTCUSDT, um (USDⓈ-M futures) or spot, 1m.
+        Such as BTCUSDT, um (USDⓈ-M futures) or spot, 1m. A strategy's own timeframe has a fixed
+        length; others may be 1M too, UTC calendar months.
     open_time : int64 array (n,)
         UTC milliseconds, strictly increasing, on the grid of the timeframe. A missing candle is
         simply not there.
@@ -43,7 +54,7 @@ class Candles:
         self.symbol = symbol
         self.market = market
         self.timeframe = timeframe
-        self.timeframe_ms = timeframe_ms(timeframe)
+        self._grid = grid_of(timeframe)
         self._arrays = arrays
         self._columns: dict[str, Column] = {}
 
@@ -87,6 +98,11 @@ class Candles:
     def __len__(self) -> int:
         _refuse_inside("len() of candles")
         return len(self._arrays["open_time"])
+
+    @property
+    def timeframe_ms(self) -> int:
+        """Length of each candle in ms; candles of a month have none and raise a WickError."""
+        return self._grid[0] or timeframe_ms(self.timeframe)
 
     @property
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -146,20 +162,25 @@ class Candles:
 
         A higher candle is known from the close of its last base candle or, if that one is missing,
         from the first base candle after its window. Candles before the first whole window are left
-        out.
+        out. Its open is that of its first base candle, with trades or without; the exchange's own
+        is the first price traded in the window, which differs where the window begins in silence.
+
+        Parameters
+        ----------
+        timeframe : str
+            Such as 15m or 1w, which begins on a Monday; 1M is a UTC calendar month, for base
+            candles that divide a day.
 
         Raises
         ------
         WickError
-            The timeframe is not a multiple of this one, or not on its grid.
+            The timeframe is not made of whole candles of this one.
         """
-        length = timeframe_ms(timeframe)
-        # A week begins on a Monday, seven days on the Thursday of 1970-01-01.
-        shift = timeframe_offset_ms(timeframe) - timeframe_offset_ms(self.timeframe)
-        if length % self.timeframe_ms or shift % self.timeframe_ms:
+        length, offset = grid_of(timeframe)
+        if not self._divides(length, offset):
             raise WickError(
                 f"cannot build {timeframe} candles from {self.timeframe} ones: not a multiple",
-                f"resample to a multiple of {self.timeframe}",
+                self._mend(timeframe),
             )
         opens, its_key = self._opens()
         arrays, key = tape.call(
@@ -168,10 +189,26 @@ class Candles:
             windows_kernel,
             (opens,),
             (its_key,),
-            (self.timeframe_ms, length, timeframe_offset_ms(timeframe)),
+            (self._grid[0], length, offset),
             2,
         )
         return HigherCandles(self, timeframe, arrays, key)
+
+    def _divides(self, length: int, offset: int) -> bool:
+        step, begin = self._grid
+        if not step:
+            return not length
+        # A week begins on a Monday, seven days on the Thursday of 1970-01-01; months begin with any
+        # day, so that only parts of a day divide all of them.
+        return (length or DAY_MS) % step == 0 and (offset - begin) % step == 0
+
+    def _mend(self, timeframe: str) -> str:
+        if timeframe == MONTH:
+            return "only candles that divide a day divide every month: build it from 1d or shorter"
+        if self.timeframe == MONTH:
+            return "resample to nothing else: take shorter candles, such as 1d"
+        names = f"; a calendar month is {MONTH}" if timeframe.endswith("m") else ""
+        return f"resample to a multiple of {self.timeframe}{names}"
 
     def _check(self) -> None:
         length = len(self._arrays["open_time"])
@@ -184,8 +221,7 @@ class Candles:
         a = self._arrays
         row, why = _first_fault(
             a["open_time"],
-            self.timeframe_ms,
-            timeframe_offset_ms(self.timeframe),
+            *self._grid,
             a["open"],
             a["high"],
             a["low"],
@@ -297,8 +333,8 @@ def _first_fault(open_time, step, offset, o, h, l, c, v):  # noqa: E741
         if t <= last:
             return i, 1
         # The usual case first: the next grid time. The division costs more than all other checks
-        # together.
-        if t - last != step and (t - offset) % step != 0:
+        # together. Candles of a month have no step.
+        if t - last != step and (month_of(t)[0] != t if step == 0 else (t - offset) % step != 0):
             return i, 2
         total = o[i] + h[i] + l[i] + c[i] + v[i]
         if total - total != 0.0:  # NaN or infinite

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from strategy.candles import Candles
 from strategy.load import Strategy
-from strategy.timeframes import timeframe_ms, timeframe_offset_ms
+from strategy.timeframes import grid_of
 
 
 def warm_up(strategy: Strategy, params: Any, most: int = 1 << 17) -> int:
@@ -18,16 +18,18 @@ def warm_up(strategy: Strategy, params: Any, most: int = 1 << 17) -> int:
     Returns
     -------
     int
-        The count from a history that begins at 00:00 UTC on a Monday; `most` if it is more.
+        The count from a history that begins at 00:00 UTC on a Monday, the second of a month, whose
+        first whole months are as long as months get; `most` if it is more.
     """
-    count = 1 << 10
-    while count <= most:
+    count = min(1 << 10, most)
+    while True:
         columns = strategy.columns(_waves(strategy.timeframe, count), params)
         ready = first_warm(columns)
         if ready < count:
             return ready + 1
-        count *= 4
-    return most
+        if count == most:
+            return most
+        count = min(4 * count, most)
 
 
 def first_warm(columns: Sequence[NDArray[np.float64]]) -> int:
@@ -44,9 +46,9 @@ def first_warm(columns: Sequence[NDArray[np.float64]]) -> int:
 
 
 def _waves(timeframe: str, count: int) -> Candles:
-    length, offset = timeframe_ms(timeframe), timeframe_offset_ms(timeframe)
+    length, offset = grid_of(timeframe)
     wave = 100.0 + np.sin(np.arange(count) / 7.0)
-    monday = 1_672_617_600_000  # 2023-01-02
+    monday = 1_530_489_600_000  # 2018-07-02
     return Candles.from_arrays(
         symbol="WARMUP",
         market="um",

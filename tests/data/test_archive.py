@@ -113,7 +113,7 @@ def test_days_missing_in_the_archive_are_named(
     archive_server.publish(hourly, [*MONTHS, *days("2023-03", 1, 9), *days("2023-03", 12, 28)])
     done = run(archive_server, tmp_path)
     assert done.missing_days == ["2023-03-10", "2023-03-11", "2023-03-29", "2023-03-30"]
-    (gap,) = holes(load(tmp_path, "um", "BTCUSDT", "1h").open_time, 3_600_000)
+    (gap,) = holes(load(tmp_path, "um", "BTCUSDT", "1h").open_time, "1h")
     assert gap.count == 48
 
 

@@ -219,7 +219,7 @@ def test_a_name_that_says_1m_over_5m_candles_is_refused(tmp_path: Path, hourly: 
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("BTCUSDT-1mo-2023-01.csv", "candles of a month"),
+        ("BTCUSDT-1mo-2023-01.csv", "not the beginning of a UTC month"),
         ("BTCUSDT-aggTrades-2023-01.zip", "holds aggTrades, not candles"),
         ("BTCUSDT-um-1h-mark-2023.csv", "holds mark, not candles"),
         ("prices-1h.csv", "cannot tell the symbol"),

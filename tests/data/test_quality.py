@@ -28,7 +28,7 @@ def columns(count: int = 5) -> dict[str, np.ndarray]:
 @given(st.sets(st.integers(1, 60)))
 def test_holes_are_exactly_the_missing_candles(missing: set[int]) -> None:
     kept = np.array([i for i in range(62) if i not in missing], np.int64) * 60_000
-    found = holes(kept, 60_000)
+    found = holes(kept, "1m")
     assert sum(gap.count for gap in found) == len(missing)
     listed = [t for g in found for t in range(g.first_missing, g.last_missing + 1, 60_000)]
     assert listed == [i * 60_000 for i in sorted(missing)]
@@ -36,9 +36,9 @@ def test_holes_are_exactly_the_missing_candles(missing: set[int]) -> None:
 
 def test_a_gap_names_its_first_and_last_missing_candle() -> None:
     times = np.array([0, 60_000, 240_000], np.int64)
-    assert holes(times, 60_000) == [Gap(120_000, 180_000, 2)]
-    assert holes(times[:1], 60_000) == []
-    assert holes(times[:0], 60_000) == []
+    assert holes(times, "1m") == [Gap(120_000, 180_000, 2)]
+    assert holes(times[:1], "1m") == []
+    assert holes(times[:0], "1m") == []
 
 
 @pytest.mark.parametrize(
@@ -56,23 +56,23 @@ def test_a_gap_names_its_first_and_last_missing_candle() -> None:
 )
 def test_an_impossible_candle_is_named_by_row_and_reason(name: str, value: float, why: str) -> None:
     table = columns()
-    assert first_fault(table, 60_000) is None
+    assert first_fault(table, "1m") is None
     table[name] = table[name].copy()
     table[name][3] = value
-    fault = first_fault(table, 60_000)
+    fault = first_fault(table, "1m")
     assert fault is not None
     assert fault.row == 3
     assert why in fault.why
 
 
 def test_no_candles_have_no_fault() -> None:
-    assert first_fault(columns(0), 60_000) is None
+    assert first_fault(columns(0), "1m") is None
 
 
 def test_weeks_are_counted_from_monday() -> None:
     table = columns(1)
     table["open_time"] = np.array([4 * 86_400_000], np.int64)
-    assert first_fault(table, 604_800_000, offset_ms=4 * 86_400_000) is None
+    assert first_fault(table, "1w") is None
 
 
 def test_ten_silent_candles_in_a_busy_market_are_a_stretch() -> None:

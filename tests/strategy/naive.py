@@ -7,6 +7,9 @@ windows are cut out and summed each time, and sums are exact (math.fsum).
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from strategy.timeframes import timeframe_ms, timeframe_offset_ms
 
 NAN = math.nan
 Values = Sequence[float]
@@ -135,19 +138,23 @@ def stochastic(
 
 
 def resample(
-    times: Sequence[int], fields: dict[str, Values], base_ms: int, length_ms: int, offset_ms: int
+    times: Sequence[int],
+    fields: dict[str, Values],
+    base_ms: int,
+    window: Callable[[int], tuple[int, int]],
 ) -> tuple[list[int], dict[str, list[float]], list[int]]:
-    """Group candles by window: opens, fields, and the candle that makes each known."""
+    """Group candles by window, from open to close: opens, fields, and the candle that makes each
+    known."""
     members: dict[int, list[int]] = {}
     for i, t in enumerate(times):
-        members.setdefault((t - offset_ms) // length_ms * length_ms + offset_ms, []).append(i)
+        members.setdefault(window(t)[0], []).append(i)
     if times and times[0] not in members:
         members.pop(min(members))  # the history begins inside this window
     opens, known = [], []
     out: dict[str, list[float]] = {name: [] for name in fields}
     for opened, inside in sorted(members.items()):
         last = inside[-1]
-        complete = times[last] == opened + length_ms - base_ms
+        complete = times[last] + base_ms == window(opened)[1]
         if not complete and last + 1 == len(times):
             continue  # may still go on
         opens.append(opened)
@@ -155,6 +162,26 @@ def resample(
         for name, values in fields.items():
             out[name].append(fold(name, [values[i] for i in inside]))
     return opens, out, known
+
+
+def window_of(timeframe: str) -> Callable[[int], tuple[int, int]]:
+    """Return what gives the open and the close of the window an instant lies in."""
+    if timeframe == "1M":
+        return month_window
+    length, offset = timeframe_ms(timeframe), timeframe_offset_ms(timeframe)
+
+    def window(t: int) -> tuple[int, int]:
+        opens = (t - offset) // length * length + offset
+        return opens, opens + length
+
+    return window
+
+
+def month_window(t: int) -> tuple[int, int]:
+    """Return when the UTC month of an instant begins, and when the next one does."""
+    first = datetime.fromtimestamp(t // 86_400_000 * 86_400, UTC).replace(day=1)
+    following = (first + timedelta(days=31)).replace(day=1)
+    return round(first.timestamp()) * 1000, round(following.timestamp()) * 1000
 
 
 def fold(name: str, values: list[float]) -> float:

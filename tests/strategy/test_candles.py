@@ -7,7 +7,6 @@ import pytest
 
 from strategy.candles import Candles
 from strategy.errors import WickError
-from strategy.timeframes import timeframe_ms, timeframe_offset_ms
 from tests.strategy.market import FIELDS, MINUTE, MONDAY, market
 
 
@@ -87,19 +86,3 @@ def test_a_slice_shares_memory_and_keeps_names() -> None:
     part = candles.slice(10, 20)
     assert (part.symbol, part.market, part.timeframe, len(part)) == ("BTCUSDT", "um", "1m", 10)
     assert np.shares_memory(part.close.values, candles.close.values)
-
-
-@pytest.mark.parametrize(
-    ("name", "length"),
-    [("100ms", 100), ("5s", 5_000), ("1m", MINUTE), ("4h", 240 * MINUTE), ("1w", 10_080 * MINUTE)],
-)
-def test_a_timeframe_is_a_number_and_a_unit(name: str, length: int) -> None:
-    assert timeframe_ms(name) == length
-    assert (MONDAY - timeframe_offset_ms(name)) % length == 0
-
-
-@pytest.mark.parametrize("name", ["", "m", "0m", "01m", "1M", "1 m", "-1m", "1.5m", "1mm", 60])
-def test_another_name_for_a_timeframe_is_refused(name: Any) -> None:
-    with pytest.raises(WickError, match="unknown timeframe") as error:
-        timeframe_ms(name)
-    assert "known: 1s 1m" in error.value.hint

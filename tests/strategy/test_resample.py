@@ -1,11 +1,8 @@
-"""Higher candles: grouped by UTC time, known once closed, equal to the exchange's own."""
+"""Higher candles: grouped by UTC time, known once closed, the same in any chunks."""
 
 import itertools
-from pathlib import Path
 
 import numpy as np
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +10,7 @@ from hypothesis import strategies as st
 from strategy.candles import Candles, HigherCandles
 from strategy.errors import WickError
 from strategy.tape import Tape
-from strategy.timeframes import timeframe_ms, timeframe_offset_ms
+from strategy.timeframes import timeframe_ms
 from tests.strategy import naive
 from tests.strategy.market import FIELDS, IDENTITY, MINUTE, MONDAY, market, same_bits
 
@@ -59,8 +56,7 @@ def test_windows_fields_and_alignment_equal_the_obvious_twin(
         candles.open_time.tolist(),
         fields,
         MINUTE,
-        timeframe_ms(timeframe),
-        timeframe_offset_ms(timeframe),
+        naive.window_of(timeframe),
     )
     assert higher.open_time.tolist() == opens
     assert known_at(higher) == known
@@ -154,36 +150,3 @@ def test_align_refuses_a_column_of_another_timeframe_or_of_other_candles() -> No
     other = at_minutes(*range(20)).resample("5m")
     with pytest.raises(WickError, match="cannot align a column of 4 candles with 8"):
         five.align(other.close)
-
-
-def read(folder: Path, timeframe: str, start: str, stop: str) -> Candles:
-    """Read stored klines of BTCUSDT spot from start (inclusive) to stop (exclusive)."""
-    path = folder / "klines" / f"BTCUSDT-spot-{timeframe}-20220101-20231231.parquet"
-    moments = [int(np.datetime64(text, "ms").astype(np.int64)) for text in (start, stop)]
-    within = (pc.field("open_time") >= moments[0]) & (pc.field("open_time") < moments[1])
-    table = pq.read_table(path, filters=within)
-    names = {name: name for name in ("open_time", *FIELDS, "quote_volume", "trades")}
-    arrays = {ours: table[theirs].to_numpy() for ours, theirs in names.items()}
-    return Candles.from_arrays(
-        symbol="BTCUSDT",
-        market="spot",
-        timeframe=timeframe,
-        taker_buy=table["taker_buy_base"].to_numpy(),
-        **arrays,
-    )
-
-
-@pytest.mark.parametrize("timeframe", ["15m", "1h"])
-def test_real_minutes_give_the_candles_of_the_exchange(shared_data: Path, timeframe: str) -> None:
-    # March 2023 holds an outage of 80 minutes that begins and ends inside higher candles.
-    minutes = read(shared_data, "1m", "2023-02-01", "2023-05-01")
-    theirs = read(shared_data, timeframe, "2023-02-01", "2023-05-01")
-    assert len(minutes) == 89 * 1440 - 80
-    ours = minutes.resample(timeframe)
-    assert same_bits(ours.open_time, theirs.open_time)
-    # A first minute without trades carries the price over, which need not be the exchange's open;
-    # in these months it is.
-    for name in ("open", "high", "low", "close"):
-        assert same_bits(getattr(ours, name).values, theirs.arrays[name]), name
-    for name in ("volume", "quote_volume", "trades", "taker_buy"):
-        np.testing.assert_allclose(getattr(ours, name).values, theirs.arrays[name], rtol=1e-9)
