@@ -83,7 +83,7 @@ def _refuse_faults(parsed: ParsedFile, timeframe: str) -> NDArray[np.int64]:
     if len(opens) > 1 and np.all(close_times(opens[:-1], timeframe) < opens[1:]):
         raise WickError(
             f"{parsed.name} is said to hold {timeframe} candles, but no two are closer than"
-            f" {int(np.diff(opens).min()) / 1000:g} s",
+            f" {int(np.diff(opens).min()) / 1000:.10g} s",
             "give the right --timeframe",
         )
     return times

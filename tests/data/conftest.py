@@ -11,8 +11,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
+from data.manifest import Series
 from data.synthetic import synthetic_market
 from strategy.candles import Candles
+from strategy.timeframes import close_times
 
 JAN_2023 = 1_672_531_200_000
 DAY_MS = 86_400_000
@@ -25,13 +27,13 @@ HEADER = (
 def binance_csv(candles: Candles, header: bool = False, microseconds: bool = False) -> bytes:
     """Write candles as the exchange's archive writes klines."""
     scale = 1000 if microseconds else 1
-    step = candles.timeframe_ms
+    closes = close_times(candles.open_time, candles.timeframe).tolist()
     a = candles.arrays
     lines = [HEADER] if header else []
     for i, t in enumerate(candles.open_time.tolist()):
         lines.append(
             f"{t * scale},{a['open'][i]!s},{a['high'][i]!s},{a['low'][i]!s},{a['close'][i]!s},"
-            f"{a['volume'][i]!s},{(t + step) * scale - 1},{a['quote_volume'][i]!s},"
+            f"{a['volume'][i]!s},{closes[i] * scale - 1},{a['quote_volume'][i]!s},"
             f"{int(a['trades'][i])},{a['taker_buy'][i]!s},0,0"
         )
     return ("\n".join(lines) + "\n").encode()
@@ -140,7 +142,8 @@ class ArchiveServer:
                 candles.open_time,
                 [m.astype("datetime64[ms]").astype(np.int64) for m in (start, end)],
             )
-            symbol, timeframe = candles.symbol, candles.timeframe
+            symbol = candles.symbol
+            timeframe = Series(candles.market, symbol, candles.timeframe).file_timeframe
             name = f"{symbol}-{timeframe}-{period}.zip"
             text = binance_csv(candles.slice(int(low), int(high)), **layout)
             self.put(

@@ -330,6 +330,22 @@ def test_warm_up_works_on_every_grid(tmp_path: Path, timeframe: str) -> None:
     assert warm_up(strategy, strategy.params()) == 6
 
 
+@pytest.mark.parametrize(("timeframe", "expected"), [("1m", 91 * 1440), ("1h", 91 * 24)])
+def test_warm_up_of_months_is_that_of_the_longest_ones(
+    tmp_path: Path, timeframe: str, expected: int
+) -> None:
+    path = write(tmp_path, 'TIMEFRAME = "1m"', f'TIMEFRAME = "{timeframe}"')
+    path.write_text(path.read_text().replace('"5m"', '"1M"'))
+    strategy = load(str(path))
+    assert warm_up(strategy, strategy.params()) == expected
+
+
+def test_a_month_cannot_be_the_base_of_a_strategy(tmp_path: Path) -> None:
+    with pytest.raises(WickError, match="TIMEFRAME: 1M is a calendar month") as error:
+        load(str(write(tmp_path, '"1m"', '"1M"')))
+    assert "one minute is 1m" in error.value.hint
+
+
 def test_a_whole_strategy_gives_the_same_bits_in_any_chunks_and_shared(blueprint: Strategy) -> None:
     params = blueprint.with_params({"trend": 5})
     candles = market(8, 400, gap_rate=0.03)
