@@ -10,19 +10,9 @@ from numpy.typing import NDArray
 from strategy import tape
 from strategy.column import Column, stateful
 from strategy.errors import WickError
-from strategy.kernel import kernel
+from strategy.faults import FAULTS, first_fault
 from strategy.timeframes import DAY_MS, MONTH, grid_of, timeframe_ms
-from strategy.windows import (
-    FIRST,
-    LAST,
-    MAX,
-    MIN,
-    SUM,
-    align_kernel,
-    month_of,
-    reduce_kernel,
-    windows_kernel,
-)
+from strategy.windows import FIRST, LAST, MAX, MIN, SUM, align_kernel, reduce_kernel, windows_kernel
 
 __all__ = ["Candles", "Column", "HigherCandles", "timeframe_ms"]
 
@@ -219,7 +209,7 @@ class Candles:
                     "give every field one value a candle",
                 )
         a = self._arrays
-        row, why = _first_fault(
+        row, why = first_fault(
             a["open_time"],
             *self._grid,
             a["open"],
@@ -231,7 +221,7 @@ class Candles:
         if row >= 0:
             moment = np.datetime64(int(a["open_time"][row]), "ms")
             raise WickError(
-                f"{self.symbol} {self.timeframe} candle {row} ({moment} UTC): {_FAULTS[why]}",
+                f"{self.symbol} {self.timeframe} candle {row} ({moment} UTC): {FAULTS[why]}",
                 f"wick data check {self.symbol} --timeframe {self.timeframe}",
             )
 
@@ -314,34 +304,3 @@ def _refuse_inside(what: str) -> None:
             f"{what} cannot be used inside indicators(): live, only the newest candle is there",
             "use columns, previous(x, n) or an indicator",
         )
-
-
-_FAULTS = {
-    1: "its time is not after the one before",
-    2: "its time is off the grid of the timeframe",
-    3: "a price or the volume is NaN or infinite",
-    4: "a price is not positive or the volume is negative",
-    5: "open or close lies outside low and high",
-}
-
-
-@kernel
-def _first_fault(open_time, step, offset, o, h, l, c, v):  # noqa: E741
-    last = np.int64(-(2**62))
-    for i in range(len(open_time)):
-        t = open_time[i]
-        if t <= last:
-            return i, 1
-        # The usual case first: the next grid time. The division costs more than all other checks
-        # together. Candles of a month have no step.
-        if t - last != step and (month_of(t)[0] != t if step == 0 else (t - offset) % step != 0):
-            return i, 2
-        total = o[i] + h[i] + l[i] + c[i] + v[i]
-        if total - total != 0.0:  # NaN or infinite
-            return i, 3
-        if not (l[i] > 0.0 and v[i] >= 0.0):
-            return i, 4
-        if not (l[i] <= o[i] <= h[i] and l[i] <= c[i] <= h[i]):
-            return i, 5
-        last = t
-    return -1, 0
