@@ -18,11 +18,11 @@ class Supertrend(NamedTuple):
 
 
 def supertrend(
-    high: Column, low: Column, close: Column, length: int = 10, multiplier: float = 3.0
+    high: Column, low: Column, close: Column, length: int = 10, multiple: float = 3.0
 ) -> Supertrend:
     """Supertrend: a stop that follows the price at some average true ranges and never gives way.
 
-    The bands are ``(high + low) / 2 ± multiplier * atr(high, low, close, length)``. The lower one
+    The bands are ``(high + low) / 2 ± multiple * atr(high, low, close, length)``. The lower one
     rises freely, and falls only behind a close below it; the upper one mirrors it. A falling
     trend turns at a close above this candle's upper band, a rising one at a close below the lower
     band; the line is the lower band of a rising trend, the upper one of a falling trend. The first
@@ -32,13 +32,13 @@ def supertrend(
     Raises
     ------
     WickError
-        `multiplier` is not a number from 0.001 to 1000.
+        `multiple` is not a number from 0 to 1000.
     """
-    numbers = (number("supertrend", "multiplier", multiplier, 0.001, 1000.0),)
+    times = number("supertrend", "multiple", multiple, 0.0, 1000.0)
     spread = atr(high, low, close, length)
     columns = [high, low, close, spread]
     timeframe = same_timeframe("supertrend", columns)
-    return Supertrend(*stateful("supertrend", timeframe, _supertrend, columns, numbers, 4))
+    return Supertrend(*stateful("supertrend", timeframe, _supertrend, columns, (times,), 4))
 
 
 def parabolic_sar(high: Column, low: Column, step: float = 0.02, maximum: float = 0.2) -> Column:
@@ -56,16 +56,18 @@ def parabolic_sar(high: Column, low: Column, step: float = 0.02, maximum: float 
     Raises
     ------
     WickError
-        `step` or `maximum` is not a number from 0.00001 to 1.
+        `step` or `maximum` is not a number from 0 to 1.
     """
-    factors = (("step", step), ("maximum", maximum))
-    numbers = tuple(number("parabolic_sar", word, x, 0.00001, 1.0) for word, x in factors)
+    numbers = (
+        number("parabolic_sar", "step", step, 0.0, 1.0),
+        number("parabolic_sar", "maximum", maximum, 0.0, 1.0),
+    )
     timeframe = same_timeframe("parabolic_sar", [high, low])
     return stateful("parabolic_sar", timeframe, _parabolic_sar, [high, low], numbers, 7)[0]
 
 
 @kernel
-def _supertrend(high, low, close, spread, multiplier, state):
+def _supertrend(high, low, close, spread, multiple, state):
     # state: direction (0 before the first), bands, last close
     n = len(close)
     line, direction = np.empty(n), np.empty(n)
@@ -75,7 +77,7 @@ def _supertrend(high, low, close, spread, multiplier, state):
             way = 0.0
             line[i], direction[i] = np.nan, np.nan
             continue
-        middle, reach = (high[i] + low[i]) / 2.0, multiplier * spread[i]
+        middle, reach = (high[i] + low[i]) / 2.0, multiple * spread[i]
         top, bottom = middle + reach, middle - reach
         if way == 0.0:
             way, upper, lower = -1.0, top, bottom

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from strategy.column import Column, same_timeframe, stateful
-from strategy.indicators.averages import smooth
+from strategy.indicators.averages import wilder
 from strategy.indicators.calls import whole_lengths
 from strategy.indicators.volatility import ranges
 from strategy.kernel import kernel
@@ -45,8 +45,7 @@ def adx(high: Column, low: Column, close: Column, length: int = 14) -> Adx:
     columns = [high, low, close]
     timeframe = same_timeframe("adx", columns)
     plus, minus, index = stateful("adx", timeframe, _directional, columns, lengths, 7)
-    average = stateful("adx.average", timeframe, _average, [index], lengths, 2)[0]
-    return Adx(average, plus, minus)
+    return Adx(wilder(index, length), plus, minus)
 
 
 def aroon(high: Column, low: Column, length: int = 14) -> Aroon:
@@ -104,28 +103,6 @@ def _directional(high, low, close, length, state):
     if n > 0:
         state[3] = close[n - 1]
     return plus_di, minus_di, index
-
-
-@kernel
-def _average(x, length, state):
-    n, i = len(x), 0
-    out = np.empty(n)
-    seen, value = state[0], state[1]
-    b = 1.0 / length
-    a = (length - 1.0) * b
-    while i < n:
-        while i < n and seen < length:
-            seen, value = (seen + 1.0, value + x[i]) if x[i] == x[i] else (0.0, 0.0)
-            out[i] = np.nan
-            if seen == length:
-                value /= length
-                out[i] = value
-            i += 1
-        i, value = smooth(x, i, a, b, value, out)
-        if value != value:
-            seen, value = 0.0, 0.0
-    state[0], state[1] = seen, value
-    return out
 
 
 @kernel
