@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 COMMANDS = {
     "demo": ("research.commands:demo_app", "From candles to a tuned backtest and its report."),
     "data": ("data.commands:app", "Fetch, import, check and show candles."),
+    "indicators": ("research.indicator_commands:app", "List, explain and draw indicators."),
     "backtest": ("backtest.commands:backtest_app", "Run a strategy over stored candles."),
     "tune": ("research.commands:tune_app", "Search params on one span, judge them on another."),
     "parity": ("research.parity_commands:app", "Backtest against the live stack, to the bit."),

@@ -2,9 +2,7 @@
 
 import base64
 import hashlib
-import secrets
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import cache
 from html import escape
 from importlib.resources import files
@@ -15,9 +13,9 @@ import msgspec
 
 from backtest.report import tables
 from backtest.report.series import series_of
+from data.disk import write_page
 from data.runs import Run, RunRecord
 from strategy.candles import Candles
-from strategy.errors import RunRefused
 
 SCRIPTS = ("unpack.js", "charts.js", "trades.js", "page.js")
 
@@ -44,19 +42,7 @@ def write_report(run: Run, candles: Sequence[Candles] | None, path: Path) -> Pat
     RunRefused
         The file cannot be written.
     """
-    text = page(run, candles)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise RunRefused(
-            f"the report cannot be written to {path}: {error.strerror}",
-            "name a file in a folder that exists and can be written with --output",
-        ) from error
-    finally:
-        with suppress(OSError):  # the sentence above says more than what the clean-up met
-            temporary.unlink()
+    write_page(path, page(run, candles), "report")
     return path
 
 
