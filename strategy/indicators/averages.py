@@ -6,7 +6,7 @@ import numpy as np
 
 from strategy.column import Column
 from strategy.indicators.calls import one, whole_lengths
-from strategy.indicators.past import with_past
+from strategy.indicators.past import finite_from, forgotten, opened, remember, with_past
 from strategy.kernel import kernel
 
 
@@ -16,8 +16,7 @@ def sma(x: Column, length: int) -> Column:
     First valid at index length - 1. The running sum is taken anew every `length` values, so
     rounding does not pile up. Equals TA-Lib's SMA.
     """
-    (n,) = whole_lengths("sma", length=length)
-    return one("sma", sliding_sum, [x], n, 4, per_value=1, more=(float(n),))
+    return one("sma", _sma, [x], length, 4, per_value=1)
 
 
 def ema(x: Column, length: int) -> Column:
@@ -27,9 +26,7 @@ def ema(x: Column, length: int) -> Column:
     First valid at index length - 1. Equals TA-Lib's EMA; pandas' ewm(adjust=False) starts from the
     first value and meets it only after some lengths.
     """
-    (n,) = whole_lengths("ema", length=length)
-    b = 2.0 / (n + 1.0)
-    return one("ema", _ema, [x], n, 2, more=(1.0 - b, b))
+    return one("ema", _ema, [x], length, state_size=2)
 
 
 def wilder(x: Column, length: int) -> Column:
@@ -41,9 +38,7 @@ def wilder(x: Column, length: int) -> Column:
     Systems, 1978. TA-Lib has it only inside other functions; pandas' ewm(alpha=1/length) starts
     from the first value and meets it only after some lengths.
     """
-    (n,) = whole_lengths("wilder", length=length)
-    b = 1.0 / n
-    return one("wilder", _ema, [x], n, 2, more=((n - 1.0) * b, b))
+    return one("wilder", _wilder, [x], length, state_size=2)
 
 
 def wma(x: Column, length: int) -> Column:
@@ -53,7 +48,7 @@ def wma(x: Column, length: int) -> Column:
     First valid at index length - 1. Nothing is ever subtracted, so rounding does not pile up. A NaN
     or an infinity starts it anew. Equals TA-Lib's WMA.
     """
-    return one("wma", _wma, [x], length, 4, per_value=2)
+    return one("wma", _wma, [x], length, 5, per_value=2)
 
 
 def dema(x: Column, length: int) -> Column:
@@ -80,9 +75,14 @@ def hull(x: Column, length: int) -> Column:
 
 
 @kernel
+def _sma(x, length, state):
+    return sliding_sum(x, length, float(length), state)
+
+
+@kernel
 def sliding_sum(x, length, divisor, state):
     # state: values since the start, running sum, sum of the current block, past values
-    joined, filled = with_past(x, state[3:])
+    joined, filled = with_past(x[:length], state[3:].copy())
     out = np.empty(len(x))
     seen, total, block = int(state[0]), state[1], state[2]
     left = length - seen % length
@@ -92,7 +92,7 @@ def sliding_sum(x, length, divisor, state):
             out[i] = np.nan
             continue
         if seen >= length:
-            total -= joined[filled + i - length]
+            total -= x[i - length] if i >= length else joined[filled + i - length]
         total += x[i]
         block += x[i]
         seen += 1
@@ -101,44 +101,57 @@ def sliding_sum(x, length, divisor, state):
             total, block, left = block, 0.0, length
         out[i] = total / divisor if seen >= length else np.nan
     state[0], state[1], state[2] = float(seen), total, block
+    remember(x, state[3:])
     return out
 
 
 @kernel
 def _wma(x, length, state):
-    # A window is the end of one block of `length` values and the beginning of the next.
-    # state: values in this block, whether there is one before, sum and weighted sum of this block;
-    # then this block's values and, not yet overwritten, those sums of the last block's ends.
-    ends, weighted_ends = state[4 : 4 + length], state[4 + length :]
+    # state: as past.opened says, with the sum and the weighted sum of this block and of the ends
+    total, weighted = state[1], state[2]
+    ends, weighted_ends = state[3 : 4 + length], state[4 + length :]
+    at = opened(state, weighted_ends, length)
     out = np.empty(len(x))
-    at, before, total, weighted = int(state[0]), state[1], state[2], state[3]
     weights = length * (length + 1.0) / 2.0
-    for i in range(len(x)):
-        out[i] = np.nan
-        if x[i] - x[i] != 0.0:
-            at, before, total, weighted = 0, 0.0, 0.0, 0.0
-            continue
-        ends[at] = x[i]
-        at += 1
-        total += x[i]
-        weighted += x[i] * at
-        if at < length:
-            if before > 0.0:
-                out[i] = (weighted_ends[at] + weighted + total * (length - at)) / weights
-            continue
-        out[i] = weighted / weights
-        at, before, total, weighted = 0, 1.0, 0.0, 0.0
-        for j in range(length - 1, -1, -1):
-            total += ends[j]
-            weighted += total
-            ends[j], weighted_ends[j] = total, weighted
-        total, weighted = 0.0, 0.0
-    state[0], state[1], state[2], state[3] = float(at), before, total, weighted
+    i = 0
+    while i < len(x):
+        stop = i + finite_from(x, i, length - at)
+        for j in range(i, stop):
+            ends[at] = x[j]
+            at += 1
+            total += x[j]
+            weighted += x[j] * at
+            out[j] = (weighted_ends[at] + weighted + total * (length - at)) / weights
+        i = stop
+        if at == length:
+            total, weighted = 0.0, 0.0
+            for j in range(length - 1, -1, -1):
+                total += ends[j]
+                weighted += total
+                ends[j], weighted_ends[j] = total, weighted
+            at, total, weighted = 0, 0.0, 0.0
+        elif i < len(x):
+            out[i] = np.nan
+            i += 1
+            at, total, weighted = forgotten(weighted_ends, at, length), 0.0, 0.0
+    state[0], state[1], state[2] = at + 1.0, total, weighted
     return out
 
 
 @kernel
-def _ema(x, length, a, b, state):
+def _ema(x, length, state):
+    b = 2.0 / (length + 1.0)
+    return _from_mean(x, length, 1.0 - b, b, state)
+
+
+@kernel
+def _wilder(x, length, state):
+    b = 1.0 / length
+    return _from_mean(x, length, (length - 1.0) * b, b, state)
+
+
+@kernel
+def _from_mean(x, length, a, b, state):
     n, i = len(x), 0
     out = np.empty(n)
     seen, value = state[0], state[1]

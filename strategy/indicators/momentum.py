@@ -1,6 +1,6 @@
 """How fast and how far a price goes: RSI, MACD, stochastic oscillator, rate of change."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -8,7 +8,8 @@ from strategy.column import Column, same_timeframe, stateful
 from strategy.errors import WickError
 from strategy.indicators.averages import sma
 from strategy.indicators.calls import one, whole_lengths
-from strategy.indicators.past import lowest, with_past
+from strategy.indicators.past import with_past
+from strategy.indicators.rolling import extreme
 from strategy.kernel import kernel
 
 
@@ -82,7 +83,7 @@ def stochastic(
     """
     lengths = whole_lengths("stochastic", length=length, smooth=smooth, signal=signal)
     columns = [high, low, close]
-    return _smoothed("stochastic", columns, lengths, 0.0)
+    return _smoothed("stochastic", _raw_stochastic, columns, lengths)
 
 
 def stoch_rsi(
@@ -99,16 +100,14 @@ def stoch_rsi(
     """
     lengths = whole_lengths("stoch_rsi", window=window, smooth=smooth, signal=signal)
     strength = rsi(x, length)
-    return _smoothed("stoch_rsi", [strength, strength, strength], lengths, 1e-9)
+    return _smoothed("stoch_rsi", _raw_stoch_rsi, [strength], lengths)
 
 
 def _smoothed(
-    name: str, columns: list[Column], lengths: tuple[int, ...], least: float
+    name: str, function: Any, columns: list[Column], lengths: tuple[int, ...]
 ) -> Stochastic:
     length, smooth, signal = lengths
-    timeframe = same_timeframe(name, columns)
-    size = 2 + 2 * length
-    raw = stateful(name, timeframe, _raw_stochastic, columns, (length, least), size)[0]
+    raw = one(name, function, columns, length, 6, per_value=2)
     k = sma(raw, smooth)
     return Stochastic(k, sma(k, signal))
 
@@ -209,20 +208,25 @@ def _macd(x, fast, slow, signal, state):
 
 
 @kernel
-def _raw_stochastic(high, low, close, length, least, state):
+def _raw_stochastic(high, low, close, length, state):
+    return _place(high, low, close, length, 0.0, state)
+
+
+@kernel
+def _raw_stoch_rsi(x, length, state):
+    return _place(x, x, x, length, 1e-9, state)
+
+
+@kernel
+def _place(high, low, close, length, least, state):
     past = len(state) // 2
-    joined_low, filled = with_past(low, state[:past])
-    joined_high, _ = with_past(high, state[past:])
-    bottom, top = lowest(joined_low, length), -lowest(-joined_high, length)
+    bottom = extreme(low, length, -1.0, state[:past])
+    top = extreme(high, length, 1.0, state[past:])
     out = np.empty(len(close))
     for i in range(len(close)):
-        j = filled + i
-        if j < length - 1:
-            out[i] = np.nan
-            continue
-        spread = top[j] - bottom[j]
+        spread = top[i] - bottom[i]
         if spread > least:
-            out[i] = 100.0 * (close[i] - bottom[j]) / spread
+            out[i] = 100.0 * (close[i] - bottom[i]) / spread
         else:
             out[i] = 50.0 + 0.0 * (spread + close[i])  # NaN stays NaN
     return out

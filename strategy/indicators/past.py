@@ -26,30 +26,56 @@ def _previous(x, length, state):
 def with_past(x, state):
     # Put the remembered values before the new ones. state[0] counts how many of state[1:] are
     # filled.
-    room = len(state) - 1
     filled = int(state[0])
     joined = np.empty(filled + len(x))
     for i in range(filled):
         joined[i] = state[1 + i]
     for i in range(len(x)):
         joined[filled + i] = x[i]
-    keep = min(room, len(joined))
-    for i in range(keep):
-        state[1 + i] = joined[len(joined) - keep + i]
-    state[0] = float(keep)
+    remember(x, state)
     return joined, filled
 
 
 @kernel
-def lowest(x, length):
-    # Lowest of the last `length` values, NaN if one is NaN; right from index length - 1 on. A span
-    # of two is the lower of two spans of one, and so on: a few passes, backwards so that they need
-    # no second array, and with | instead of `or` so that they need no branch.
-    out, span = x.copy(), 1
-    while span < length:
-        more = min(span, length - span)
-        for i in range(len(x) - 1, more - 1, -1):
-            now, before = out[i], out[i - more]
-            out[i] = now if (now < before) | (now != now) else before
-        span += more
-    return out
+def remember(x, state):
+    room = len(state) - 1
+    new = min(room, len(x))
+    old = min(int(state[0]), room - new)
+    gone = int(state[0]) - old
+    for i in range(old):
+        state[1 + i] = state[1 + i + gone]
+    for i in range(new):
+        state[1 + old + i] = x[len(x) - new + i]
+    state[0] = float(old + new)
+
+
+# Kernels that put a window together from the end of one block of `length` values and the beginning
+# of the next keep one array, `ends`, for both: below `at` the values of this block as they came,
+# from `at` on a figure of the last block's values from there to its end, at `length` nothing.
+
+
+@kernel
+def opened(state, ends, length):
+    # How many values of its block a kernel has read: state[0] is that plus one, and 0 at first.
+    if state[0] == 0.0:
+        state[0] = 1.0
+        ends[:length] = np.nan
+    return int(state[0]) - 1
+
+
+@kernel
+def forgotten(ends, at, length):
+    # No block before: every figure of a window is NaN. Behind NaN after NaN there is nothing to do.
+    full = ends[length - 1] == ends[length - 1]
+    ends[: length if full else at] = np.nan
+    return 0
+
+
+@kernel
+def finite_from(x, begin, most):
+    # How many values from `begin` on come before a NaN, an infinity or the end; at most `most`.
+    count = min(most, len(x) - begin)
+    for j in range(count):
+        if x[begin + j] - x[begin + j] != 0.0:
+            return j
+    return count

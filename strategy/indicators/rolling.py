@@ -1,9 +1,9 @@
 """What the last values of a column have in common: sum, extremes, spread, rank, slope.
 
 A NaN or an infinity starts each of them anew, so they have no value while they would look at one.
-Windows are cut into blocks as long as they are: a window is the end of one block and the beginning
-of the next, and both are known without taking anything away from a running figure. So rounding
-does not pile up, and what has left a window leaves no trace.
+Values are cut into blocks as long as the window, so that a window is the end of one block and the
+beginning of the next, and both are known without taking anything away from a running figure. So
+rounding does not pile up, and what has left a window leaves no trace.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from strategy.column import Column, same_timeframe, stateful
 from strategy.indicators.averages import sliding_sum
 from strategy.indicators.by_value import where
 from strategy.indicators.calls import number, one, whole_lengths
-from strategy.indicators.past import with_past
+from strategy.indicators.past import finite_from, forgotten, opened, with_past
 from strategy.kernel import kernel
 
 
@@ -21,7 +21,7 @@ def rolling_max(x: Column, length: int) -> Column:
 
     First valid at index length - 1. A NaN or an infinity starts it anew. Equals TA-Lib's MAX.
     """
-    return one("rolling_max", _extreme, [x], length, 3, per_value=1, more=(1.0,))
+    return one("rolling_max", _highest, [x], length, 3, per_value=1)
 
 
 def rolling_min(x: Column, length: int) -> Column:
@@ -29,7 +29,7 @@ def rolling_min(x: Column, length: int) -> Column:
 
     First valid at index length - 1. A NaN or an infinity starts it anew. Equals TA-Lib's MIN.
     """
-    return one("rolling_min", _extreme, [x], length, 3, per_value=1, more=(-1.0,))
+    return one("rolling_min", _lowest, [x], length, 3, per_value=1)
 
 
 def rolling_sum(x: Column, length: int) -> Column:
@@ -38,7 +38,7 @@ def rolling_sum(x: Column, length: int) -> Column:
     First valid at index length - 1. The running sum is taken anew every `length` values, so
     rounding does not pile up. A NaN or an infinity starts it anew. Equals TA-Lib's SUM.
     """
-    return one("rolling_sum", sliding_sum, [x], length, 4, per_value=1, more=(1.0,))
+    return one("rolling_sum", _sum, [x], length, 4, per_value=1)
 
 
 def rolling_std(x: Column, length: int) -> Column:
@@ -89,9 +89,9 @@ def rolling_percentile(x: Column, length: int, percent: float = 50.0) -> Column:
     WickError
         `percent` is not from 0 to 100.
     """
-    share = number("rolling_percentile", "percent", percent, 0.0, 100.0) / 100.0
+    asked = number("rolling_percentile", "percent", percent, 0.0, 100.0)
     return one(
-        "rolling_percentile", _rolling_percentile, [x], length, 2, per_value=2, more=(share,)
+        "rolling_percentile", _rolling_percentile, [x], length, 2, per_value=2, more=(asked,)
     )
 
 
@@ -102,113 +102,146 @@ def linear_regression_slope(x: Column, length: int = 14) -> Column:
     infinity starts it anew. Equals TA-Lib's LINEARREG_SLOPE.
     """
     name = "linear_regression_slope"
-    return one(name, _slope, [x], length, state_size=4, per_value=2, least=2)
+    return one(name, _slope, [x], length, state_size=7, per_value=2, least=2)
 
 
 def moments(x: Column, length: int) -> tuple[Column, ...]:
     (n,) = whole_lengths("rolling_std", length=length)
     timeframe = same_timeframe("rolling_std", [x])
-    return stateful("rolling_std", timeframe, _moments, [x], (n,), 4 + 2 * n)
+    return stateful("rolling_std", timeframe, _moments, [x], (n,), 7 + 2 * n)
 
 
 @kernel
-def _extreme(x, length, sign, state):
-    # The highest of sign * x, so the lowest of x for sign -1. state: values in this block, whether
-    # there is one before, this block's highest; then this block's values and, not yet overwritten,
-    # the highest of each end of the last block.
-    ends = state[3:]
+def _sum(x, length, state):
+    return sliding_sum(x, length, 1.0, state)
+
+
+@kernel
+def _highest(x, length, state):
+    return extreme(x, length, 1.0, state)
+
+
+@kernel
+def _lowest(x, length, state):
+    return extreme(x, length, -1.0, state)
+
+
+@kernel
+def extreme(x, length, sign, state):
+    # The highest of sign * x, so the lowest of x for sign -1.
+    top, ends = state[1], state[2:]
+    at = opened(state, ends, length)
     out = np.empty(len(x))
-    at, before, top = int(state[0]), state[1], state[2]
-    for i in range(len(x)):
-        out[i] = np.nan
-        if x[i] - x[i] != 0.0:
-            at, before = 0, 0.0
-            continue
-        value = sign * x[i]
-        ends[at] = value
-        top = value if at == 0 or value > top else top
-        at += 1
-        if at < length:
-            if before > 0.0:
-                out[i] = sign * max(ends[at], top)
-            continue
-        out[i] = sign * top
-        at, before = 0, 1.0
-        for j in range(length - 2, -1, -1):
-            ends[j] = max(ends[j + 1], ends[j])
-    state[0], state[1], state[2] = float(at), before, top
+    i = 0
+    while i < len(x):
+        stop = i + finite_from(x, i, length - at)
+        for j in range(i, stop):
+            value = sign * x[j]
+            ends[at] = value
+            at += 1
+            top = max(value, top) if at > 1 else value
+            out[j] = sign * max(ends[at], top)
+        i = stop
+        if at == length:
+            out[i - 1] = sign * top
+            for j in range(length - 2, -1, -1):
+                top = max(ends[j], ends[j + 1])
+                ends[j] = top
+            at = 0
+        elif i < len(x):
+            out[i] = np.nan
+            i += 1
+            at = forgotten(ends, at, length)
+    state[0], state[1] = at + 1.0, top
     return out
 
 
 @kernel
 def _moments(x, length, state):
-    # state: values in this block, whether there is one before, mean and sum of squared deviations
-    # of this block; then both for each end of the last block, as in _extreme.
-    means, squares = state[4 : 4 + length], state[4 + length :]
+    # The mean, and the root of the mean squared deviation from it. Means are taken from a value of
+    # the window, the first of this block and the last of the one before: so they are small numbers.
+    total, square, first, last = state[1], state[2], state[3], state[4]
+    means, squares = state[5 : 6 + length], state[6 + length :]
+    at = opened(state, means, length)
     out_mean, out_std = np.empty(len(x)), np.empty(len(x))
-    at, before, mean, square = int(state[0]), state[1], state[2], state[3]
-    for i in range(len(x)):
-        out_mean[i], out_std[i] = np.nan, np.nan
-        if x[i] - x[i] != 0.0:
-            at, before, mean, square = 0, 0.0, 0.0, 0.0
-            continue
-        means[at] = x[i]
-        at += 1
-        away = x[i] - mean
-        mean += away * (1.0 / at)
-        square += away * (x[i] - mean)
-        if at < length:
-            if before > 0.0:  # put the end of the last block and the beginning of this one together
-                share = at / length
-                away = mean - means[at]
-                out_mean[i] = means[at] + away * share
-                all_squares = squares[at] + square + away * away * (share * (length - at))
-                out_std[i] = np.sqrt(all_squares / length)
-            continue
-        out_mean[i], out_std[i] = mean, np.sqrt(square / length)
-        at, before, mean, square = 0, 1.0, 0.0, 0.0
-        for j in range(length - 1, -1, -1):
-            away = means[j] - mean
-            mean += away * (1.0 / (length - j))
-            square += away * (means[j] - mean)
-            means[j], squares[j] = mean, square
-        mean, square = 0.0, 0.0
-    state[0], state[1], state[2], state[3] = float(at), before, mean, square
+    part, i = 1.0 / length, 0
+    while i < len(x):
+        stop = i + finite_from(x, i, length - at)
+        first = x[i] if at == 0 else first
+        mean = total * (1.0 / max(at, 1))
+        for j in range(i, stop):
+            means[at] = x[j]
+            at += 1
+            value = x[j] - first
+            away = value - mean
+            total += value
+            mean = total * (1.0 / at)
+            square += away * (value - mean)
+            # Put the end of the last block and the beginning of this one together.
+            away = (first - last) + (mean - means[at])
+            out_mean[j] = last + (means[at] + away * (at * part))
+            between = away * away * (at * part * (length - at))
+            out_std[j] = np.sqrt((squares[at] + square + between) * part)
+        i = stop
+        if at == length:
+            out_mean[i - 1], out_std[i - 1] = first + mean, np.sqrt(square * part)
+            last, total, square, mean = x[i - 1], 0.0, 0.0, 0.0
+            for j in range(length - 1, -1, -1):
+                value = means[j] - last
+                away = value - mean
+                total += value
+                mean = total * (1.0 / (length - j))
+                square += away * (value - mean)
+                means[j], squares[j] = mean, square
+            at, total, square = 0, 0.0, 0.0
+        elif i < len(x):
+            out_mean[i], out_std[i] = np.nan, np.nan
+            i += 1
+            at, total, square = forgotten(means, at, length), 0.0, 0.0
+    state[0], state[1], state[2], state[3], state[4] = at + 1.0, total, square, first, last
     return out_mean, out_std
 
 
 @kernel
 def _slope(x, length, state):
-    # state: as in _moments, with the sum of the products of both deviations, of the value and of
-    # its place, for the sum of squares.
-    means, products = state[4 : 4 + length], state[4 + length :]
+    # As _moments, with products of two deviations, of the value and of its place, for squares.
+    total, product, first, last = state[1], state[2], state[3], state[4]
+    means, products = state[5 : 6 + length], state[6 + length :]
+    at = opened(state, means, length)
     out = np.empty(len(x))
-    at, before, mean, product = int(state[0]), state[1], state[2], state[3]
-    places = length * (float(length) * length - 1.0) / 12.0  # squared deviations of 1, 2, …, length
-    for i in range(len(x)):
-        out[i] = np.nan
-        if x[i] - x[i] != 0.0:
-            at, before, mean, product = 0, 0.0, 0.0, 0.0
-            continue
-        means[at] = x[i]
-        away = x[i] - mean
-        product += away * (0.5 * at)
-        at += 1
-        mean += away * (1.0 / at)
-        if at < length:
-            if before > 0.0:
-                both = (mean - means[at]) * (0.5 * at * (length - at))
-                out[i] = (products[at] + product + both) / places
-            continue
-        out[i] = product / places
-        at, before, mean, product = 0, 1.0, 0.0, 0.0
-        for j in range(length - 1, -1, -1):
-            away = means[j] - mean
-            product -= away * (0.5 * (length - 1 - j))
-            mean += away * (1.0 / (length - j))
-            means[j], products[j] = mean, product
-        mean, product = 0.0, 0.0
-    state[0], state[1], state[2], state[3] = float(at), before, mean, product
+    part, i = (
+        12.0 / (length * (float(length) * length - 1.0)),
+        0,
+    )  # by squares of places' deviations
+    while i < len(x):
+        stop = i + finite_from(x, i, length - at)
+        first = x[i] if at == 0 else first
+        mean = total * (1.0 / max(at, 1))
+        for j in range(i, stop):
+            means[at] = x[j]
+            value = x[j] - first
+            product += (value - mean) * (0.5 * at)
+            at += 1
+            total += value
+            mean = total * (1.0 / at)
+            away = (first - last) + (mean - means[at])
+            out[j] = (products[at] + product + away * (0.5 * at * (length - at))) * part
+        i = stop
+        if at == length:
+            out[i - 1] = product * part
+            last, total, product, mean = x[i - 1], 0.0, 0.0, 0.0
+            for j in range(length - 1, -1, -1):
+                value = means[j] - last
+                product -= (value - mean) * (0.5 * (length - 1 - j))
+                total += value
+                mean = total * (1.0 / (length - j))
+                means[j], products[j] = mean, product
+            at, total, product = 0, 0.0, 0.0
+        elif i < len(x):
+            out[i] = np.nan
+            i += 1
+            at, total, product = forgotten(means, at, length), 0.0, 0.0
+    state[0], state[1], state[2], state[3], state[4] = at + 1.0, total, product, first, last
     return out
 
 
@@ -232,12 +265,12 @@ def _rolling_rank(x, length, state):
 
 
 @kernel
-def _rolling_percentile(x, length, share, state):
+def _rolling_percentile(x, length, percent, state):
     # state: values since the start, where the oldest lies; then the window as it came, and sorted
     window, ranked = state[2 : 2 + length], state[2 + length :]
     out = np.empty(len(x))
     seen, at = int(state[0]), int(state[1])
-    place = share * (length - 1)
+    place = percent / 100.0 * (length - 1)
     low = int(place)
     high, part = min(low + 1, length - 1), place - low
     for i in range(len(x)):

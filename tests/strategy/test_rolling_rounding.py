@@ -33,7 +33,7 @@ def test_the_deviation_of_small_noise_on_a_large_price_keeps_its_digits(length: 
     x = 1e5 + 1e-3 * np.random.default_rng(3).standard_normal(1500)
     found = values_of(indicators.rolling_std, x, length)
     expected = [exact_std(x[at - length + 1 : at + 1]) for at in range(length - 1, 1500)]
-    np.testing.assert_allclose(found[length - 1 :], expected, rtol=1e-6)
+    np.testing.assert_allclose(found[length - 1 :], expected, rtol=1e-14)
 
 
 @pytest.mark.parametrize("start", [0, 3, 9])
