@@ -192,6 +192,10 @@ def _macd(x, fast, slow, signal, state):
                     mean /= signal
                     smooth[i], histogram[i] = mean, line[i] - mean
             i += 1
+        done, quick, lazy, mean = _macd_pieces(
+            x[i:], (qa, qb, la, lb, sa, sb), quick, lazy, mean, line[i:], smooth[i:], histogram[i:]
+        )
+        i += done
         while i < n:
             quick = quick * qa + x[i] * qb
             lazy = lazy * la + x[i] * lb
@@ -215,6 +219,41 @@ def _raw_stochastic(high, low, close, length, state):
 @kernel
 def _raw_stoch_rsi(x, length, state):
     return _place(x, x, x, length, 1e-9, state)
+
+
+@kernel
+def _macd_pieces(x, factors, quick, lazy, mean, line, smooth, histogram):
+    # The plain loop of _macd in four pieces side by side, as averages.smooth does with one average
+    # and for the same reason. Returns how many values are done, none if a guess was not met.
+    qa, qb, la, lb, sa, sb = factors
+    piece, early = len(x) // 4, int(64.0 / min(qb, lb) + 64.0 / sb)
+    if piece <= 2 * early:
+        return 0, quick, lazy, mean
+    x1, x2, x3 = x[piece:], x[2 * piece :], x[3 * piece :]
+    line1, line2, line3 = line[piece:], line[2 * piece :], line[3 * piece :]
+    smooth1, smooth2, smooth3 = smooth[piece:], smooth[2 * piece :], smooth[3 * piece :]
+    bars1, bars2, bars3 = histogram[piece:], histogram[2 * piece :], histogram[3 * piece :]
+    q0, q1, q2, q3 = quick, quick, quick, quick
+    l0, l1, l2, l3 = lazy, lazy, lazy, lazy
+    m0, m1, m2, m3 = mean, mean, mean, mean
+    for i in range(piece - early, piece):
+        q1, q2, q3 = q1 * qa + x[i] * qb, q2 * qa + x1[i] * qb, q3 * qa + x2[i] * qb
+        l1, l2, l3 = l1 * la + x[i] * lb, l2 * la + x1[i] * lb, l3 * la + x2[i] * lb
+        m1, m2, m3 = m1 * sa + (q1 - l1) * sb, m2 * sa + (q2 - l2) * sb, m3 * sa + (q3 - l3) * sb
+    guesses = (q1, q2, q3, l1, l2, l3, m1, m2, m3)
+    for i in range(piece):
+        q0, q1 = q0 * qa + x[i] * qb, q1 * qa + x1[i] * qb
+        q2, q3 = q2 * qa + x2[i] * qb, q3 * qa + x3[i] * qb
+        l0, l1 = l0 * la + x[i] * lb, l1 * la + x1[i] * lb
+        l2, l3 = l2 * la + x2[i] * lb, l3 * la + x3[i] * lb
+        v0, v1, v2, v3 = q0 - l0, q1 - l1, q2 - l2, q3 - l3
+        m0, m1, m2, m3 = m0 * sa + v0 * sb, m1 * sa + v1 * sb, m2 * sa + v2 * sb, m3 * sa + v3 * sb
+        line[i], line1[i], line2[i], line3[i] = v0, v1, v2, v3
+        smooth[i], smooth1[i], smooth2[i], smooth3[i] = m0, m1, m2, m3
+        histogram[i], bars1[i], bars2[i], bars3[i] = v0 - m0, v1 - m1, v2 - m2, v3 - m3
+    if guesses != (q0, q1, q2, l0, l1, l2, m0, m1, m2) or m3 - m3 != 0.0:
+        return 0, quick, lazy, mean
+    return 4 * piece, q3, l3, m3
 
 
 @kernel
