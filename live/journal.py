@@ -24,7 +24,7 @@ _UNSYNCED_MAX = 1 << 18
 
 # e entry, x exit by decision, q exit because a stop could not be placed, s stop, t take,
 # p stop placed for an entry whose outcome is unknown.
-Leg = Literal["e", "x", "q", "s", "w", "t", "p"]
+Leg = Literal["e", "x", "q", "s", "w", "p", "t", "a", "b"]
 
 
 class _Numbered(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="is"):
@@ -198,6 +198,8 @@ class Filled(_Numbered, tag="filled", frozen=True):
         Of `account.EXIT_REASONS` for a fill that closes, empty for one that opens.
     stop, take : float
         Levels that protect the position from here on, 0.0 when flat or none.
+    level : float
+        Trigger price of the order that filled, 0.0 for a market order.
     """
 
     symbol: str
@@ -216,6 +218,7 @@ class Filled(_Numbered, tag="filled", frozen=True):
     take: float
     decided_at: int
     reversal: bool
+    level: float = 0.0
 
 
 class Asked(_Numbered, tag="asked", frozen=True):

@@ -30,6 +30,7 @@ from strategy.account import book_fill
 from strategy.fills import stop_level, take_level
 from strategy.grid import grid
 from strategy.records import ACCOUNT, BY_FLATTEN, BY_STOP, EXIT_REASONS, ORDER, POSITION
+from strategy.stops import set_parts
 
 _REMEMBERED_TRADES = 10_000
 _CLOCKS_APART_MS = 5_000  # between our time and the exchange's, and what a start takes
@@ -143,6 +144,7 @@ class Ledger:
         self.session = session
         self.symbols = session.symbols
         self.index = {symbol: i for i, symbol in enumerate(session.symbols)}
+        self.risk = session.limits
         self.rules = dict(zip(session.symbols, session.rules, strict=True))
         texts = [
             grid(r.tick_size, r.step_size, r.min_qty, r.max_qty, r.min_notional)
@@ -256,6 +258,7 @@ class Ledger:
         known = parse(trade.client_id)
         ours = known if known and known.tag == self.session.tag else None
         leg = ours.leg if ours else ""
+        known_order = self.books[symbol].sent.get(trade.client_id)
         signed = steps(trade.qty, self.rules[symbol]) * (1 if trade.side == "BUY" else -1)
         copy: Any = self.positions[at : at + 1].copy().view(np.recarray)
         position = copy[0]
@@ -290,6 +293,7 @@ class Ledger:
             take=take,
             decided_at=ours.decided_at if ours else 0,
             reversal=bool(order.reversal) and leg == "e",
+            level=known_order.intent.level if known_order else 0.0,
         )
 
     def _reason(self, leg: str, order: Any, position: Any) -> str:
@@ -297,7 +301,8 @@ class Ledger:
             return EXIT_REASONS[order.close_reason]
         if leg in ("w", "q"):
             return EXIT_REASONS[position.stop_reason]
-        return {"s": "stop", "p": "stop", "t": "take"}.get(leg, "foreign")
+        words = {"s": "stop", "p": "stop", "t": "take", "a": "take", "b": "take"}
+        return words.get(leg, "foreign")
 
     def _begin(self, record: Began) -> None:
         self.began, self.began_ms = True, record.time
@@ -383,6 +388,7 @@ class Ledger:
         position.stop_level, position.take_level = record.stop, record.take
         position.realized += record.pnl
         position.fees += record.fee
+        self._fill_parts(position, record)
         if sent := book.sent.get(record.id):
             sent.filled += abs(record.steps)
             if sent.state in ("intent", "unknown"):
@@ -393,9 +399,10 @@ class Ledger:
                 order.side, order.steps = 0, 0
         if record.held == 0:
             order.close_reason = 0
+            position.part_level_1 = position.part_level_2 = 0.0
             book.opened_at, book.moved_at, book.naked_since = 0, 0, 0
             if position.realized < position.fees:
-                rest = int(self.session.risk.get("cooldown", 0))
+                rest = int(self.risk.cooldown)
                 at = self.index[record.symbol]
                 position.cooldown_until = self.closed[at] + rest  # in the candle that runs now
             if not book.legs(MARKET_LEGS):
@@ -403,13 +410,24 @@ class Ledger:
         elif self.flattened:  # an entry that was under way when it was asked for
             self._flatten(record.symbol)
 
+    def _fill_parts(self, position: Any, record: Filled) -> None:
+        steps = abs(record.steps)
+        if record.leg == "e" and not position.parts:
+            set_parts(position, self.grids[self.index[record.symbol]], self.risk)
+        elif record.leg == "a":
+            position.parts, position.part_steps_1 = 1, position.part_steps_1 - steps
+            position.part_level_1 = position.part_level_1 if position.part_steps_1 > 0 else 0.0
+        elif record.leg == "b":
+            position.parts, position.part_steps_2 = 1, position.part_steps_2 - steps
+            position.part_level_2 = position.part_level_2 if position.part_steps_2 > 0 else 0.0
+
     def _open(self, position: Any, record: Filled) -> None:
         at = self.index[record.symbol]
         position.stop_distance = self.orders[at].stop_distance
         position.first_stop, position.stop_reason = record.stop, BY_STOP
         position.entry_candle = self.closed[at]  # the one that runs now
         position.lowest = position.highest = record.price
-        position.realized = position.fees = 0
+        position.realized = position.fees = position.parts = 0
 
     def _see(self, book: SymbolBook, trade_id: int) -> None:
         book.seen.add(trade_id)

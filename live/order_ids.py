@@ -5,14 +5,15 @@ cw + six characters of the session + - + symbol's position + - + time of the dec
 no percent-encoding, which the client library would sign wrongly.
 
 The legs: e entry, x exit of a decision, q exit because a stop cannot stand, at market all three;
-s the base stop, w a tighter one, p the stop of an entry of unknown fate, t take: conditional ones.
+s the base stop, w a tighter one, p the stop of an entry of unknown fate, t take, a and b partial
+take-profits: conditional ones.
 """
 
 import re
 from typing import NamedTuple
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-MARKET_LEGS, CONDITIONAL_LEGS = "exq", "swpt"
+MARKET_LEGS, CONDITIONAL_LEGS, PART_LEGS = "exq", "swptab", "ab"
 _LEGS = MARKET_LEGS + CONDITIONAL_LEGS
 _FORM = re.compile(rf"cw([0-9a-f]{{6}})-(\d+)-([0-9a-z]+)-([{_LEGS}])(\d+)")
 

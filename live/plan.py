@@ -101,20 +101,36 @@ def _held(ledger: Ledger, symbol: str, book: SymbolBook, now_ms: int) -> Action 
         return Cancel(spare[0])
     if book.moved_at and (tightens := _tighten(ledger, symbol, book)):
         return None if closing and isinstance(tightens, Close | Protect) else tightens
-    if position.take_level > 0.0 and not book.legs("e"):
-        takes = book.legs("t")
-        for take in takes:
-            if take.intent.steps != abs(steps):
-                return Cancel(take)
-        last = ledger.last(symbol, "t", book.opened_at)
-        if not takes and not closing:
-            if last is None or last.again or last.state in ("gone", "absent"):
-                return Protect("t", float(position.take_level), abs(steps), book.opened_at)
-            if last.code in WOULD_TRIGGER:
-                return Close("q", steps, book.opened_at)
-            # Refused for another reason: the stop protects, the exit rules go on.
+    if not book.legs("e"):
+        for leg, level, wanted in (
+            ("t", float(position.take_level), abs(steps)),
+            ("a", float(position.part_level_1), int(position.part_steps_1)),
+            ("b", float(position.part_level_2), int(position.part_steps_2)),
+        ):
+            if level > 0.0 and (action := _take(ledger, symbol, leg, level, wanted, closing)):
+                return action
     if order.close_reason and not closing:
         return Close("x", steps, int(order.decided_at))
+    return None
+
+
+def _take(
+    ledger: Ledger, symbol: str, leg: str, level: float, steps: int, closing: list[Sent]
+) -> Action | None:
+    book = ledger.books[symbol]
+    there = book.legs(leg)
+    for take in there:
+        if take.intent.steps != steps:
+            return Cancel(take)
+    if there or closing:
+        return None
+    last = ledger.last(symbol, leg, book.opened_at)
+    if last is None or last.again or last.state in ("gone", "absent"):
+        return Protect(leg, level, steps, book.opened_at)
+    if last.code in WOULD_TRIGGER and leg == "t":
+        return Close("q", int(ledger.position(symbol).steps), book.opened_at)
+    # Refused for another reason, or the market is beyond a part already, which then stays with the
+    # rest: the stop protects, the exit rules go on.
     return None
 
 

@@ -90,6 +90,11 @@ class Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """What tells it from another session of the same name."""
         return f"{self.created_ms}-{self.tag}"
 
+    @property
+    def limits(self) -> Risk:
+        """The session's risk settings, as numbers that kernels take."""
+        return Risk(*map(float, Risk(**self.risk)))  # type: ignore[arg-type]
+
     def loaded(self, folder: Path) -> tuple[Strategy, object, Risk]:
         """Load the session's own copy of the strategy, with the session's params and risk.
 

@@ -43,6 +43,8 @@ _ALGO: dict[str, AlgoKind] = {
     "w": "STOP_MARKET",
     "p": "STOP_MARKET",
     "t": "TAKE_PROFIT_MARKET",
+    "a": "TAKE_PROFIT_MARKET",
+    "b": "TAKE_PROFIT_MARKET",
 }
 
 

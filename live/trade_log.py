@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from data.symbols import grids_of
 from live.journal import Began, Decided, Filled, Order, Record
-from live.order_ids import CONDITIONAL_LEGS
+from live.order_ids import CONDITIONAL_LEGS, PART_LEGS
 from live.session import Session
 from strategy.account import book_fill, fee_of
 from strategy.candles import Candles
-from strategy.fills import STOP_FILLED, TAKE_FILLED, resting_fill, slipped
+from strategy.fills import resting_fill, slipped
 from strategy.grid import qty_of
 from strategy.records import (
     BY_BREAK_EVEN,
@@ -33,10 +33,10 @@ from strategy.records import (
     TRADE,
     UNIT,
 )
+from strategy.stops import nearest_take, set_parts
 from strategy.timeframes import timeframe_ms, timeframe_offset_ms
 
-# Exits of resting orders, unless a decision sent a market order for them.
-_BY_LEVEL = (BY_STOP, BY_TAKE, BY_TRAILING, BY_BREAK_EVEN)
+_BY_STOP = (BY_STOP, BY_TRAILING, BY_BREAK_EVEN)
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -68,6 +68,7 @@ class _Part(NamedTuple):
     reason: int
     decided_at: int
     decided: float
+    level: float  # of the order that filled, 0.0 for one at market
 
 
 @dataclass(slots=True)
@@ -165,6 +166,8 @@ class TradeLog:
         offset = timeframe_offset_ms(self._session.timeframe)
         for trip, trade in zip(trips, trades, strict=True):
             _write(trade, trip, arrays[trip.symbol], self._grids[trip.symbol], length, offset)
+            ambiguous = self._is_ambiguous(trip, arrays[trip.symbol], length)
+            trade.ambiguous = int(ambiguous)
         order = sorted(range(len(trips)), key=lambda i: _closed_at(trips[i], length, offset))
         equity = np.array(self.equity)
         if len(equity) and (ended or self._filled_since):
@@ -223,7 +226,29 @@ class TradeLog:
             EXIT_REASONS.index(record.reason) if known else BY_FLATTEN,
             record.decided_at,
             order.price if order else np.nan,
+            record.level,
         )
+
+    def _is_ambiguous(self, trip: _Trip, arrays: Arrays, length: int) -> bool:
+        # Whether the candle in which the stop filled touched a take too, or a part still to come.
+        last = trip.exits[-1]
+        i = _candle(arrays, last.time)
+        inside = len(arrays["open_time"]) and last.time < arrays["open_time"][i] + length
+        if last.reason not in _BY_STOP or last.leg == "x" or not inside:
+            return False
+        o, h, l = (float(arrays[name][i]) for name in ("open", "high", "low"))  # noqa: E741
+        _, _, _, ambiguous = resting_fill(trip.side, trip.stop, self._next_take(trip), o, h, l)
+        return bool(ambiguous)
+
+    def _next_take(self, trip: _Trip) -> float:
+        p: Any = np.zeros(1, POSITION).view(np.recarray)[0]
+        p.steps, p.entry, p.take_level = trip.side * trip.steps, trip.entry, trip.take
+        p.stop_distance = trip.stop_distance
+        set_parts(p, self._grids[trip.symbol], self._session.limits)
+        done = {part.leg for part in trip.exits}
+        p.part_level_1 = 0.0 if "a" in done else p.part_level_1
+        p.part_level_2 = 0.0 if "b" in done else p.part_level_2
+        return float(nearest_take(p)[0])
 
     def _ended(self, trip: _Trip, arrays: Arrays) -> _Trip:
         g, side, steps = self._grids[trip.symbol], trip.side, trip.held
@@ -237,7 +262,7 @@ class TradeLog:
         close = int(times[-1]) + length if len(times) else max([0, *self.time[-1:]])
         # In the last millisecond of the last candle, as everything inside one.
         last = max(close - 1, *(part.time for part in (*trip.entries, *trip.exits)))
-        part = _Part(steps, price, last, "", BY_END, 0, mark)
+        part = _Part(steps, price, last, "", BY_END, 0, mark, 0.0)
         # A copy, for the session may go on.
         return replace(trip, pnl=trip.pnl + pnl, fees=trip.fees + fee, exits=[*trip.exits, part])
 
@@ -253,15 +278,15 @@ def _write(trade: Any, trip: _Trip, arrays: Arrays, g: Any, length: int, offset:
     trade.stop, trade.last_stop, trade.take = trip.first_stop, trip.stop, trip.take
     trade.pnl, trade.fees = trip.pnl, trip.fees
     trade.risked, trade.reversal = qty * trip.stop_distance, trip.reversal
+    trade.parts = len({part.leg for part in trip.exits} & set(PART_LEGS))
     trade.exit_reason, trade.ordered = last.reason, int(last.leg == "x")
     lost = 0.0
     for part, direction in (
         *((one, side) for one in trip.entries),
         *((x, -side) for x in trip.exits),
     ):
-        price, ambiguous = _before_slippage(trip, part, arrays, length)
+        price = _before_slippage(trip, part, arrays, length)
         lost += qty_of(part.steps, g) * (direction * (part.price - price))
-        trade.ambiguous |= ambiguous
     trade.slippage = lost
     # The exit's own candle is left out: what it did after the exit was no longer ours.
     inside = slice(begin, end + 1 if last.reason == BY_END else end)
@@ -272,29 +297,31 @@ def _write(trade: Any, trip: _Trip, arrays: Arrays, g: Any, length: int, offset:
     trade.mae, trade.mfe = side * (worst - entry) / entry, side * (best - entry) / entry
 
 
-def _before_slippage(trip: _Trip, part: _Part, arrays: Arrays, length: int) -> tuple[float, int]:
-    # The price that a fill is measured by, and whether one candle touched stop and take.
+def _before_slippage(trip: _Trip, part: _Part, arrays: Arrays, length: int) -> float:
+    # The price that a fill is measured by.
     times = arrays["open_time"]
-    if part.reason in _BY_LEVEL and part.leg != "x":
-        takes = part.reason == BY_TAKE
-        level = trip.take if takes else trip.stop
-        price, ambiguous = level if part.leg in CONDITIONAL_LEGS else part.price, False
+    if part.reason in (*_BY_STOP, BY_TAKE) and part.leg != "x":
+        level = part.level or (trip.take if part.reason == BY_TAKE else trip.stop)
         i = _candle(arrays, part.time)
-        if len(times) and times[i] <= part.time < times[i] + length:
-            o, h, l = (float(arrays[name][i]) for name in ("open", "high", "low"))  # noqa: E741
-            which, at, _, ambiguous = resting_fill(trip.side, trip.stop, trip.take, o, h, l)
-            if which == (TAKE_FILLED if takes else STOP_FILLED):
-                price = float(at)
-        return price, int(ambiguous)
+        if not len(times) or not times[i] <= part.time < times[i] + length:
+            return level if part.leg in CONDITIONAL_LEGS else part.price
+        o = float(arrays["open"][i])
+        toward = -trip.side if part.reason in _BY_STOP else trip.side
+        if toward * (o - level) >= 0.0:
+            return o
+        reached = float(arrays["low" if toward < 0 else "high"][i])
+        # A stop that could not be placed was closed at market: at its level, had it stood.
+        at_level = part.leg in CONDITIONAL_LEGS or toward * (reached - level) >= 0.0
+        return level if at_level else part.price
     if part.reason == BY_END:
-        return part.decided, 0
+        return part.decided
     if part.reason == BY_FLATTEN or not part.decided_at:
-        return part.price, 0  # nobody asked for it at a close
+        return part.price  # nobody asked for it at a close
     # An order of a close is due at the open of the next candle there is.
     i = int(np.searchsorted(times, part.decided_at))
     if i < len(times):
-        return float(arrays["open"][i]), 0
-    return part.price if np.isnan(part.decided) else part.decided, 0
+        return float(arrays["open"][i])
+    return part.price if np.isnan(part.decided) else part.decided
 
 
 def _candle(arrays: Arrays, time: int) -> int:
@@ -316,5 +343,6 @@ def _closed_at(trip: _Trip, length: int, offset: int) -> tuple[int, int, int]:
     # The backtest closes by candle; within one, orders at the open come before levels, and each in
     # the order of the symbols.
     last = trip.exits[-1]
-    phase = 2 if last.reason == BY_END else 1 if last.reason in _BY_LEVEL and last.leg != "x" else 0
+    by_level = last.reason in (*_BY_STOP, BY_TAKE) and last.leg != "x"
+    phase = 2 if last.reason == BY_END else int(by_level)
     return last.time - (last.time - offset) % length, phase, trip.symbol

@@ -14,10 +14,11 @@ import numpy as np
 
 from backtest.engine import Result
 from live.journal import Answered, Decided, Dropped, Filled, Intent, Record
+from live.order_ids import PART_LEGS
 from live.plan import EXPIRED
 from live.records import Batch
 from live.session import Session
-from research.stop_moves import stop_moves
+from research.resting_orders import Part, resting_orders
 from strategy.account import fee_of
 from strategy.records import EXIT_REASONS
 from strategy.risk import MARGIN, REFUSALS
@@ -124,12 +125,13 @@ def backtest_facts(result: Result, first_decision: int, last_decision: int) -> l
         Over at least the candles that close in that span.
     """
     facts = [*_signal_facts(result, first_decision, last_decision)]
-    length, moves = result.candles[0].timeframe_ms, stop_moves(result)
-    for at, trade in enumerate(result.trades):
+    length = result.candles[0].timeframe_ms
+    for at, (trade, resting) in enumerate(zip(result.trades, resting_orders(result), strict=True)):
         fee = int(fee_of(result.costs.fee_rate, trade.qty, trade.entry_price))
         symbol, times = result.symbols[trade.symbol], result.candles[trade.symbol].open_time
-        facts += _trade_facts(symbol, trade, fee, last_decision)
-        closes = ((int(times[move.candle]) + length, move.level) for move in moves.get(at, ()))
+        parts = result.parts[result.parts.trade == at]
+        facts += _trade_facts(symbol, trade, parts, resting.parts, fee, last_decision)
+        closes = ((int(times[move.candle]) + length, move.level) for move in resting.moves)
         facts += [
             Fact(time, "orders", symbol, "moved stop", (level,))
             for time, level in closes
@@ -175,7 +177,10 @@ def _signal_facts(result: Result, first: int, last: int) -> Iterable[Fact]:
                 yield Fact(time, "decisions", candles.symbol, "signals", said)
 
 
-def _trade_facts(symbol: str, trade: Any, entry_fee: int, last: int) -> Iterable[Fact]:
+def _trade_facts(
+    symbol: str, trade: Any, exits: Any, parts: Sequence[Part], entry_fee: int, last: int
+) -> Iterable[Fact]:
+    # `exits` are those of a trade that was closed in parts, the last one closing the rest.
     entered = int(trade["entry_time"])
     if entered >= last:  # an order of the last decision, or later ones: nothing live fills them
         return
@@ -183,19 +188,32 @@ def _trade_facts(symbol: str, trade: Any, entry_fee: int, last: int) -> Iterable
     reason, left = EXIT_REASONS[trade["exit_reason"]], int(trade["exit_time"])
     yield Fact(entered, "orders", symbol, "entry", (side, steps, bool(trade["reversal"])))
     yield Fact(entered, "orders", symbol, "stop", (float(trade["stop"]), 0))
-    at_once = reason == "stop" and left == entered
-    if not at_once:
-        # Where the fill is beyond its own stop, the position is closed before a take is placed.
-        take = float(trade["take"])
-        yield Fact(entered, "orders", symbol, "take", (take, steps if take > 0.0 else 0))
     yield Fact(entered, "fills", symbol, "open", (side * steps, float(trade["entry_price"])))
     at_open = bool(trade["ordered"])
+    taken, rest, price = 0, steps, float(trade["exit_price"])
+    for part in exits[:-1]:
+        if part.time <= last:
+            fill = (-side * int(part.steps), float(part.price), "take")
+            yield Fact(int(part.time), "fills", symbol, "close", fill)
+            rest -= int(part.steps)
+            # The take is placed anew for what is left, if anything is left at the candle's close.
+            taken = steps - rest if part.candle < trade["exit_candle"] or left > last else taken
+    if len(exits):
+        price = float(exits[-1].price)
+    if not (reason == "stop" and left == entered):
+        # Where the fill is beyond its own stop, the position is closed before a take is placed.
+        take = float(trade["take"])
+        yield Fact(entered, "orders", symbol, "take", (take, steps - taken if take > 0.0 else 0))
+        for one in parts:
+            yield Fact(entered, "orders", symbol, f"part {one.which}", (one.level, one.steps))
     if reason == "end" or left > last or (at_open and left >= last):
-        yield Fact(last, "fees", symbol, "open trade", (entry_fee, 0))
+        before = [part for part in exits[:-1] if part.time <= last]
+        paid, made = sum(int(one.fee) for one in before), sum(int(one.pnl) for one in before)
+        yield Fact(last, "fees", symbol, "open trade", (entry_fee + paid, made))
         return
     if at_open:
-        yield Fact(left, "orders", symbol, "exit", (steps, reason))
-    yield Fact(left, "fills", symbol, "close", (-side * steps, float(trade["exit_price"]), reason))
+        yield Fact(left, "orders", symbol, "exit", (rest, reason))
+    yield Fact(left, "fills", symbol, "close", (-side * rest, price, reason))
     yield Fact(left, "fees", symbol, "trade", (int(trade["fees"]), int(trade["pnl"])))
 
 
@@ -262,10 +280,10 @@ def _order_facts(records: Sequence[Record], length: int, last: int) -> Iterable[
                 what = "entry without a fill" if record.leg == "e" else "exit without a fill"
                 yield Fact(record.decided_at, "orders", record.symbol, what, (record.id,))
     for (symbol, decided_at), time in opened.items():
-        for leg, what in (("s", "stop"), ("t", "take")):
+        for leg, what in (("s", "stop"), ("t", "take"), ("a", "part 1"), ("b", "part 2")):
             sent = attempts[symbol, decided_at, leg]
             at_once = (symbol, decided_at, "q") in done
-            if leg == "t" and not sent and at_once:
+            if not sent and (leg in PART_LEGS or (leg == "t" and at_once)):
                 continue
             # A position that is closed at once may have had no order that was taken.
             placed = [one for one in sent if one.id not in refused] or (sent if at_once else [])

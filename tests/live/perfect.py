@@ -13,12 +13,11 @@ from data.symbols import SymbolRules
 from live.journal import Began, Decided, Filled, Held, Order, Record
 from live.records import ClosedCandle
 from live.session import Session
-from research.stop_moves import stop_moves
+from research.resting_orders import Resting, resting_orders
 from strategy.account import fee_of
 from strategy.grid import qty_of
 from strategy.records import (
     BY_BREAK_EVEN,
-    BY_END,
     BY_REVERSAL,
     BY_STOP,
     BY_TAKE,
@@ -86,6 +85,12 @@ class _Fill:
     trade: Any
     opens: bool
     time: int
+    leg: str
+    steps: int
+    price: float
+    pnl: int
+    fee: int
+    level: float = 0.0
 
 
 @dataclass(slots=True)
@@ -94,10 +99,11 @@ class _Writer:
     out: list[Record] = field(default_factory=list)
     wallet: int = 0
     held: dict[int, tuple[int, float]] = field(default_factory=dict)
+    resting: list[Resting] = field(default_factory=list)
 
     def records(self) -> list[Record]:
         result, length = self.result, self.result.candles[0].timeframe_ms
-        self.wallet = round(result.balance * UNIT)
+        self.wallet, self.resting = round(result.balance * UNIT), resting_orders(result)
         first = int(result.time[0])
         before = dict.fromkeys(result.symbols, -1)
         self._add(Began(n=0, time=first, wallet=self.wallet, last_trade=before))
@@ -143,22 +149,47 @@ class _Writer:
     def _fills(self) -> dict[int, list[_Fill]]:
         # By candle: closing orders, opening ones, levels at the open, levels inside.
         found = defaultdict(list)
-        for trade in self.result.trades:
-            times = self.result.candles[trade.symbol].arrays["open_time"]
-            found[int(trade.entry_time)].append(
-                (1, trade.symbol, _Fill(trade, True, int(trade.entry_time)))
-            )
-            opened = int(times[trade.exit_candle])
-            inside = int(trade.exit_time) != opened
-            level = not trade.ordered
-            phase = 3 if inside else 2 if level else 0
-            time = int(trade.exit_time) - inside
-            if trade.exit_reason != BY_END:
-                found[opened].append((phase, trade.symbol, _Fill(trade, False, time)))
+        for at, trade in enumerate(self.result.trades):
+            s, fee = int(trade.symbol), self._entry_fee(trade)
+            times = self.result.candles[s].arrays["open_time"]
+            entered, steps = int(trade.entry_time), int(trade.steps)
+            price = float(trade.entry_price)
+            entry = _Fill(trade, True, entered, "e", int(trade.side) * steps, price, 0, fee)
+            found[entered].append((1, s, entry))
+            for fill, candle in self._exits(at, trade):
+                opened = int(times[candle])
+                inside = fill.time != opened
+                phase = 3 if inside else 0 if fill.leg == "x" else 2
+                fill.time -= inside
+                found[opened].append((phase, s, fill))
         return defaultdict(
             list,
             {at: [x for *_, x in sorted(some, key=lambda x: x[:2])] for at, some in found.items()},
         )
+
+    def _entry_fee(self, trade: Any) -> int:
+        return int(fee_of(self.result.costs.fee_rate, trade.qty, trade.entry_price))
+
+    def _exits(self, at: int, trade: Any) -> Iterator[tuple[_Fill, int]]:
+        """Give each exit of a trade and its candle, but for the one at the end of the candles."""
+        side, last = int(trade.side), "x" if trade.ordered else _LEGS.get(int(trade.exit_reason))
+        parts = self.result.parts[self.result.parts.trade == at]
+        for part, its in zip(parts[:-1], self.resting[at].parts, strict=False):
+            leg, level = "ab"[its.which - 1], its.level
+            steps, price = -side * int(part.steps), float(part.price)
+            pnl, fee = int(part.pnl), int(part.fee)
+            fill = _Fill(trade, False, int(part.time), leg, steps, price, pnl, fee, level)
+            yield fill, int(part.candle)
+        if last is None:
+            return
+        pnl, fee = int(trade.pnl), int(trade.fees) - self._entry_fee(trade)
+        steps, price = int(trade.steps), float(trade.exit_price)
+        if len(parts):
+            rest = parts[-1]
+            pnl, fee = int(rest.pnl), int(rest.fee)
+            steps, price = int(rest.steps), float(rest.price)
+        time, candle = int(trade.exit_time), int(trade.exit_candle)
+        yield _Fill(trade, False, time, last, -side * steps, price, pnl, fee), candle
 
     def _orders(self) -> dict[int, list[Order]]:
         found: dict[int, dict[int, Order]] = defaultdict(dict)
@@ -193,9 +224,9 @@ class _Writer:
 
     def _moves(self) -> dict[int, list[Held]]:
         result, found = self.result, defaultdict(list)
-        for at, moves in stop_moves(result).items():
-            s = int(result.trades[at].symbol)
-            for move in moves:
+        for trade, its in zip(result.trades, self.resting, strict=True):
+            s = int(trade.symbol)
+            for move in its.moves:
                 time = self._decision(s, move.candle + 1)[0]
                 held = Held(result.symbols[s], 0.0, 0.0, move.level, move.reason)
                 found[time].append(held)
@@ -208,38 +239,33 @@ class _Writer:
 
     def _fill(self, fill: _Fill) -> None:
         trade, result = fill.trade, self.result
-        s, side = int(trade.symbol), int(trade.side)
-        g = result.grids[s]
-        entry_fee = int(fee_of(result.costs.fee_rate, trade.qty, trade.entry_price))
-        fee = entry_fee if fill.opens else int(trade.fees) - entry_fee
-        pnl = 0 if fill.opens else int(trade.pnl)
-        reason = 0 if fill.opens else int(trade.exit_reason)
-        candle = int(trade.exit_candle if trade.ordered and not fill.opens else trade.entry_candle)
-        held = side * int(trade.steps) if fill.opens else 0
-        assert np.float64(qty_of(int(trade.steps), g)) == trade.qty
-        self.wallet += pnl - fee
-        if fill.opens:
+        s, last = int(trade.symbol), fill.leg not in "eab"
+        reason = 0 if fill.opens else int(trade.exit_reason) if last else BY_TAKE
+        candle = int(trade.exit_candle if fill.leg == "x" else trade.entry_candle)
+        assert np.float64(qty_of(int(trade.steps), result.grids[s])) == trade.qty
+        self.wallet += fill.pnl - fill.fee
+        held = self.held.pop(s, (0, 0.0))[0] + fill.steps
+        if held:
             self.held[s] = held, float(trade.entry_price)
-        else:
-            del self.held[s]
         self._add(
             Filled(
                 n=0,
                 symbol=result.symbols[s],
                 trade_id=len(self.out),
                 id=f"{len(self.out)}",
-                leg="e" if fill.opens else "x" if trade.ordered else _LEGS[reason],
-                steps=side * int(trade.steps) * (1 if fill.opens else -1),
-                price=float(trade.entry_price if fill.opens else trade.exit_price),
-                fee=fee,
-                pnl=pnl,
+                leg=fill.leg,
+                steps=fill.steps,
+                price=fill.price,
+                fee=fill.fee,
+                pnl=fill.pnl,
                 time=fill.time,
                 held=held,
-                entry=float(trade.entry_price) if fill.opens else 0.0,
+                entry=float(trade.entry_price) if held else 0.0,
                 reason=EXIT_REASONS[reason],
-                stop=float(trade.stop) if fill.opens else 0.0,
-                take=float(trade["take"]) if fill.opens else 0.0,
+                stop=float(trade.stop) if held else 0.0,
+                take=float(trade["take"]) if held else 0.0,
                 decided_at=self._decision(s, candle)[0],
                 reversal=bool(trade.reversal) and fill.opens,
+                level=fill.level,
             )
         )
