@@ -38,6 +38,7 @@ _RISKS: tuple[dict[str, float], ...] = (
     {"trail": 0.5},
     {"trail": 1.0, "trail_after": 0.5, "break_even": 0.3},
     {"break_even": 0.2, "time_stop": 3.0, "cooldown": 2.0},
+    {"part_1": 0.3, "part_1_share": 0.4, "part_2": 0.6, "part_2_share": 0.3, "trail": 0.5},
 )
 
 
