@@ -98,7 +98,7 @@ def _described(function: Callable[..., Any]) -> Indicator:
         candles=candles,
         numbers=numbers,
         outputs=() if types["return"] is Column else tuple(types["return"]._fields),
-        summary=_first_sentence(text),
+        summary=_first_sentence(text.replace("``", "`")),
         text=text,
     )
 

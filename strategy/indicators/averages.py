@@ -6,7 +6,7 @@ import numpy as np
 
 from strategy.column import Column
 from strategy.indicators.calls import one, whole_lengths
-from strategy.indicators.past import finite_from, forgotten, opened, remember, with_past
+from strategy.indicators.past import finite_from, forgotten, opened
 from strategy.kernel import kernel
 
 
@@ -81,27 +81,25 @@ def _sma(x, length, state):
 
 @kernel
 def sliding_sum(x, length, divisor, state):
-    # state: values since the start, running sum, sum of the current block, past values
-    joined, filled = with_past(x[:length], state[3:].copy())
+    # state: values in the current block, whether there is one before, running sum, sum of the
+    # current block; then the last values, each in the place it has in its block
+    at, full, total, block, past = int(state[0]), state[1], state[2], state[3], state[4:]
     out = np.empty(len(x))
-    seen, total, block = int(state[0]), state[1], state[2]
-    left = length - seen % length
     for i in range(len(x)):
         if x[i] - x[i] != 0.0:
-            seen, left, total, block = 0, length, 0.0, 0.0
+            at, full, total, block = 0, 0.0, 0.0, 0.0
             out[i] = np.nan
             continue
-        if seen >= length:
-            total -= x[i - length] if i >= length else joined[filled + i - length]
+        if full > 0.0:
+            total -= past[at]
+        past[at] = x[i]
         total += x[i]
         block += x[i]
-        seen += 1
-        left -= 1
-        if left == 0:  # the block is the whole window: drop the rounding gathered so far
-            total, block, left = block, 0.0, length
-        out[i] = total / divisor if seen >= length else np.nan
-    state[0], state[1], state[2] = float(seen), total, block
-    remember(x, state[3:])
+        at += 1
+        if at == length:  # the block is the whole window: drop the rounding gathered so far
+            at, full, total, block = 0, 1.0, block, 0.0
+        out[i] = total / divisor if full > 0.0 else np.nan
+    state[0], state[1], state[2], state[3] = float(at), full, total, block
     return out
 
 

@@ -26,27 +26,18 @@ def _previous(x, length, state):
 def with_past(x, state):
     # Put the remembered values before the new ones. state[0] counts how many of state[1:] are
     # filled.
+    room = len(state) - 1
     filled = int(state[0])
     joined = np.empty(filled + len(x))
     for i in range(filled):
         joined[i] = state[1 + i]
     for i in range(len(x)):
         joined[filled + i] = x[i]
-    remember(x, state)
+    keep = min(room, len(joined))
+    for i in range(keep):
+        state[1 + i] = joined[len(joined) - keep + i]
+    state[0] = float(keep)
     return joined, filled
-
-
-@kernel
-def remember(x, state):
-    room = len(state) - 1
-    new = min(room, len(x))
-    old = min(int(state[0]), room - new)
-    gone = int(state[0]) - old
-    for i in range(old):
-        state[1 + i] = state[1 + i + gone]
-    for i in range(new):
-        state[1 + old + i] = x[len(x) - new + i]
-    state[0] = float(old + new)
 
 
 # Kernels that put a window together from the end of one block of `length` values and the beginning
