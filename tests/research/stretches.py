@@ -30,13 +30,18 @@ Meddler = Callable[[Supervisor, Simulator], "asyncio.Task[None]"]
 
 
 def made_up(
-    folder: Path, minutes: int, symbols: Sequence[str] = ("BTCUSDT",), *changes: str
+    folder: Path,
+    minutes: int,
+    symbols: Sequence[str] = ("BTCUSDT",),
+    *changes: str,
+    strategy: str = "rsi_macd_atr",
 ) -> Inputs:
-    """Inputs over a seeded market."""
+    """Inputs over a seeded market; the blueprint's are busy ones."""
     for seed, symbol in enumerate(symbols):
         candles = synthetic_market(seed + 1, minutes, START, "1m", symbol)
         save(folder / "store", candles, "seeded")
-    asked = Asked("rsi_macd_atr", tuple(symbols), "um", changes=(*BUSY, *changes))
+    busy = BUSY if strategy == "rsi_macd_atr" else ()
+    asked = Asked(strategy, tuple(symbols), "um", changes=(*busy, *changes))
     return gather(asked, folder / "store", folder / "runs")
 
 
