@@ -14,6 +14,7 @@ from data.runs import (
     SCHEMA,
     DataRecord,
     FigureRecord,
+    GroupRecord,
     RunRecord,
     StrategyRecord,
     result_hash,
@@ -23,7 +24,16 @@ from strategy.candles import Candles
 from strategy.fills import Costs
 from strategy.kernel import SOURCE_HASH
 from strategy.load import Strategy
-from strategy.metrics import exit_counts, figures
+from strategy.metrics import (
+    breakdowns,
+    by_day,
+    day_ends,
+    exit_counts,
+    figures,
+    hold_curve,
+    leverage,
+    monthly_returns,
+)
 from strategy.risk import Risk
 
 
@@ -63,21 +73,48 @@ class Outcome(Protocol):
     def equity(self) -> NDArray[np.float64]: ...
 
 
-def figures_of(outcome: Outcome) -> list[FigureRecord]:
-    """Compute the figures; NaN becomes a missing value with its note."""
+def figures_of(outcome: Outcome, *, follow: bool = False) -> list[FigureRecord]:
+    """Compute the figures; NaN becomes a missing value with its note.
+
+    Parameters
+    ----------
+    follow : bool
+        Also those that follow the positions from candle to candle, which take longer than all
+        others together.
+    """
+    time, candles = outcome.time, outcome.candles
+    length = candles[0].timeframe_ms
+    followed = None
+    if follow:
+        prices = [(one.arrays["open_time"], one.arrays["close"]) for one in candles]
+        followed = leverage(time, outcome.equity, outcome.trades, prices)
+    hold = hold_value(candles, int(time[0]), day_ends(time, length))
     found = figures(
-        outcome.time,
+        time,
         outcome.equity,
         outcome.trades,
         outcome.balance,
-        outcome.candles[0].timeframe_ms,
-        float(np.mean([_hold(one, int(outcome.time[0])) for one in outcome.candles])),
-        len(outcome.candles),
+        length,
+        hold,
+        len(candles),
+        followed,
     )
-    return [
-        FigureRecord(f.key, f.label, None if math.isnan(f.value) else f.value, *f[3:])
-        for f in found.values()
-    ]
+    return [FigureRecord(f.key, f.label, _known(f.value), *f[3:]) for f in found.values()]
+
+
+def hold_value(
+    candles: Sequence[Candles], start_ms: int, moments: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return what 1, spread evenly over the symbols at the start and held, is worth at moments."""
+    curves = []
+    for one in candles:
+        arrays = one.arrays
+        # A live session has candles from before its first decision, to warm up with.
+        first = int(np.searchsorted(arrays["open_time"], start_ms))
+        times, opens, closes = (arrays[name][first:] for name in ("open_time", "open", "close"))
+        curves.append(hold_curve(times, opens, closes, moments, one.timeframe_ms))
+    mean: NDArray[np.float64] = np.mean(curves, axis=0)
+    return mean
 
 
 def run_record(
@@ -123,20 +160,37 @@ def run_record(
             _data(one, its, int(outcome.time[0]))
             for one, its in zip(outcome.candles, rules, strict=True)
         ],
-        figures=figures_of(outcome),
+        figures=figures_of(outcome, follow=True),
         refused=dict(refused),
         exits=exit_counts(outcome.trades),
         notes=list(notes),
         result_hash=result_hash(outcome.trades, outcome.equity),
+        breakdowns=_breakdowns(outcome),
+        months=_months(outcome),
     )
 
 
-def _hold(candles: Candles, start_ms: int) -> float:
-    # A live session has candles from before its first decision, to warm up with.
-    first = int(np.searchsorted(candles.arrays["open_time"], start_ms))
-    if first == len(candles.arrays["open_time"]):
-        return math.nan
-    return float(candles.arrays["close"][-1] / candles.arrays["open"][first] - 1.0)
+def _breakdowns(outcome: Outcome) -> dict[str, list[GroupRecord]]:
+    symbols = [one.symbol for one in outcome.candles]
+    found = breakdowns(outcome.trades, symbols)
+    return {
+        kind: [
+            GroupRecord(its.name, its.n, its.net, _known(its.win_rate), _known(its.expectancy_r))
+            for its in groups
+        ]
+        for kind, groups in found.items()
+    }
+
+
+def _months(outcome: Outcome) -> dict[str, float]:
+    length = outcome.candles[0].timeframe_ms
+    months, returns = monthly_returns(by_day(outcome.time, outcome.equity, outcome.balance, length))
+    names = months.astype("datetime64[M]").astype(str)
+    return dict(zip(names.tolist(), returns.tolist(), strict=True))
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 def _data(candles: Candles, rules: SymbolRules, start_ms: int) -> DataRecord:

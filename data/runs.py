@@ -69,6 +69,16 @@ class FigureRecord(msgspec.Struct, frozen=True):
     note: str
 
 
+class GroupRecord(msgspec.Struct, frozen=True):
+    """The trades with one side, exit reason, symbol or hour of entry; see strategy.metrics."""
+
+    name: str
+    n: int
+    net: float
+    win_rate: float | None
+    expectancy_r: float | None
+
+
 class TuneRecord(msgspec.Struct, frozen=True):
     """How the params of a run were found, and what they did on candles the search never saw."""
 
@@ -112,6 +122,8 @@ class RunRecord(msgspec.Struct, frozen=True):
     notes: list[str]
     result_hash: str
     tune: TuneRecord | None = None
+    breakdowns: dict[str, list[GroupRecord]] = {}
+    months: dict[str, float] = {}
 
     def figure(self, key: str) -> FigureRecord:
         """Return one figure by its key."""
@@ -128,7 +140,7 @@ class Run:
     record : RunRecord
     trades : Table
         One row a trade: symbol, side, times, prices, qty, pnl, fees, net, stop, take, mae, mfe, r,
-        reason.
+        mae_r, mfe_r, bars, reason. Runs of before a column was added lack it.
     time, equity : array (n,)
         UTC ms of each candle's open, and the account value at its close.
     """
@@ -153,6 +165,7 @@ def result_hash(trades: Any, equity: NDArray[np.float64]) -> str:
 def trade_table(trades: Any, symbols: tuple[str, ...]) -> pa.Table:
     """Turn trade records into a table with names, signs and money that a person can read."""
     net = (trades["pnl"] - trades["fees"]) / UNIT
+    in_r = trades["qty"] * trades["entry_price"] / trades["risked"]
     columns = {
         "symbol": arrow_text(symbols, trades["symbol"]),
         "side": arrow_text(("short", "long"), (trades["side"] > 0).astype(np.int64)),
@@ -171,6 +184,8 @@ def trade_table(trades: Any, symbols: tuple[str, ...]) -> pa.Table:
         "mfe": trades["mfe"],
         "risked": trades["risked"],
         "r": net / trades["risked"],
+        "mae_r": trades["mae"] * in_r,
+        "mfe_r": trades["mfe"] * in_r,
         "bars": trades["exit_candle"] - trades["entry_candle"],
         "exit_reason": arrow_text(EXIT_REASONS, trades["exit_reason"]),
         "reversal": trades["reversal"] != 0,

@@ -1,5 +1,7 @@
 """How a run looks on the terminal."""
 
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 from rich.console import Console
@@ -10,14 +12,19 @@ from data.dates import show_time
 from data.runs import FigureRecord, RunRecord
 from strategy.risk import CONFLICT, DISTANCE, LEVEL, LEVERAGE, MARGIN, REFUSALS, TOO_SMALL
 
+# Of some seventy figures those that are looked at first; run.json and the report have all.
 _LEFT = (
-    "total_return", "hold_return", "cagr", "max_drawdown", "drawdown_days", "volatility",
-    "sharpe", "sortino", "calmar", "profit_factor", "gross", "fees", "slippage",
+    "total_return", "hold_return", "cagr", "volatility", "sharpe", "psr", "sortino", "calmar",
+    "max_drawdown", "drawdown_length", "under_water", "cvar", "beta", "exposure",
+    "gross_leverage_max", "turnover",
 )  # fmt: skip
 _RIGHT = (
-    "trades", "longs", "win_rate", "payoff", "expectancy", "expectancy_r", "best_trade",
-    "worst_trade", "holding", "exposure", "ambiguous", "open_at_end",
+    "trades", "longs", "win_rate", "profit_factor", "payoff", "expectancy", "expectancy_r", "sqn",
+    "loss_streak", "holding", "mae_r", "edge_ratio", "gross", "fees", "slippage", "ambiguous",
+    "open_at_end",
 )  # fmt: skip
+# A figure and the ends of the range that stands beside it.
+_RANGES = {"sharpe": ("sharpe_low", "sharpe_high")}
 
 
 # What to do when this reason refused every entry.
@@ -69,19 +76,31 @@ def _no_trade(record: RunRecord) -> list[str]:
 
 
 def figures_table(record: RunRecord) -> Table:
-    """Lay the figures out in two columns."""
+    """Lay the figures out in two columns; a run of before a figure was added goes without it."""
     table = Table(show_header=False, box=None, padding=(0, 2))
     for _ in range(2):
         table.add_column(style="dim")
         table.add_column(justify="right")
-    for left, right in zip(_LEFT, (*_RIGHT, None), strict=True):
-        cells = [*_cells(record.figure(left)), *(_cells(record.figure(right)) if right else ())]
-        table.add_row(*cells)
+    found = {figure.key: figure for figure in record.figures}
+    for left, right in zip_longest(_cells(found, _LEFT), _cells(found, _RIGHT)):
+        table.add_row(*(left or ("", "")), *(right or ()))
     return table
 
 
-def _cells(figure: FigureRecord) -> tuple[str, str]:
-    return figure.label, shown(figure)
+def _cells(found: Mapping[str, FigureRecord], keys: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for key in keys:
+        if key in found:
+            yield found[key].label, shown(found[key])
+            if between := shown_range(key, found):
+                yield f"{found[key].label}, 95 %", between
+
+
+def shown_range(key: str, found: Mapping[str, FigureRecord]) -> str:
+    """Write between which values a figure lies with 95 %; empty where that is not known."""
+    ends = [found[end] for end in _RANGES.get(key, ()) if end in found]
+    if not ends or any(end.value is None for end in ends):
+        return ""
+    return f"{shown(ends[0])} to {shown(ends[1])}"
 
 
 def shown(figure: FigureRecord) -> str:
@@ -100,6 +119,8 @@ def shown(figure: FigureRecord) -> str:
             return f"{value:,.1f} d"
         case "minutes":
             return f"{value:,.0f} min" if value < 600 else f"{value / 60:,.1f} h"
+        case "time":
+            return show_time(int(value))
         case "r":
             return f"{value:+.3f} R"
     return f"{value:.2f}"

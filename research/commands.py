@@ -183,7 +183,7 @@ def tune_record(
             split_ms=split_ms,
             test_to_ms=last + tuned.train.candles[0].timeframe_ms,
             best_value=tuned.best_value,
-            out_of_sample=figures_of(tuned.test),
+            out_of_sample=figures_of(tuned.test, follow=True),
             out_of_sample_hash=result_hash(tuned.test.trades, tuned.test.equity),
         ),
     )

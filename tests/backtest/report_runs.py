@@ -79,7 +79,7 @@ def report_run(
             split_ms=end_ms,
             test_to_ms=end_ms + 3_000 * 60_000,
             best_value=1.5,
-            out_of_sample=figures_of(test),
+            out_of_sample=figures_of(test, follow=True),
             out_of_sample_hash=result_hash(test.trades, test.equity),
         )
         record = msgspec.structs.replace(record, tune=tune)

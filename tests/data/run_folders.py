@@ -14,6 +14,7 @@ from data.runs import (
     SCHEMA,
     DataRecord,
     FigureRecord,
+    GroupRecord,
     Run,
     RunRecord,
     StrategyRecord,
@@ -99,6 +100,8 @@ def record(created_ms: int = NOON, **changes: Any) -> RunRecord:
         notes=["BTCUSDT: spot candles stand in for futures"],
         result_hash=result_hash(drawn_trades(1, 3), drawn_curve(1, 9)[1]),
         tune=TuneRecord("sharpe", 200, "tpe", 1, 2, 3, 0.1, figures, "b" * 64),
+        breakdowns={"side": [GroupRecord("long", 3, -1.5, None, None)]},
+        months={"2024-03": 0.1 + 0.2},
     )
     return msgspec.structs.replace(plain, **changes)
 

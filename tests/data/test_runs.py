@@ -162,9 +162,10 @@ def test_fields_of_a_newer_version_are_ignored_wherever_they_stand(tmp_path: Pat
 def test_a_record_from_before_a_field_was_added_takes_its_default(tmp_path: Path) -> None:
     folder = saved(tmp_path, record()).folder
     content = msgspec.json.decode((folder / "run.json").read_bytes())
-    del content["tune"]
+    for name in ("tune", "breakdowns", "months"):
+        del content[name]
     (folder / "run.json").write_bytes(msgspec.json.encode(content))
-    assert read_record(folder) == record(tune=None)
+    assert read_record(folder) == record(tune=None, breakdowns={}, months={})
 
 
 def test_a_record_of_another_schema_is_refused_even_if_it_looks_alike(tmp_path: Path) -> None:
@@ -301,6 +302,8 @@ def test_a_trade_table_says_what_the_records_say(seed: int, count: int) -> None:
         assert row["fees"] == float(fees.scaleb(-8))
         assert row["net"] == float((pnl - fees).scaleb(-8))
         assert row["r"] == row["net"] / trade.risked
+        in_r = trade.qty * trade.entry_price / trade.risked
+        assert (row["mae_r"], row["mfe_r"]) == (trade.mae * in_r, trade.mfe * in_r)
         take = trade["take"]
         assert (row["take"] == take) if take > 0.0 else np.isnan(row["take"])
         assert row["symbol"] == SYMBOLS[trade.symbol]

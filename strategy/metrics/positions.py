@@ -1,0 +1,90 @@
+"""Leverage from candle to candle: what the positions were worth beside the equity."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strategy.kernel import kernel
+
+Floats = NDArray[np.float64]
+
+
+class Leverage(NamedTuple):
+    """Value of the positions over the equity, at the close of every candle of a run.
+
+    Attributes
+    ----------
+    gross : float64 (n,)
+        Of all positions without sign.
+    net : float64 (n,)
+        Long less short.
+    """
+
+    gross: Floats
+    net: Floats
+
+
+def leverage(
+    time: NDArray[np.int64], equity: Floats, trades: Any, candles: Sequence[tuple[Any, Any]]
+) -> Leverage:
+    """Follow the positions of a run through its candles.
+
+    Parameters
+    ----------
+    time : int64 (n,)
+        Open times of the run's candles, UTC ms.
+    equity : float64 (n,)
+        At their closes.
+    trades : record array of TRADE
+    candles : sequence of (open_time, close)
+        Per symbol. A trade is in the market at the closes from its entry candle's on to the one
+        before its exit candle's; where a candle is missing the last close counts.
+    """
+    gross, net = np.zeros((2, len(time)))
+    for s, (open_time, close) in enumerate(candles):
+        mine = trades[trades["symbol"] == s]
+        if len(mine) and len(open_time):
+            _add(
+                time,
+                open_time,
+                close,
+                np.ascontiguousarray(mine["entry_candle"]),
+                np.ascontiguousarray(mine["exit_candle"]),
+                mine["side"] * mine["qty"],
+                gross,
+                net,
+            )
+    gross /= equity
+    net /= equity
+    return Leverage(gross, net)
+
+
+def from_leverage(found: Leverage | None) -> dict[str, float]:
+    """Compute the figures of leverage; NaN where positions were not followed."""
+    if found is None:
+        return dict.fromkeys(
+            ("gross_leverage", "gross_leverage_max", "net_leverage", "net_leverage_max"), np.nan
+        )
+    gross, net = found
+    return {
+        "gross_leverage": gross.mean(),
+        "gross_leverage_max": gross.max(),
+        "net_leverage": net.mean(),
+        "net_leverage_max": max(net.max(), -net.min()),
+    }
+
+
+@kernel
+def _add(time, open_time, close, entries, exits, qty, gross, net):
+    for j in range(len(qty)):
+        i, size = max(entries[j], 0), qty[j]
+        k = np.searchsorted(time, open_time[i])
+        until = open_time[exits[j]] if exits[j] < len(open_time) else time[len(time) - 1] + 1
+        while k < len(time) and time[k] < until:
+            while i + 1 < len(open_time) and open_time[i + 1] <= time[k]:
+                i += 1
+            gross[k] += abs(size) * close[i]
+            net[k] += size * close[i]
+            k += 1
