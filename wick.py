@@ -18,6 +18,8 @@ COMMANDS = {
     "demo": ("research.commands:demo_app", "From candles to a tuned backtest and its report."),
     "data": ("data.commands:app", "Fetch, import, check and show candles."),
     "indicators": ("research.indicator_commands:app", "List, explain and draw indicators."),
+    "new": ("research.new_commands:app", "Write a small strategy to begin with."),
+    "check": ("research.check_commands:app", "Look for a view of the future in a strategy."),
     "backtest": ("backtest.commands:backtest_app", "Run a strategy over stored candles."),
     "tune": ("research.commands:tune_app", "Search params on one span, judge them on another."),
     "parity": ("research.parity_commands:app", "Backtest against the live stack, to the bit."),

@@ -117,7 +117,7 @@ def run_tune(
         split_ms = default_split_ms(first, last)
     words = f"{trials} trials of {inputs.strategy.name}"
     # What a strategy prints is no result.
-    with contextlib.redirect_stdout(sys.stderr), _progress(words, trials) as tick:
+    with contextlib.redirect_stdout(sys.stderr), progress(words, trials) as tick:
         tuned = search(
             inputs,
             split_ms,
@@ -190,7 +190,8 @@ def tune_record(
 
 
 @contextlib.contextmanager
-def _progress(words: str, total: int) -> Iterator[Any]:
+def progress(words: str, total: int) -> Iterator[Any]:
+    """Show a bar on a terminal while something goes on; gives what is called after each step."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -209,6 +210,6 @@ def _progress(words: str, total: int) -> Iterator[Any]:
     )
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as progress:
-        task = progress.add_task(words, total=total)
-        yield lambda: progress.advance(task)
+    ) as bar:
+        task = bar.add_task(words, total=total)
+        yield lambda: bar.advance(task)

@@ -82,6 +82,17 @@ class Strategy:
         WickError
             `indicators` returned something else than columns of the base timeframe, or fails.
         """
+        values = self.rows(candles, params)._asdict()
+        return tuple(values[field] for field in self.rules.fields)
+
+    def rows(self, candles: Candles, params: Any) -> Any:
+        """Compute all columns as a Row of float64 arrays, on the active tape.
+
+        Raises
+        ------
+        WickError
+            `indicators` returned something else than columns of the base timeframe, or fails.
+        """
         with tape.inside_indicators():
             try:
                 row = self.indicators(candles, params)
@@ -109,8 +120,7 @@ class Strategy:
                     f"Row.{name} has {column.timeframe} values, expected {candles.timeframe}",
                     f"align it: c.resample({column.timeframe!r}).align(column)",
                 )
-        values = row._asdict()
-        return tuple(np.asarray(values[field]._values, np.float64) for field in self.rules.fields)
+        return self.row(*(np.asarray(column._values, np.float64) for column in row))
 
     def with_params(self, changes: Mapping[str, Any]) -> Any:
         """Return Params with some values changed; a whole number stays one.
@@ -177,7 +187,7 @@ def load(name_or_path: str) -> Strategy:
         There is no such file, it does not import, or it breaks the rules for a strategy module; the
         line and the mend are named.
     """
-    path = _find(name_or_path)
+    path = find(name_or_path)
     source = path.read_bytes()
     module = _import(path, source)
     row = _named_tuple(module, path, "Row")
@@ -214,7 +224,14 @@ def load(name_or_path: str) -> Strategy:
     )
 
 
-def _find(name_or_path: str) -> Path:
+def find(name_or_path: str) -> Path:
+    """Return the file of a shipped strategy, or the file at a path.
+
+    Raises
+    ------
+    WickError
+        There is none.
+    """
     path = Path(name_or_path)
     if path.suffix == ".py" or len(path.parts) > 1:
         if not path.is_file():

@@ -1,0 +1,193 @@
+"""Every planted leak is found by what it does, and clean strategies are left alone."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.synthetic import synthetic_market
+from research.check import Checked, check_strategy
+from strategy.candles import Candles
+from strategy.contract.cuts import stretches
+from strategy.contract.findings import CHUNKS, EDGE, PRIVATE, UNUSED, Check
+from strategy.contract.future import noisy
+from strategy.contract.outcome import Subject
+from strategy.contract.outside import watching
+from strategy.load import load
+from tests.strategy.leaks import CLEAN, HEAD, LEAKS, TAIL
+
+MONDAY_MS = 1_672_617_600_000
+DAYS = 28
+WINDOW = 1_000
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def candles() -> Candles:
+    """Give four weeks of minutes."""
+    return synthetic_market(3, DAYS * 1440, MONDAY_MS)
+
+
+def checked(path: Path, candles: Candles, window: int = WINDOW, **params: float) -> Checked:
+    """Load a file as `wick check` does, and check it."""
+    with watching(str(path)) as asked:
+        strategy = load(str(path))
+    subject = Subject.of(strategy, candles, strategy.with_params(params))
+    return check_strategy(subject, candles, asked, window=window)
+
+
+def planted(folder: Path, body: str) -> Path:
+    path = folder / "planted.py"
+    path.write_text(HEAD + body + TAIL)
+    return path
+
+
+@pytest.mark.parametrize("name", LEAKS)
+def test_a_planted_leak_is_found_by_what_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, candles: Candles, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("future.npy", np.append(candles.arrays["close"], 0.0))
+    body, kinds = LEAKS[name]
+    found = checked(planted(tmp_path, body), candles)
+    # A column that differs, or the outside that is asked: to stop with an error would be luck.
+    told = {one.kind for one in found.findings if one.where != "indicators"}
+    assert kinds <= told | ({CHUNKS} if name == "a branch on the candles" else set())
+
+
+@pytest.mark.parametrize("name", CLEAN)
+def test_a_clean_strategy_has_no_finding(tmp_path: Path, candles: Candles, name: str) -> None:
+    found = checked(planted(tmp_path, CLEAN[name]), candles)
+    assert found.findings == []
+    assert found.entries > 100
+    assert found.warnings == ()
+
+
+@pytest.mark.parametrize("name", ["strategy/rsi_macd_atr.py", "research/template.py"])
+def test_the_shipped_files_have_no_finding(candles: Candles, name: str) -> None:
+    loose = {"oversold": 45, "overbought": 55} if "rsi_macd" in name else {}
+    found = checked(ROOT / name, candles, window=2_500, **loose)
+    assert found.findings == []
+    assert found.warnings == ()
+    assert found.entries > 10
+
+
+def test_every_check_ran_on_a_clean_strategy(tmp_path: Path, candles: Candles) -> None:
+    found = checked(planted(tmp_path, CLEAN["by value"]), candles)
+    runs = {check.title: check.runs for check in found.checks}
+    assert len(runs) == 13
+    assert all(runs.values())
+    assert runs["history ends early, every bar"] == WINDOW
+    assert runs["future scrambled, every bar"] == WINDOW
+    assert runs["extreme future, every bar"] == WINDOW // 4
+    assert runs["history ends early, at cuts"] > 200
+
+
+def test_findings_of_one_place_are_told_once() -> None:
+    first, second = Check("beginning", "a", 1, 10), Check("beginning", "a", 2, 20)
+    first.join(second)
+    assert (first.runs, first.values, first.findings) == (3, 30, [])
+
+
+def test_what_is_private_is_named_with_its_line(tmp_path: Path, candles: Candles) -> None:
+    body = "\n\ndef x_of(c, p):\n    return Column(getattr(c, '_arrays')['close'] + 0, '1m')\n"
+    found = checked(planted(tmp_path, body), candles)
+    assert [(one.kind, one.said) for one in found.findings] == [
+        (PRIVATE, "line 35 reads _arrays, which is private")
+    ]
+
+
+def test_a_run_that_stops_is_a_finding_and_ends_the_checks(
+    tmp_path: Path, candles: Candles
+) -> None:
+    found = checked(planted(tmp_path, "\ndef x_of(c, p):\n    return c.clsoe\n"), candles)
+    (finding,) = found.findings
+    assert "have no field 'clsoe'" in finding.said
+    assert len(found.checks) == 2
+
+
+MORE = "    length: int = 20\n    unread: float = 3.0\n    idle: float = 2.0\n    edge: int = 5\n"
+TUNE = 'TUNE = {"edge": (5, 9), "length": (30, 40), "stop": (0.02, 0.01), "idle": [2.0]}\n'
+IDLE = "\ndef x_of(c, p):\n    return c.close * (1.001 if p.idle + p.edge > 0 else 0)\n"
+
+
+def test_params_that_do_nothing_and_ranges_that_fit_badly_are_warnings(
+    tmp_path: Path, candles: Candles
+) -> None:
+    text = (HEAD + IDLE + TAIL + TUNE).replace("    length: int = 20\n", MORE)
+    path = tmp_path / "planted.py"
+    path.write_text(text)
+    found = checked(path, candles, window=300)
+    assert found.findings == []
+    assert [(one.kind, one.where) for one in found.warnings] == [
+        (UNUSED, "unread"),
+        (UNUSED, "idle"),
+        (UNUSED, "edge"),
+        (EDGE, "length"),
+        (EDGE, "idle"),
+        (EDGE, "edge"),
+        (EDGE, "stop"),
+    ]
+    said = [one.said for one in found.warnings]
+    assert said[0] == "the parameter unread does nothing: no text reads it (tried 3.6, 2.4)"
+    assert said[2].startswith("the parameter edge does nothing: it moves nothing on 40,320 candles")
+    assert "20 is outside the range 30 to 40 of TUNE" in said[3]
+    assert "TUNE['idle'] has one point only, 2" in said[4]
+    assert "5 is at the edge of the range 5 to 9" in said[5]
+    assert "is upside down" in said[6]
+
+
+TOTAL = """
+@numba.njit
+def total(x, state):
+    out = np.empty(len(x))
+    for i in range(len(x)):
+        state[0] += x[i]
+        out[i] = state[0]
+    return out
+
+
+def x_of(c, p):
+    return stateful("total", "1m", total, [c.close], (), 1)[0]
+"""
+
+
+def test_the_warm_up_is_measured_for_every_value(tmp_path: Path, candles: Candles) -> None:
+    forgets = checked(planted(tmp_path, CLEAN["by value"]), candles, window=300)
+    known = {line.where: (line.first, line.settled) for line in forgets.settling}
+    assert known["Row.x"] == (1, 0)
+    assert known["Row.mean"][0] == 20
+    assert known["Row.mean"][1] in range(19, 60)
+    assert known["enter_long"][0] == 20
+    never = checked(planted(tmp_path, TOTAL), candles, window=300)
+    assert {line.where: line.settled for line in never.settling}["Row.x"] is None
+    assert never.findings == []
+
+
+@given(st.integers(1, 2_000), st.integers(4, 300), st.data())
+def test_stretches_hold_every_cut_once_with_half_a_stretch_before_it(
+    n: int, longest: int, data: st.DataObject
+) -> None:
+    places = data.draw(st.sets(st.integers(1, n), max_size=50))
+    dealt = stretches(sorted(places), n, longest)
+    assert sorted(one.start + length for one in dealt for length in one.lengths) == sorted(places)
+    for one in dealt:
+        assert 0 <= one.start < one.stop <= n
+        for length in one.lengths:
+            assert length <= one.stop - one.start
+            assert length > longest // 2 or one.start == 0
+
+
+def test_noise_is_made_of_valid_candles(candles: Candles) -> None:
+    for extreme in (False, True):
+        drawn = noisy(candles, 5, extreme)
+        Candles.from_arrays(
+            symbol="X",
+            market="um",
+            timeframe="1m",
+            open_time=candles.arrays["open_time"],
+            **drawn,
+        )
+        assert all((drawn[name] != candles.arrays[name]).mean() > 0.9 for name in drawn)
