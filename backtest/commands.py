@@ -1,12 +1,12 @@
 """wick backtest and wick report."""
 
-import contextlib
-import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from backtest.running import check_name, run_asked
 
 if TYPE_CHECKING:
     from backtest.inputs import Asked
@@ -125,28 +125,20 @@ def report(
 
 def write_report_of(run: "Run", store: Path, output: Path | None = None) -> Path:
     """Write the report of a run, with its candles if the store still has exactly those."""
+    from backtest.inputs import candles_of
     from backtest.report import write_report
-    from data.store import load
     from strategy.errors import WickError
 
+    candles = None
     try:
-        candles = [
-            load(store, d.market, d.symbol, d.timeframe, d.first_ms, d.end_ms, d.columns)
-            for d in run.record.data
-        ]
+        candles = candles_of(run.record, store)
     except WickError:
-        candles = []
-    same = len(candles) == len(run.record.data) and all(
-        one.fingerprint == its.fingerprint
-        for one, its in zip(candles, run.record.data, strict=True)
-    )
-    if not same:
         typer.echo(
             f"note: {store} has not the candles of run {run.record.id} any more (damaged, changed"
             " or deleted since): the report is written without them",
             err=True,
         )
-    return write_report(run, candles if same else None, output or run.folder / "report.html")
+    return write_report(run, candles, output or run.folder / "report.html")
 
 
 def asked_for(
@@ -166,16 +158,11 @@ def asked_for(
     """Read the flags that all runs share."""
     from backtest.inputs import Asked
     from data.dates import parse_time
-    from strategy.errors import WickError
+    from data.selection import symbol_names
 
-    names = None
-    if symbols is not None:
-        names = tuple(name.strip().upper() for name in symbols.split(","))
-        if "" in names:
-            raise WickError(f"--symbols {symbols!r} has an empty name", "--symbols BTCUSDT,ETHUSDT")
     return Asked(
         strategy,
-        names,
+        None if symbols is None else symbol_names(symbols),
         market,
         timeframe,
         None if start is None else parse_time(start, "--from"),
@@ -198,77 +185,9 @@ def run_backtest(
     notes: tuple[str, ...] = (),
 ) -> "tuple[Run, RunRecord | None]":
     """Gather the inputs, run, and keep the result; also returns the run its params came from."""
+    from data.runs import check_writable, keep
+
     check_name(name)
-    with compiling(), contextlib.redirect_stdout(sys.stderr):  # what a strategy prints is no result
-        from backtest.engine import backtest as run_engine
-        from backtest.inputs import gather, refuse_cold, refuse_without_distance
-        from backtest.record import record_of
-        from data.dates import now_ms
-        from data.runs import check_writable, save, trade_table
-
-        check_writable(runs)
-        inputs = gather(asked, store, runs)
-        result = run_engine(
-            inputs.strategy,
-            inputs.candles,
-            params=inputs.params,
-            risk=inputs.risk,
-            costs=inputs.costs,
-            balance=inputs.balance,
-            grids=inputs.grids,
-        )
-        if not len(result.trades) and not result.refused.any():
-            refuse_cold(inputs.strategy, inputs.params, inputs.candles)
-        refuse_without_distance(result)
-        record = record_of(
-            result,
-            kind="backtest",
-            created_ms=now_ms(),
-            command=command,
-            rules=inputs.rules,
-            notes=(*notes, *inputs.notes),
-            name=name,
-        )
-    table = trade_table(result.trades, result.symbols)
-    kept = save(runs, record, table, result.time, result.equity, inputs.strategy.source)
-    return kept, inputs.source
-
-
-def check_name(name: str | None) -> None:
-    """Refuse a name that cannot be a run's folder, before the work and not after it.
-
-    Raises
-    ------
-    WickError
-        It has other characters, is too long, or means something else.
-    """
-    from strategy.errors import WickError
-
-    if name is None:
-        return
-    # `last` is the newest run, and --params takes what ends in .toml for a file.
-    if not re.fullmatch(r"\w[\w.-]{0,49}", name) or name == "last" or name.endswith(".toml"):
-        raise WickError(
-            f"--name {name!r} cannot name a run",
-            "up to 50 letters, digits, - _ and ., such as my-first; not last",
-        )
-
-
-class compiling:  # noqa: N801  used as a function
-    """Say that kernels are being compiled when none are cached yet, and nothing otherwise."""
-
-    def __enter__(self) -> None:
-        from strategy.kernel import CACHE_DIR
-
-        self._status: Any = None
-        if CACHE_DIR is not None and any(CACHE_DIR.rglob("simulate*.nbi")):
-            return
-        from rich.console import Console
-
-        words = "compiling the kernels, once after an install or an edit of strategy/ (about 15 s)"
-        self._status = Console(stderr=True).status(words)
-        self._status.start()
-
-    def __exit__(self, *_: object) -> None:
-        if self._status is not None:
-            self._status.stop()
+    check_writable(runs)
+    run, inputs = run_asked(asked, store, runs, name=name, command=command, notes=notes)
+    return keep(runs, run, inputs.strategy.source), inputs.source

@@ -31,14 +31,14 @@ MOST_WARM_UP = 1 << 17
 class Asked:
     """What was asked for; None where nothing was said."""
 
-    strategy: str
+    strategy: str | Strategy
     symbols: tuple[str, ...] | None = None
     market: str | None = None
     timeframe: str | None = None
     start_ms: int | None = None
     end_ms: int | None = None
     changes: tuple[str, ...] = ()
-    params: str | None = None
+    params: str | runs.RunRecord | None = None
     balance: float | None = None
     fee_bps: float | None = None
     slippage_bps: float | None = None
@@ -61,8 +61,10 @@ class Inputs:
     source: runs.RunRecord | None
 
 
-def gather(asked: Asked, store_folder: Path, runs_folder: Path) -> Inputs:
-    """Load and check all inputs of a run.
+def gather(
+    asked: Asked, store_folder: Path, runs_folder: Path, given: Sequence[Candles] = ()
+) -> Inputs:
+    """Load and check all inputs of a run; candles that are given stand for those of the store.
 
     Raises
     ------
@@ -71,24 +73,26 @@ def gather(asked: Asked, store_folder: Path, runs_folder: Path) -> Inputs:
     RunRefused
         Candles are missing and `strict` was asked for.
     """
-    strategy = load(asked.strategy)
+    strategy = load(asked.strategy) if isinstance(asked.strategy, str) else asked.strategy
     source = _source_run(asked.params, runs_folder)
     if source is not None:
-        asked = _with_defaults_of(asked, source)
+        asked = _with_defaults_of(asked, source, span=not given)
     if asked.timeframe is not None:
         timeframe_ms(asked.timeframe)
         strategy = dataclasses.replace(strategy, timeframe=asked.timeframe)
-    _known_timeframe(strategy.timeframe, store_folder)
+    if not given:
+        _known_timeframe(strategy.timeframe, store_folder)
     given_params: dict[str, Any] = {}
     given_risk: dict[str, Any] = {}
     if source is not None:
         given_params, given_risk = dict(source.params), dict(source.risk)
-    elif asked.params is not None:
+    elif isinstance(asked.params, str):
         given_params, given_risk = from_toml(asked.params)
     more_params, more_risk = from_flags(asked.changes)
     params = strategy.with_params(given_params | more_params)
     risk = strategy.with_risk(given_risk | more_risk)
-    candles = _candles(asked, strategy, store_folder)
+    _check_span(asked)
+    candles = _cut(asked, given) if given else _candles(asked, strategy, store_folder)
     rules = tuple(_rules(one, source) for one in candles)
     notes = _source_notes(asked, strategy, candles, source)
     notes += _span_notes(asked, candles)
@@ -105,6 +109,36 @@ def gather(asked: Asked, store_folder: Path, runs_folder: Path) -> Inputs:
         notes=tuple(notes),
         source=source,
     )
+
+
+def candles_of(record: runs.RunRecord, folder: Path) -> tuple[Candles, ...]:
+    """Load the very candles of a run, one of each symbol.
+
+    Raises
+    ------
+    WickError
+        The store has not all of them any more, or others in their place.
+    """
+    found = []
+    for its in record.data:
+        what = f"{its.symbol} {its.timeframe} candles of run {record.id}"
+        hint = "fetch or import them again, or make the run again"
+        try:
+            one = store.load(
+                folder,
+                its.market,
+                its.symbol,
+                its.timeframe,
+                its.first_ms,
+                its.end_ms,
+                its.columns,
+            )
+        except WickError as error:
+            raise WickError(f"{folder} has not the {what}: {error.message}", hint) from error
+        if one.fingerprint != its.fingerprint:
+            raise WickError(f"the {what} have changed in {folder} since", hint)
+        found.append(one)
+    return tuple(found)
 
 
 def refuse_cold(strategy: Strategy, params: Any, candles: Sequence[Candles]) -> None:
@@ -176,26 +210,28 @@ def _rules(candles: Candles, source: runs.RunRecord | None) -> SymbolRules:
     return known or fine_rules(candles.market, candles.symbol, first)
 
 
-def _source_run(params: str | None, runs_folder: Path) -> runs.RunRecord | None:
-    if params is None or params.endswith(".toml"):
+def _source_run(params: str | runs.RunRecord | None, folder: Path) -> runs.RunRecord | None:
+    if not isinstance(params, str):
+        return params
+    if params.endswith(".toml"):
         return None
     if Path(params).is_file():
         raise WickError(
             f"--params {params} is neither a .toml file nor a run",
             f"call it {Path(params).stem}.toml, with the tables [params] and [risk]",
         )
-    return runs.read_record(runs.find(runs_folder, params))
+    return runs.read_record(runs.find(folder, params))
 
 
-def _with_defaults_of(asked: Asked, source: runs.RunRecord) -> Asked:
+def _with_defaults_of(asked: Asked, source: runs.RunRecord, *, span: bool) -> Asked:
     series, (first_ms, end_ms) = source.data[0], _span(source)
     return dataclasses.replace(
         asked,
         symbols=asked.symbols or tuple(one.symbol for one in source.data),
         market=asked.market or series.market,
         timeframe=asked.timeframe or series.timeframe,
-        start_ms=first_ms if asked.start_ms is None else asked.start_ms,
-        end_ms=end_ms if asked.end_ms is None else asked.end_ms,
+        start_ms=first_ms if span and asked.start_ms is None else asked.start_ms,
+        end_ms=end_ms if span and asked.end_ms is None else asked.end_ms,
         balance=source.balance if asked.balance is None else asked.balance,
     )
 
@@ -209,12 +245,31 @@ def _costs(asked: Asked, source: runs.RunRecord | None) -> Costs:
     )
 
 
-def _candles(asked: Asked, strategy: Strategy, folder: Path) -> tuple[Candles, ...]:
+def _check_span(asked: Asked) -> None:
     if asked.start_ms is not None and asked.end_ms is not None and asked.start_ms >= asked.end_ms:
         raise WickError(
             f"--from {show_time(asked.start_ms)} is not before --to {show_time(asked.end_ms)}",
             "--from is the first day wanted, --to the first one not wanted any more",
         )
+
+
+def _cut(asked: Asked, given: Sequence[Candles]) -> tuple[Candles, ...]:
+    refuse_twice([one.symbol for one in given])
+    parts = []
+    for one in given:
+        times = one.arrays["open_time"]
+        low = 0 if asked.start_ms is None else int(np.searchsorted(times, asked.start_ms))
+        high = len(times) if asked.end_ms is None else int(np.searchsorted(times, asked.end_ms))
+        if low >= high:
+            raise WickError(
+                f"none of the {len(times):,} candles of {one.symbol} lies in the span asked for",
+                "leave start and end out for all of them",
+            )
+        parts.append(one.slice(low, high))
+    return tuple(parts)
+
+
+def _candles(asked: Asked, strategy: Strategy, folder: Path) -> tuple[Candles, ...]:
     if asked.market is not None:
         known_market(asked.market)
     symbols = asked.symbols or (only_symbol(folder, asked.market, strategy.timeframe),)

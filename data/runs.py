@@ -1,6 +1,7 @@
 """The run folder: what a backtest or a tuning was, on what data, and what came out.
 
-A run is a folder with run.json, trades.parquet, equity.parquet (and trials.parquet of a tuning).
+A run is a folder with run.json, trades.parquet, equity.parquet, parts.parquet where trades were
+closed in parts, and trials.parquet of a tuning.
 It is written under a temporary name and renamed, so a run is there whole or not at all; what a
 killed process leaves is hidden, and removed by the next one that writes.
 """
@@ -28,6 +29,7 @@ from numpy.typing import NDArray
 from data.symbols import SymbolRules
 from data.table import arrow, arrow_text, numbers
 from strategy.errors import RunRefused, WickError, did_you_mean
+from strategy.grid import qty_of
 from strategy.records import EXIT_REASONS, TRADE, UNIT
 
 _TIME = pa.timestamp("ms", tz="UTC")
@@ -132,7 +134,7 @@ class RunRecord(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run read back.
+    """A run: one read back, or a new one with the folder it will have.
 
     Attributes
     ----------
@@ -143,6 +145,10 @@ class Run:
         mae_r, mfe_r, bars, reason. Runs of before a column was added lack it.
     time, equity : array (n,)
         UTC ms of each candle's open, and the account value at its close.
+    parts : Table or None
+        Every exit of the trades that were closed in parts: trade (its row), symbol, time, bars
+        since the entry, qty, price, pnl, fee. None where there are none, and in runs of before
+        parts were kept.
     """
 
     folder: Path
@@ -150,6 +156,7 @@ class Run:
     trades: pa.Table
     time: NDArray[np.int64]
     equity: NDArray[np.float64]
+    parts: pa.Table | None = None
 
 
 def result_hash(trades: Any, equity: NDArray[np.float64]) -> str:
@@ -199,6 +206,47 @@ def trade_table(trades: Any, symbols: tuple[str, ...]) -> pa.Table:
     )
 
 
+NO_PARTS = pa.schema(
+    [
+        ("trade", pa.int64()),
+        ("symbol", pa.string()),
+        ("time", _TIME),
+        ("bars", pa.int64()),
+        ("qty", pa.float64()),
+        ("price", pa.float64()),
+        ("pnl", pa.float64()),
+        ("fee", pa.float64()),
+    ]
+).empty_table()
+
+
+def part_table(parts: Any, trades: Any, symbols: tuple[str, ...], grids: Any) -> pa.Table | None:
+    """Turn the records of parts into a table; None where no trade was closed in parts."""
+    if not len(parts):
+        return None
+    qty = [qty_of(steps, grids[s]) for steps, s in zip(parts.steps, parts.symbol, strict=True)]
+    return pa.table(
+        {
+            "trade": arrow(parts.trade),
+            "symbol": arrow_text(symbols, parts.symbol),
+            "time": arrow(parts.time, _TIME),
+            "bars": arrow(parts.candle - trades.entry_candle[parts.trade]),
+            "qty": arrow(np.array(qty)),
+            "price": arrow(parts.price),
+            "pnl": arrow(parts.pnl / UNIT),
+            "fee": arrow(parts.fee / UNIT),
+        }
+    )
+
+
+def keep(
+    runs: Path, run: Run, source: bytes | None = None, extra: dict[str, pa.Table] | None = None
+) -> Run:
+    """Save a new run with all that belongs to it, and return it with the folder it got."""
+    tables = (extra or {}) | ({} if run.parts is None else {"parts": run.parts})
+    return save(runs, run.record, run.trades, run.time, run.equity, source, tables)
+
+
 def save(
     runs: Path,
     record: RunRecord,
@@ -234,7 +282,8 @@ def save(
                 if (runs / name).exists():  # taken, perhaps by a run of this very second
                     continue
                 raise
-            return Run(runs / name, named, trades, time, equity)
+            parts = (extra or {}).get("parts")
+            return Run(runs / name, named, trades, time, equity, parts)
     raise FileExistsError(17, "too many runs of one name", str(runs / record.id))
 
 
@@ -374,7 +423,9 @@ def load(runs: Path, name: str) -> Run:
     folder = find(runs, name)
     record = read_record(folder)
     trades, curve = _read(folder / "trades.parquet"), _read(folder / "equity.parquet")
-    return Run(folder, record, trades, numbers(curve, "time"), numbers(curve, "equity"))
+    path = folder / "parts.parquet"
+    parts = _read(path) if path.is_file() else None
+    return Run(folder, record, trades, numbers(curve, "time"), numbers(curve, "equity"), parts)
 
 
 def _read(path: Path) -> pa.Table:

@@ -44,6 +44,20 @@ def market_of(folder: Path, symbol: str, timeframe: str) -> str:
     return "spot" if markets == {"spot"} else "um"
 
 
+def symbol_names(text: str) -> tuple[str, ...]:
+    """Read names with commas between them, in small letters or large ones.
+
+    Raises
+    ------
+    WickError
+        One is empty.
+    """
+    names = tuple(name.strip().upper() for name in text.split(","))
+    if "" in names:
+        raise WickError(f"--symbols {text!r} has an empty name", "--symbols BTCUSDT,ETHUSDT")
+    return names
+
+
 def refuse_twice(symbols: Sequence[str]) -> None:
     """Refuse a symbol that is named twice.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from backtest import commands as flags
+from backtest.running import check_name, compiling
 
 if TYPE_CHECKING:
     from backtest.inputs import Inputs
@@ -61,8 +62,8 @@ def tune(
         slippage_bps, strict,
     )  # fmt: skip
     split_ms = None if split is None else parse_time(split, "--split")
-    flags.check_name(name)
-    with flags.compiling(), contextlib.redirect_stdout(sys.stderr):
+    check_name(name)
+    with compiling(), contextlib.redirect_stdout(sys.stderr):
         from backtest.inputs import gather
         from data.runs import check_writable
 
@@ -108,7 +109,7 @@ def run_tune(
     notes: tuple[str, ...] = (),
 ) -> "Run":
     """Tune with a progress bar and keep the winner as a run."""
-    from data.runs import save, trade_table
+    from data.runs import Run, keep, part_table, trade_table
     from research.tune import tune as search
 
     first = min(int(one.arrays["open_time"][0]) for one in inputs.candles)
@@ -132,7 +133,9 @@ def run_tune(
     )
     table = trade_table(tuned.train.trades, tuned.train.symbols)
     train, source = tuned.train, inputs.strategy.source
-    return save(runs, record, table, train.time, train.equity, source, {"trials": tuned.trials})
+    parts = part_table(train.parts, train.trades, train.symbols, train.grids)
+    run = Run(runs / record.id, record, table, train.time, train.equity, parts)
+    return keep(runs, run, source, {"trials": tuned.trials})
 
 
 def default_split_ms(first_ms: int, last_ms: int) -> int:

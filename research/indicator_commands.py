@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from backtest import commands as flags
+from backtest.running import compiling
 
 if TYPE_CHECKING:
     from research.indicator_list import Indicator
@@ -71,7 +72,7 @@ def _plot(
         raise WickError("--plot draws one indicator, none is named", "wick indicators rsi --plot")
     one = indicator(name)
     chosen, _ = from_flags(changes)
-    with flags.compiling():
+    with compiling():
         from research.indicator_plot import plot
 
         return plot(one, chosen, symbol, load_settings(store=store).store, output)

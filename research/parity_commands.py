@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from backtest import commands as flags
+from backtest.running import check_name, compiling
 
 if TYPE_CHECKING:
     from research.differences import Difference
@@ -43,8 +44,8 @@ def parity(
         strategy, symbols, market, timeframe, start, end, changes, params, balance, fee_bps,
         slippage_bps, False,
     )  # fmt: skip
-    flags.check_name(name)
-    with flags.compiling(), contextlib.redirect_stdout(sys.stderr):
+    check_name(name)
+    with compiling(), contextlib.redirect_stdout(sys.stderr):
         from backtest.inputs import gather
         from data.dates import now_ms
         from data.runs import check_writable
