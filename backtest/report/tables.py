@@ -204,7 +204,7 @@ def what_ran(record: RunRecord) -> str:
     strategy, tune = record.strategy, record.tune
     made = [
         ("run", record.id),
-        ("command", " ".join(["wick", *record.command])),
+        ("command", " ".join(["wick", *record.command]) if record.command else "from Python"),
         ("strategy", f"{strategy.path}, {strategy.source_hash[:12]}"),
         ("version", record.version),
         ("made", f"{show_time(record.created_ms // 60_000 * 60_000)} UTC"),

@@ -1,0 +1,336 @@
+"""Backtests from Python: in a notebook, or in a script of one's own."""
+
+import operator
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import date, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from data import runs as kept
+    from strategy.candles import Candles
+    from strategy.load import Strategy
+
+Moment = str | date | datetime | int
+
+
+def backtest(
+    strategy: "str | Path | Strategy",
+    symbols: "str | Candles | Sequence[str] | Sequence[Candles] | None" = None,
+    *,
+    market: str | None = None,
+    timeframe: str | None = None,
+    start: Moment | None = None,
+    end: Moment | None = None,
+    params: "Mapping[str, Any] | Run | str | None" = None,
+    risk: Mapping[str, Any] | None = None,
+    balance: float | None = None,
+    fee_bps: float | None = None,
+    slippage_bps: float | None = None,
+    store: Path | str | None = None,
+    runs: Path | str | None = None,
+    save: bool = False,
+    name: str | None = None,
+) -> "Run":
+    """Run a strategy over candles; the same inputs as `wick backtest` give the same result.
+
+    Parameters
+    ----------
+    strategy : str, Path or Strategy
+        A shipped strategy's name, a .py file, or what `strategy.load.load` gave.
+    symbols : str, Candles, or a sequence of either; optional
+        Such as "BTCUSDT" or ["BTCUSDT", "ETHUSDT"], from the store; or candles in memory. By
+        default the only symbol stored.
+    market, timeframe : str, optional
+        um or spot; and instead of the strategy's own TIMEFRAME.
+    start, end : str, date, datetime or int, optional
+        First time wanted and the first one not wanted any more, UTC; a number is in milliseconds.
+    params : mapping, Run or str, optional
+        Values for the strategy's Params. Or a run, its id, `last` or a .toml file, from which
+        everything is taken that is not given here.
+    risk : mapping, optional
+        Values for its RISK.
+    balance : float, optional
+        Quote currency to start with; 10000.
+    fee_bps, slippage_bps : float, optional
+        Taker fee and slippage of a market order in basis points; 5 and 1.
+    store, runs : path, optional
+        Folders of candles and of runs, by default those of the settings.
+    save : bool
+        Keep the run, as `wick backtest` does.
+    name : str, optional
+        Name of the run.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    WickError
+        Something asked for does not exist or does not fit, or the run was refused: what
+        `wick backtest` would print.
+
+    Examples
+    --------
+    >>> from data.synthetic import synthetic_market
+    >>> market = synthetic_market(seed=7, minutes=20_000, start_ms=1_672_531_200_000)
+    >>> run = backtest("breakout_donchian", market, risk={"per_trade": 0.005})
+    >>> run
+    breakout_donchian on SYNTHUSDT um 1m, 2023-01-01 00:00 to 2023-01-14 21:20 UTC
+    25 trades, total return +1.90%, max drawdown -3.22%
+    >>> run.trades[["side", "entry_price", "exit_price", "net"]].head(2).round(2)
+        side  entry_price  exit_price    net
+    0  short     29390.66    29625.34 -57.01
+    1   long     29887.39    30185.59  58.28
+    >>> run.equity.iloc[-1:].round(2)
+    time
+    2023-01-14 21:19:00+00:00    10190.24
+    Name: equity, dtype: float64
+    """
+    from backtest.inputs import Asked
+    from backtest.running import run_asked
+    from data.runs import check_writable
+    from data.settings import load_settings
+    from strategy.errors import WickError
+
+    settings = load_settings(store=store, runs=runs)
+    if save:
+        check_writable(settings.runs)
+    names, given = _symbols(symbols)
+    if given and market is not None:
+        raise WickError(
+            f"market is {market!r}, but candles in memory have their own", "leave it out"
+        )
+    asked = Asked(
+        str(strategy) if isinstance(strategy, Path) else strategy,
+        names,
+        market,
+        timeframe,
+        _ms(start, "start"),
+        _ms(end, "end"),
+        (*_changes("", params if isinstance(params, Mapping) else {}), *_changes("risk.", risk)),
+        params.record if isinstance(params, Run) else params if isinstance(params, str) else None,
+        balance,
+        fee_bps,
+        slippage_bps,
+    )
+    made, inputs = run_asked(asked, settings.store, settings.runs, name=name, given=given)
+    run = Run(made, settings.store, inputs.candles, inputs.strategy.source)
+    return run.save() if save else run
+
+
+class Run:
+    """What a backtest gave, or a run read back with `Run.load`.
+
+    Attributes
+    ----------
+    record : RunRecord
+        Everything in run.json: strategy, data and exchange rules, costs, notes, result_hash.
+    """
+
+    def __init__(
+        self,
+        made: "kept.Run",
+        store: Path,
+        candles: "tuple[Candles, ...] | None" = None,
+        source: bytes | None = None,
+    ) -> None:
+        self._made, self._store = made, store
+        # A run read back has its source in its folder.
+        self._source, self._is_kept = source, source is None
+        if candles is not None:
+            self.candles = candles
+
+    @classmethod
+    def load(
+        cls,
+        name: str | Path = "last",
+        *,
+        store: Path | str | None = None,
+        runs: Path | str | None = None,
+    ) -> "Run":
+        """Read a kept run by its id, any part of one, its path, or `last`.
+
+        Raises
+        ------
+        WickError
+            There is no such run, or a file of it is damaged.
+        """
+        from data.runs import load
+        from data.settings import load_settings
+
+        settings = load_settings(store=store, runs=runs)
+        return cls(load(settings.runs, str(name)), settings.store)
+
+    @property
+    def record(self) -> "kept.RunRecord":
+        """What run.json holds."""
+        return self._made.record
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the run is kept, None if it is not."""
+        return self._made.folder if self._is_kept else None
+
+    @property
+    def params(self) -> dict[str, int | float]:
+        """The strategy's params by name."""
+        return dict(self.record.params)
+
+    @property
+    def risk(self) -> dict[str, float]:
+        """The risk settings by name."""
+        return dict(self.record.risk)
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """How many entries were refused, by reason."""
+        return dict(self.record.refused)
+
+    @cached_property
+    def trades(self) -> "pd.DataFrame":
+        """One row a trade, in the order they were closed; times in UTC, money in quote currency."""
+        return _frame(self._made.trades)
+
+    @cached_property
+    def parts(self) -> "pd.DataFrame":
+        """Every exit of the trades that were closed in parts; `trade` is the row in `trades`."""
+        from data.runs import NO_PARTS
+
+        return _frame(NO_PARTS if self._made.parts is None else self._made.parts)
+
+    @cached_property
+    def equity(self) -> "pd.Series[float]":
+        """The account's value at the close of each candle, by the candle's open in UTC."""
+        import pandas as pd
+
+        times = pd.to_datetime(self._made.time, unit="ms", utc=True)
+        return pd.Series(self._made.equity, times.rename("time"), name="equity")
+
+    @cached_property
+    def figures(self) -> "pd.DataFrame":
+        """Label, value, unit, n (of how many), and note by key; NaN where there is no value."""
+        import pandas as pd
+
+        fields = ("key", "label", "value", "unit", "n", "note")
+        rows = [[getattr(one, field) for field in fields] for one in self.record.figures]
+        table = pd.DataFrame(rows, columns=list(fields)).set_index("key")
+        return table.astype({"value": float})
+
+    @cached_property
+    def candles(self) -> "tuple[Candles, ...]":
+        """The candles it ran on, one of each symbol; those of a run read back from the store.
+
+        Raises
+        ------
+        WickError
+            The store has not exactly these candles any more.
+        """
+        from backtest.inputs import candles_of
+
+        return candles_of(self.record, self._store)
+
+    def report(self, path: Path | str | None = None) -> Path:
+        """Write the report, by default into the folder of a kept run; without a chart of the
+        candles where they are gone.
+
+        Raises
+        ------
+        WickError
+            The run is not kept and no path is given, or the file cannot be written.
+        """
+        from backtest.report import write_report
+        from strategy.errors import WickError
+
+        if path is None:
+            if not self._is_kept:
+                raise WickError(
+                    "the run is not kept, so its report has no place",
+                    'run.report("report.html"), or run.save() first',
+                )
+            path = self._made.folder / "report.html"
+        try:
+            candles = self.candles
+        except WickError:
+            candles = None
+        return write_report(self._made, candles, Path(path))
+
+    def save(self) -> "Run":
+        """Keep the run in the folder of runs, once, and return it.
+
+        Raises
+        ------
+        RunRefused
+            The folder cannot be written.
+        """
+        from data.runs import check_writable, keep
+
+        if not self._is_kept:
+            folder = self._made.folder.parent
+            check_writable(folder)
+            self._made, self._is_kept = keep(folder, self._made, self._source), True
+        return self
+
+    def to_vectorbt(self) -> Any:
+        """Return the run as a vectorbt Portfolio; see `backtest.portfolio.portfolio_of`."""
+        from backtest.portfolio import portfolio_of
+
+        return portfolio_of(self._made, self.candles)
+
+    def __repr__(self) -> str:
+        from data.dates import show_time
+        from data.show import shown
+
+        record, first = self.record, self.record.data[0]
+        start = show_time(min(one.first_ms for one in record.data))
+        end = show_time(max(one.end_ms for one in record.data))
+        names = ",".join(one.symbol for one in record.data)
+        figures = [record.figure(key) for key in ("total_return", "max_drawdown")]
+        told = ", ".join(f"{one.label} {shown(one)}" for one in figures)
+        return (
+            f"{record.strategy.name} on {names} {first.market} {first.timeframe}, {start} to {end}"
+            f" UTC\n{len(self._made.trades):,} trades, {told}"
+        )
+
+
+def _frame(table: Any) -> "pd.DataFrame":
+    return table.to_pandas()
+
+
+def _symbols(symbols: Any) -> "tuple[tuple[str, ...] | None, tuple[Candles, ...]]":
+    from data.selection import symbol_names
+    from strategy.candles import Candles
+    from strategy.errors import WickError
+
+    if symbols is None:
+        return None, ()
+    listed = isinstance(symbols, Sequence) and not isinstance(symbols, str)
+    several = list(symbols) if listed else [symbols]
+    if several and all(isinstance(one, str) for one in several):
+        return symbol_names(",".join(several)), ()
+    if several and all(isinstance(one, Candles) for one in several):
+        return None, tuple(several)
+    raise WickError(
+        f"symbols is {symbols!r}, expected names or candles, and at least one",
+        '"BTCUSDT", ["BTCUSDT", "ETHUSDT"], or Candles',
+    )
+
+
+def _changes(owner: str, values: Mapping[str, Any] | None) -> list[str]:
+    # As --set gives them, so that one place reads and checks; a number's text is exact.
+    return [f"{owner}{name}={value}" for name, value in (values or {}).items()]
+
+
+def _ms(moment: Any, name: str) -> int | None:
+    from data.dates import parse_time
+
+    if moment is None:
+        return None
+    with suppress(TypeError):
+        return operator.index(moment)
+    return parse_time(moment.isoformat() if isinstance(moment, date) else str(moment), name)

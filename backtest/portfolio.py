@@ -1,0 +1,145 @@
+"""A run as a vectorbt Portfolio."""
+
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from data.runs import Run
+from strategy.account import fee_of
+from strategy.candles import Candles
+from strategy.errors import WickError
+from strategy.records import UNIT
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def portfolio_of(run: Run, candles: Sequence[Candles]) -> Any:
+    """Return a backtest as a vectorbt Portfolio with the same orders, trades and equity.
+
+    It has a row a candle, by its open, over all symbols, and a column a symbol; several symbols are
+    one group that shares the cash. vectorbt simulates nothing: the Portfolio is made of our own
+    orders, as many in a row as there were in a candle, in their order, each at its price and with
+    its fee. A row's value is that at its close. A symbol without a candle has NaN as its close,
+    which vectorbt fills with the last one.
+
+    `portfolio.trades` has a row for each of our trades (they are vectorbt's positions);
+    `portfolio.exit_trades` has one for each part in which a trade was closed. vectorbt's statistics
+    of time count rows, so where candles are missing they differ from ours.
+
+    Parameters
+    ----------
+    run : Run
+    candles : sequence of Candles
+        One per symbol of the run, in its order.
+
+    Returns
+    -------
+    vectorbt.Portfolio
+
+    Raises
+    ------
+    WickError
+        vectorbt is not installed, or the run is not a backtest but a session, whose fills and
+        transfers are more than its trades say.
+    """
+    kind = run.record.kind
+    if kind not in ("backtest", "tune"):
+        raise WickError(
+            f"run {run.record.id} is of a session ({kind}), only backtests become a Portfolio",
+            "wick backtest --params RUN makes one of the same strategy and candles",
+        )
+    vbt, order_dt, log_dt = _vectorbt()
+    import pandas as pd
+
+    trades, parts = run.trades.to_pandas(), None if run.parts is None else run.parts.to_pandas()
+    closes = np.full((len(run.time), len(candles)), np.nan)
+    records = []
+    for column, one in enumerate(candles):
+        rows = np.searchsorted(run.time, one.arrays["open_time"])
+        closes[rows, column] = one.arrays["close"]
+        orders = _orders(trades, parts, one, run.record.fee_rate)
+        its = np.empty(len(orders), order_dt)
+        its["col"], its["idx"] = column, rows[orders["candle"]]
+        for name in ("size", "price", "fees", "side"):
+            its[name] = orders[name]
+        records.append(its)
+    joined = np.concatenate(records)
+    joined["id"] = np.arange(len(joined))
+    index = pd.to_datetime(run.time, unit="ms", utc=True)
+    frame = pd.DataFrame(closes, index, columns=[one.symbol for one in candles])
+    several = len(candles) > 1
+    close = frame if several else frame.iloc[:, 0]
+    return vbt.Portfolio(
+        vbt.ArrayWrapper.from_obj(
+            close, freq=pd.Timedelta(candles[0].timeframe_ms, "ms"), group_by=several or None
+        ),
+        close,
+        joined,
+        np.empty(0, log_dt),
+        np.array([run.record.balance]),
+        cash_sharing=several,
+        fillna_close=True,
+        trades_type="positions",
+    )
+
+
+def _orders(
+    trades: "pd.DataFrame", parts: "pd.DataFrame | None", candles: Candles, fee_rate: float
+) -> "pd.DataFrame":
+    # A symbol's positions follow each other, so its orders come by trade: the entry, then exits.
+    import pandas as pd
+
+    its = trades[trades["symbol"] == candles.symbol]
+    long = its["side"] == "long"
+    times = its["entry_time"].dt.tz_localize(None).to_numpy("datetime64[ms]").astype(np.int64)
+    entries = pd.DataFrame(
+        {
+            "candle": np.searchsorted(candles.arrays["open_time"], times),
+            "size": its["qty"],
+            "price": its["entry_price"],
+            "fees": [
+                fee_of(fee_rate, qty, price) / UNIT
+                for qty, price in zip(its["qty"], its["entry_price"], strict=True)
+            ],
+            "side": (~long).astype(int),
+        },
+        its.index,
+    )
+    exits = pd.DataFrame(
+        {
+            "candle": entries["candle"] + its["bars"],
+            "size": its["qty"],
+            "price": its["exit_price"],
+            "fees": its["fees"] - entries["fees"],
+            "side": long.astype(int),
+        }
+    )
+    if parts is not None:
+        some = parts[parts["symbol"] == candles.symbol].set_index("trade")
+        apart = pd.DataFrame(
+            {
+                "candle": entries["candle"].reindex(some.index) + some["bars"],
+                "size": some["qty"],
+                "price": some["price"],
+                "fees": some["fee"],
+                "side": exits["side"].reindex(some.index),
+            }
+        )
+        exits = pd.concat([exits.drop(some.index.unique()), apart])
+    return pd.concat([entries, exits]).sort_index(kind="stable")
+
+
+def _vectorbt() -> tuple[Any, Any, Any]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it and what it imports lag behind pandas
+            import vectorbt
+            from vectorbt.portfolio.enums import log_dt, order_dt
+    except ImportError as error:
+        raise WickError(
+            f"vectorbt is not installed ({error})", "pip install 'candlewick[vectorbt]'"
+        ) from error
+    return vectorbt, order_dt, log_dt
