@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from backtest import commands as flags
+from backtest.running import compiling
 
 if TYPE_CHECKING:
     from backtest.inputs import Asked
@@ -47,7 +48,7 @@ def check(
     asked = flags.asked_for(
         strategy, symbols, market, timeframe, start, end, changes, params, None, None, None, False
     )
-    with flags.compiling(), contextlib.redirect_stdout(sys.stderr):
+    with compiling(), contextlib.redirect_stdout(sys.stderr):
         loaded, asked_at_load = _loaded(strategy)
         histories = [] if loaded is None else _histories(asked, settings, loaded)
     found: list[tuple[History | None, Checked]] = [
@@ -99,7 +100,7 @@ def _histories(asked: "Asked", settings: "Settings", strategy: "Strategy") -> li
         for one in series(settings.store)
         if one.series.timeframe == timeframe and asked.market in (None, one.series.market)
     ]
-    from_run = asked.params is not None and not asked.params.endswith(".toml")
+    from_run = isinstance(asked.params, str) and not asked.params.endswith(".toml")
     named = asked.symbols or asked.start_ms is not None or asked.end_ms is not None
     if not (stored or named or asked.market or from_run):
         return [_made_up(asked, strategy, timeframe)]
@@ -128,7 +129,7 @@ def _made_up(asked: "Asked", strategy: "Strategy", timeframe: str) -> History:
     start_ms = _MONDAY_MS - (_MONDAY_MS - timeframe_offset_ms(timeframe)) % length_ms
     candles = synthetic_market(0, -(-count * length_ms // 60_000), start_ms, timeframe)
     given: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
-    if asked.params is not None:
+    if isinstance(asked.params, str):
         given = from_toml(asked.params)
     more_params, more_risk = from_flags(asked.changes)
     strategy = dataclasses.replace(strategy, timeframe=timeframe)

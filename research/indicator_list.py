@@ -74,7 +74,8 @@ def indicator(name: str) -> Indicator:
     """
     known = {one.name: one for one in all_indicators()}
     if name not in known:
-        raise WickError(f"there is no indicator {name!r}", did_you_mean(name, known))
+        guess = did_you_mean(name, known).partition("known:")[0]
+        raise WickError(f"there is no indicator {name!r}", f"{guess}wick indicators lists them all")
     return known[name]
 
 

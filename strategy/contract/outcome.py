@@ -37,7 +37,8 @@ class Subject:
         """Take a strategy's own params and risk where none are given."""
         grid = fine_grid(float(candles.arrays["open"][0])).view(np.recarray)[0]
         params = strategy.params() if params is None else params
-        return cls(strategy, params, checked(strategy.risk if risk is None else risk), grid)
+        risk = checked(strategy.risk if risk is None else risk, has_trail=strategy.has_trail)
+        return cls(strategy, params, risk, grid)
 
 
 class Outcome(NamedTuple):
@@ -84,10 +85,13 @@ def outcome(subject: Subject, candles: Candles) -> Outcome:
     numbers = np.array([float(value) for value in subject.params])
     flags = strategy.rules.signals(*columns, numbers)
     # At every candle, not only at entries: more that can differ.
-    distances = strategy.rules.distances(np.arange(len(flags)), *columns, numbers)
+    distances = (
+        *strategy.rules.distances(np.arange(len(flags)), *columns, numbers),
+        strategy.rules.trails(*columns, numbers),
+    )
     named = {
         name: values
-        for name, values in zip(DISTANCES, distances, strict=False)
+        for name, values in zip(DISTANCES, distances, strict=True)
         if len(values) == len(flags)
     }
     stop = named[DISTANCES[0]]
