@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from backtest.inputs import refuse_cold
 from strategy.candles import Candles
 from strategy.contract.cuts import STRETCH, WHOLE, WINDOW, cuts, frames_of, stretches, window_at
 from strategy.contract.findings import OUTSIDE, QUIET, REFUSED, WRITTEN, Check, Finding
@@ -77,6 +78,11 @@ def check_strategy(
         Called once with about how many runs there will be; gives what is called after each.
     window : int
         Candles of the stretch whose every bar is a cut.
+
+    Raises
+    ------
+    WickError
+        There are fewer candles than the rules need to hold once.
     """
     text = Check(OUTSIDE, "nothing but candles and params")
     for finding in (*asked_at_load, *private_uses(subject.strategy)):
@@ -92,6 +98,7 @@ def check_strategy(
         outcome(subject, candles.slice(0, window))
     text.found |= {finding.said: finding for finding in asked}
     text.runs += 1
+    refuse_cold(subject.strategy, subject.params, [candles])
     plan = _Plan.of(subject, candles, whole, seed, window)
     checks, settled = _work_off(plan, begin(plan.runs))
     spans = [(span.candles, span.whole) for span in (plan.window, plan.history)]
@@ -99,7 +106,7 @@ def check_strategy(
     return Checked(
         (text, again, *checks),
         tuple(settled),
-        (*unused_params(subject, spans), *edge_params(subject.strategy), *_quiet(entries, candles)),
+        (*unused_params(subject, spans), *edge_params(subject.strategy), *_quiet(entries, whole)),
         plan.start,
         entries,
     )
@@ -230,9 +237,21 @@ def _work_off(plan: _Plan, tick: Tick) -> tuple[list[Check], list[Settling]]:
     return sorted(lines.values(), key=lambda check: check.kind), settled
 
 
-def _quiet(entries: int, candles: Candles) -> list[Finding]:
-    if entries:
-        return []
-    said = f"no entry rule holds on {len(candles.arrays['open_time']):,} candles"
-    hint = "take more candles, or let the rules hold more often with --set: sizes need an entry"
-    return [Finding(QUIET, "entries", said, hint)]
+def _quiet(entries: int, whole: Outcome) -> list[Finding]:
+    """Say what could not be compared: columns without a value, sizes without an entry."""
+    count = len(whole.arrays[0])
+    found = [
+        Finding(
+            QUIET,
+            name,
+            f"{name} has no value on any of {count:,} candles",
+            "take more candles: nothing of it was compared",
+        )
+        for name, array in zip(whole.names, whole.arrays, strict=True)
+        if name.startswith("Row.") and not _first_value(array)
+    ]
+    if not entries:
+        said = f"no entry rule holds on any of {count:,} candles"
+        hint = "take more candles, or let the rules hold more often with --set: sizes need an entry"
+        found.append(Finding(QUIET, "entries", said, hint))
+    return found

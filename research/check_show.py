@@ -28,7 +28,8 @@ def print_checked(history: "History", checked: Checked) -> None:
     span = f"{show_time(int(times[0]))} to {show_time(int(times[-1]) + candles.timeframe_ms)} UTC"
     console.print(
         f"[bold]{history.subject.strategy.name}[/]  {history.source}\n"
-        f"{len(times):,} candles, {span}, {checked.entries:,} with an entry",
+        f"{len(times):,} candles, {span}, {checked.entries:,} with an entry;"
+        f" every bar is those from {show_time(int(times[checked.start]))} UTC on",
         highlight=False,
         soft_wrap=True,
     )

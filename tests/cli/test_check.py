@@ -119,6 +119,7 @@ def test_the_longest_series_is_taken_where_several_are_stored(
     [
         ("check rsi_macd_at", "no strategy 'rsi_macd_at'"),
         ("check idea.py", "no strategy file idea.py"),
+        ("check rsi_macd_atr --to 2023-01-01T00:40", "40 1m candles of SYNTHUSDT are too few"),
         ("check rsi_macd_atr --set rsl=3", "no parameter 'rsl'"),
         ("check rsi_macd_atr --symbols NOUSDT", "NOUSDT um 1m"),
         ("check rsi_macd_atr --from 2030-01-01", "stored are"),

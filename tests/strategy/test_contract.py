@@ -191,3 +191,15 @@ def test_noise_is_made_of_valid_candles(candles: Candles) -> None:
             **drawn,
         )
         assert all((drawn[name] != candles.arrays[name]).mean() > 0.9 for name in drawn)
+
+
+def test_a_column_without_a_value_is_a_warning(tmp_path: Path, candles: Candles) -> None:
+    body = "\ndef x_of(c, p):\n    return c.close\n"
+    text = (HEAD + body + TAIL).replace("    mean: float\n", "    mean: float\n    late: float\n")
+    path = tmp_path / "planted.py"
+    path.write_text(text.replace("mean=sma(", "late=sma(c.close, 90_000), mean=sma("))
+    found = checked(path, candles, window=300)
+    assert found.findings == []
+    assert [one.said for one in found.warnings] == [
+        "Row.late has no value on any of 40,320 candles"
+    ]
