@@ -1,6 +1,7 @@
 """What a strategy asks besides its candles: files, the clock, chance, private parts of ours."""
 
 import ast
+import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,12 +40,15 @@ def watching(path: str) -> Iterator[list[Finding]]:
             found.setdefault(name, Finding(OUTSIDE, f"line {line}", said, HINTS[OUTSIDE]))
 
     seen: list[Finding] = []
-    before = sys.getprofile()
+    before, collects = sys.getprofile(), gc.isenabled()
+    gc.disable()  # somebody's hook on a collection would count as called by the file
     sys.setprofile(see)
     try:
         yield seen
     finally:
         sys.setprofile(before if callable(before) else None)  # cProfile leaves an object there
+        if collects:
+            gc.enable()
         seen += found.values()
 
 

@@ -1,5 +1,7 @@
 """Every planted leak is found by what it does, and clean strategies are left alone."""
 
+import gc
+import time
 from pathlib import Path
 
 import numpy as np
@@ -203,3 +205,19 @@ def test_a_column_without_a_value_is_a_warning(tmp_path: Path, candles: Candles)
     assert [one.said for one in found.warnings] == [
         "Row.late has no value on any of 40,320 candles"
     ]
+
+
+def test_a_hook_on_a_collection_is_not_the_strategys(tmp_path: Path, candles: Candles) -> None:
+    # hypothesis has one that asks the time.
+    path = tmp_path / "planted.py"
+    litter = "    for _ in range(5000):\n        junk = []\n        junk.append(junk)\n"
+    path.write_text(HEAD + f"\ndef x_of(c, p):\n{litter}    return c.close\n" + TAIL)
+
+    def hook(phase: str, info: object) -> None:
+        time.perf_counter()
+
+    gc.callbacks.append(hook)
+    try:
+        assert checked(path, candles, window=50).findings == []
+    finally:
+        gc.callbacks.remove(hook)
