@@ -5,6 +5,8 @@ const PIXELS_A_BAR = 1.7;
 const DETAILED_TRADES = 250;
 // And beyond this many, entries would hide the candles.
 const MARKED_TRADES = 1500;
+// Reasons that have no mark of their own get one of these.
+const MORE_EXITS = ["hexagon-open", "star-open", "hourglass-open", "pentagon-open", "bowtie-open"];
 const EXITS = {
   stop: ["x-thin-open", "loss"], take: ["circle-open", "gain"], signal: ["diamond-open", "ink"],
   reversal: ["square-open", "ink"],
@@ -53,14 +55,17 @@ function layoutOf(c, more) {
 }
 
 function drawEquity(div, data, marked) {
-  const c = colors(), { equity, drawdown } = data.curves;
+  const c = colors(), { equity, drawdown, hold } = data.curves;
   const lines = [
-    { x: equity.x, y: equity.y, line: { color: c.long, width: 1.4 }, hovertemplate: "equity %{y:,.2f}<extra></extra>" },
+    { name: "equity", x: equity.x, y: equity.y, line: { color: c.long, width: 1.4 }, hovertemplate: "equity %{y:,.2f}<extra></extra>" },
     {
-      x: drawdown.x, y: drawdown.y, yaxis: "y2", fill: "tozeroy", fillcolor: `${c.loss}33`,
+      name: "drawdown", showlegend: false, x: drawdown.x, y: drawdown.y, yaxis: "y2", fill: "tozeroy", fillcolor: `${c.loss}33`,
       line: { color: c.loss, width: 1 }, hovertemplate: "drawdown %{y:.2%}<extra></extra>",
     },
   ];
+  if (hold) {
+    lines.push({ name: "buy and hold", x: hold.x, y: hold.y, line: { color: c.soft, width: 1.1 }, hovertemplate: "buy and hold %{y:,.2f}<extra></extra>" });
+  }
   const band = marked && {
     type: "rect", xref: "x", yref: "paper", x0: marked[0], x1: marked[1], y0: 0, y1: 1,
     fillcolor: c.short, opacity: 0.35, line: { width: 1, color: c.short },
@@ -68,7 +73,8 @@ function drawEquity(div, data, marked) {
   const start = { type: "line", xref: "paper", yref: "y", x0: 0, x1: 1, y0: equity.y[0], y1: equity.y[0],
     line: { color: c.soft, width: 1, dash: "dot" } };
   const layout = layoutOf(c, {
-    margin: { l: 62, r: 16, t: 14, b: 42 }, showlegend: false, hovermode: "x", uirevision: "same",
+    margin: { l: 62, r: 16, t: 26, b: 42 }, showlegend: Boolean(hold), hovermode: "x", uirevision: "same",
+    legend: { orientation: "h", x: 0, y: 1.01, yanchor: "bottom", font: { color: c.soft, size: 11 } },
     xaxis: axis(c, { type: "date", anchor: "y2", showgrid: false, hoverformat: "%Y-%m-%d %H:%M" }),
     yaxis: axis(c, { domain: [0.34, 1], tickformat: ",", fixedrange: true }),
     yaxis2: axis(c, { domain: [0, 0.27], tickformat: ".0%", rangemode: "tozero", nticks: 4, fixedrange: true }),
@@ -163,7 +169,7 @@ function entryTraces(c, t, seen, detailed) {
 function exitTraces(c, data, seen) {
   const t = data.trades, money = format(2);
   return data.reasons.map((reason, at) => {
-    const [symbol, color] = EXITS[reason] ?? ["hexagon-open", "soft"];
+    const [symbol, color] = EXITS[reason] ?? [MORE_EXITS[at % MORE_EXITS.length], "soft"];
     return marks(seen.filter((i) => t.reason[i] === at), `exit: ${reason}`, t.exit_time, t.exit_price,
       { symbol, size: 8, color: c[color], line: { width: 2, color: c[color] } },
       (i) => `exit ${i + 1}: ${reason}, ${showTime(t.exit_time[i])}<br>net ${money(t.net[i])}`);

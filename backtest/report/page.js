@@ -5,7 +5,10 @@ const $ = (id) => document.getElementById(id);
 async function start() {
   const data = JSON.parse($("data").textContent);
   data.trades = await readTrades(data);
-  data.curves = { equity: await readCurve(data.equity), drawdown: await readCurve(data.drawdown) };
+  const { equity: kept, drawdown, hold } = data;
+  data.curves = { equity: await readCurve(kept), drawdown: await readCurve(drawdown), hold: hold && await readCurve(hold) };
+  data.days = await readCurve(data.days);
+  data.rolling = { sharpe: await readCurve(data.rolling_sharpe), volatility: await readCurve(data.rolling_volatility) };
   for (const chart of data.charts) chart.levels = await Promise.all(chart.levels.map(readLevel));
 
   const list = makeList($("trades"), data, pick), candles = $("candles"), equity = $("equity");
@@ -36,6 +39,7 @@ async function start() {
   }
 
   function pick(i, scroll) {
+    if (i === null) return; // the filter leaves no trade
     const t = data.trades;
     view.trade = i;
     view.symbol = t.symbol[i];
@@ -65,12 +69,16 @@ async function start() {
     });
   }
 
+  makeFilters($("filters"), data, list.filter);
   whole();
+  drawStudies(data);
+  if (data.trades.n) $("study-excursions").on("plotly_click", ({ points }) => pick(points[0].customdata, true));
   if (data.charts.length) listen(candles, data, view, look, pick, whole);
   equity.on("plotly_doubleclick", () => Plotly.relayout(equity, { "xaxis.autorange": true }));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
     const t = data.trades, i = view.trade;
     draw();
+    drawStudies(data);
     drawEquity(equity, data, i === null ? null : [t.entry_time[i], t.exit_time[i]]);
   });
   document.body.dataset.ready = "yes";
@@ -104,7 +112,7 @@ function describe(data, i) {
     ["stop", price(t.stop[i])], ["take", price(t.take[i])], ["quantity", showQuantity(t.qty[i])],
     ["held", showSpan(t.exit_time[i] - t.entry_time[i])], ["fees", money(t.fees[i])],
     ["net", money(t.net[i])], ["R", format(2)(t.r[i])],
-    ["worst, best excursion", `${share(t.mae[i])}, ${share(t.mfe[i])}`],
+    ["MAE", `${share(t.mae[i])}, ${format(2)(t.mae_r[i])} R`], ["MFE", `${share(t.mfe[i])}, ${format(2)(t.mfe_r[i])} R`],
   ];
   $("trade").replaceChildren(...facts.map(([name, value]) => {
     const div = document.createElement("div"), dt = document.createElement("dt"), dd = document.createElement("dd");

@@ -11,13 +11,14 @@ from string import Template
 
 import msgspec
 
-from backtest.report import tables
+from backtest.report import results, tables
 from backtest.report.series import series_of
 from data.disk import write_page
 from data.runs import Run, RunRecord
 from strategy.candles import Candles
+from strategy.metrics import ROLLING_DAYS
 
-SCRIPTS = ("unpack.js", "charts.js", "trades.js", "page.js")
+SCRIPTS = ("unpack.js", "charts.js", "studies.js", "trades.js", "page.js")
 
 
 def write_report(run: Run, candles: Sequence[Candles] | None, path: Path) -> Path:
@@ -49,6 +50,7 @@ def write_report(run: Run, candles: Sequence[Candles] | None, path: Path) -> Pat
 def page(run: Run, candles: Sequence[Candles] | None) -> str:
     """Return the HTML of a run's report."""
     record = run.record
+    few_days = results.few_days(run)
     plotly, script = _plotly(), "\n".join(_part(name) for name in SCRIPTS)
     return Template(_part("page.html")).substitute(
         policy=_policy(plotly, script),
@@ -61,11 +63,15 @@ def page(run: Run, candles: Sequence[Candles] | None) -> str:
         notes=tables.notes(record),
         candles="" if candles is not None else _no_candles(record),
         without="" if candles is not None else "hidden",
-        months=tables.months(run),
+        tradeless="" if run.trades.num_rows else "hidden",
+        shortened="hidden" if few_days else "",
+        window=str(ROLLING_DAYS),
+        few_days=few_days,
+        months=results.months(run),
         figures=tables.figures(record),
-        costs=tables.costs(run),
-        breakdowns=tables.breakdowns(run),
-        doubts=tables.doubts(run),
+        costs=results.costs(run),
+        breakdowns=results.breakdowns(run),
+        doubts=results.doubts(run),
         what_ran=tables.what_ran(record),
         data=_inline(msgspec.json.encode(series_of(run, candles)).decode()),
         plotly=plotly,

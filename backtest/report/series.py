@@ -14,9 +14,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from data.run_record import hold_value
 from data.runs import Run
 from strategy.candles import Candles
-from strategy.metrics import drawdown
+from strategy.metrics import by_day, day_ends, drawdown, rolling
 from strategy.timeframes import timeframe_ms, timeframe_offset_ms
 
 TIMEFRAMES = (
@@ -81,6 +82,10 @@ class Series(msgspec.Struct, frozen=True):
     charts: list[Chart]
     equity: Curve
     drawdown: Curve
+    hold: Curve | None
+    days: Curve
+    rolling_sharpe: Curve
+    rolling_volatility: Curve
 
 
 class _Trades(NamedTuple):
@@ -104,6 +109,12 @@ def series_of(run: Run, candles: Sequence[Candles] | None) -> Series:
     charts = [] if candles is None else _charts(candles, trades)
     closes = np.concatenate((run.time[:1], run.time + length))
     equity = np.concatenate(([record.balance], run.equity))
+    hold = None
+    if candles is not None:
+        hold = _curve(closes, record.balance * hold_value(candles, int(run.time[0]), closes))
+    days = by_day(run.time, run.equity, record.balance, length)
+    ends = day_ends(run.time, length)
+    sharpe, volatility = rolling(days.returns)
     return Series(
         timeframe_ms=length,
         view_bars=VIEW_BARS,
@@ -116,6 +127,10 @@ def series_of(run: Run, candles: Sequence[Candles] | None) -> Series:
         charts=charts,
         equity=_curve(closes, equity),
         drawdown=_curve(closes, drawdown(equity, record.balance)),
+        hold=hold,
+        days=_points(ends, days.returns),
+        rolling_sharpe=_points(ends, sharpe),
+        rolling_volatility=_points(ends, volatility),
     )
 
 
@@ -145,27 +160,37 @@ def extremes(values: Floats, buckets: int) -> NDArray[np.int64]:
 
 def _curve(times: Times, values: Floats) -> Curve:
     at = extremes(values, CURVE_BUCKETS)
-    return Curve(packed(np.array([times[at].astype(np.float64), values[at]])))
+    return _points(times[at], values[at])
+
+
+def _points(times: Times, values: Floats) -> Curve:
+    return Curve(packed(np.array([times.astype(np.float64), values])))
 
 
 def _trade_columns(run: Run, symbols: list[str], reasons: list[str], length: int) -> dict[str, Any]:
     table = run.trades
     ms = {name: table[name].cast("int64").to_numpy() for name in ("entry_time", "exit_time")}
     plain = "entry_price exit_price qty stop take net fees r mae mfe bars ambiguous".split()
+    column = {name: table[name].to_numpy().astype(np.float64) for name in plain}
+    # From what runs had before they had the excursions in R as columns.
+    in_r = column["qty"] * column["entry_price"] / table["risked"].to_numpy()
     held = ms["exit_time"] - ms["entry_time"]
     room = np.maximum(VIEW_ROOM * length, held // 4)
     return {
-        "symbol": _positions(table["symbol"].to_pylist(), symbols),
+        "symbol": positions(table["symbol"].to_pylist(), symbols),
         "side": np.where(np.asarray(table["side"].to_pylist(), object) == "long", 1.0, -1.0),
-        "reason": _positions(table["exit_reason"].to_pylist(), reasons),
+        "reason": positions(table["exit_reason"].to_pylist(), reasons),
         **ms,
-        **{name: table[name].to_numpy().astype(np.float64) for name in plain},
+        **column,
+        "mae_r": column["mae"] * in_r,
+        "mfe_r": column["mfe"] * in_r,
         "view_from": ms["entry_time"] - room,
         "view_to": ms["exit_time"] + room,
     }
 
 
-def _positions(names: list[str], known: list[str]) -> NDArray[np.int64]:
+def positions(names: list[str], known: list[str]) -> NDArray[np.int64]:
+    """Return where each name stands among those known."""
     where = {name: at for at, name in enumerate(known)}
     return np.array([where[name] for name in names], np.int64)
 

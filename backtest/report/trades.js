@@ -27,6 +27,8 @@ function columnsOf(data) {
     column("R", t.r, r, { style: sign }),
     column("MAE", t.mae, percent),
     column("MFE", t.mfe, percent),
+    column("MAE R", t.mae_r, r),
+    column("MFE R", t.mfe_r, r),
   ];
   if (data.symbols.length > 1) {
     columns.splice(1, 0, column("symbol", t.symbol, (at) => data.symbols[at], { text: true, style: () => "text" }));
@@ -43,10 +45,39 @@ function showSpan(ms) {
   return hours ? `${hours} h ${pad(minutes % 60)}` : `${minutes} min`;
 }
 
+// Choices above the list: each says of a trade whether it stays.
+function makeFilters(box, data, changed) {
+  const t = data.trades, found = document.createElement("span");
+  const inUse = (values, names) => names.map((name, at) => [name, (i) => values[i] === at]).filter(([, test]) => values.some((_, i) => test(i)));
+  const kinds = [
+    ["symbols", inUse(t.symbol, data.symbols)],
+    ["sides", [["long", (i) => t.side[i] > 0], ["short", (i) => t.side[i] < 0]]],
+    ["exits", inUse(t.reason, data.reasons)],
+    ["results", [["won", (i) => t.net[i] > 0], ["lost", (i) => t.net[i] < 0]]],
+  ].filter(([, choices]) => choices.length > 1);
+  const selects = kinds.map(([name, choices]) => {
+    const select = document.createElement("select");
+    select.setAttribute("aria-label", name);
+    select.append(new Option(`all ${name}`, ""), ...choices.map(([label], at) => new Option(label, at)));
+    select.addEventListener("change", apply);
+    return select;
+  });
+  function apply() {
+    const tests = kinds.flatMap(([, choices], at) => (selects[at].value === "" ? [] : [choices[selects[at].value][1]]));
+    const { n, net } = changed((i) => tests.every((test) => test(i)));
+    found.textContent = tests.length ? `${format(0)(n)} of ${format(0)(t.n)}, net ${format(2)(net)}` : "";
+  }
+  found.id = "found";
+  found.setAttribute("role", "status");
+  box.hidden = !t.n;
+  box.append(found, ...selects);
+}
+
 // A sortable list; rows out of sight are only room, so a hundred thousand trades scroll as well.
 function makeList(box, data, pick) {
-  const columns = columnsOf(data), n = data.trades.n;
-  const order = Int32Array.from({ length: n }, (_, i) => i);
+  const columns = columnsOf(data), total = data.trades.n;
+  const every = Int32Array.from({ length: total }, (_, i) => i);
+  let order = every.slice(), n = total;
   let sorted = 0, rising = true, picked = null, from = -1;
   const table = document.createElement("table"), body = document.createElement("tbody");
   table.append(document.createElement("thead"), body);
@@ -120,11 +151,19 @@ function makeList(box, data, pick) {
   function show(i) {
     picked = i;
     const at = order.indexOf(i), above = at * ROW_HEIGHT;
-    if (i !== null && (above < box.scrollTop || above > box.scrollTop + box.clientHeight - 3 * ROW_HEIGHT)) {
+    if (at >= 0 && (above < box.scrollTop || above > box.scrollTop + box.clientHeight - 3 * ROW_HEIGHT)) {
       box.scrollTop = above - box.clientHeight / 2;
     }
     from = -1;
     draw();
+  }
+
+  function filter(test) {
+    order = every.filter(test);
+    n = order.length;
+    box.scrollTop = 0;
+    sort();
+    return { n, net: order.reduce((sum, i) => sum + data.trades.net[i], 0) };
   }
 
   box.addEventListener("scroll", draw);
@@ -136,14 +175,20 @@ function makeList(box, data, pick) {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (!step) return;
     event.preventDefault();
-    const at = picked === null ? 0 : order.indexOf(picked) + step;
+    const now = order.indexOf(picked), at = now < 0 ? 0 : now + step;
     if (at >= 0 && at < n) pick(order[at], false);
   });
-  if (n === 0) {
+  if (total === 0) {
     box.textContent = "No trades.";
     box.classList.add("gone");
   } else {
     sort();
   }
-  return { show, next: (i, step) => order[i === null ? (step > 0 ? 0 : n - 1) : (order.indexOf(i) + step + n) % n] };
+  function next(i, step) {
+    const at = order.indexOf(i);
+    if (n === 0) return null;
+    return order[at < 0 ? (step > 0 ? 0 : n - 1) : (at + step + n) % n];
+  }
+
+  return { show, filter, next };
 }

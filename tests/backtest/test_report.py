@@ -166,10 +166,16 @@ def test_breakdowns_count_every_trade_once(tmp_path: Path) -> None:
     candles = [market(4_000, 90), market(4_000, 70, seed=2, symbol="OTHERUSDT")]
     run = report_run(tmp_path, candles)
     html = page(run, candles)
-    for title in ("Exits by reason", "Sides", "Symbols"):
+    for title in ("Exits by reason", "Sides", "Symbols", "Hours of entry, UTC"):
         table = html.split(f"<caption>{title}</caption>")[1].split("</table>")[0]
         counts = re.findall(r"</th><td>([\d,]+)</td>", table)
         assert sum(int(count.replace(",", "")) for count in counts) == run.trades.num_rows
+    # What run.json says, too.
+    hours = html.split("<caption>Hours of entry, UTC</caption>")[1].split("</table>")[0]
+    for its in run.record.breakdowns["hour"]:
+        won = "–" if its.win_rate is None else f"{its.win_rate:.0%}"
+        assert f"{its.name}</th><td>{its.n}</td><td>{won}</td>" in hours
+        assert f">{its.net:,.2f}</td>" in hours
 
 
 def test_a_report_that_cannot_be_written_leaves_nothing(run: Run, tmp_path: Path) -> None:

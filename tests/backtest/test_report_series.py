@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from backtest.report import series
 from backtest.report.series import Level, aggregated, extremes, packed, series_of
 from strategy.candles import Candles
+from strategy.timeframes import DAY_MS
 from tests.backtest.report_runs import market, report_run
 from tests.backtest.script import MINUTE, MONDAY
 
@@ -97,6 +98,24 @@ def test_the_thinned_drawdown_is_as_deep_as_the_figure(tmp_path: Path) -> None:
     assert depth.min() == run.record.figure("max_drawdown").value
     assert (times[0], times[-1]) == (run.time[0], run.time[-1] + MINUTE)
     assert (equity[0], equity[-1]) == (run.record.balance, run.equity[-1])
+
+
+def test_buy_and_hold_begins_at_the_balance_and_ends_at_its_figure(tmp_path: Path) -> None:
+    candles = [market(20_000, 90), market(20_000, 70, seed=2, symbol="OTHERUSDT")]
+    run = report_run(tmp_path, candles)
+    found = series_of(run, candles)
+    assert found.hold is not None
+    times, worth = unpacked(found.hold.packed, np.float64).reshape(2, -1)
+    held = run.record.figure("hold_return").value
+    assert held is not None
+    assert worth[0] == run.record.balance
+    assert worth[-1] == pytest.approx(run.record.balance * (1.0 + held), rel=1e-12)
+    assert (times[0], times[-1]) == (run.time[0], run.time[-1] + MINUTE)
+    assert series_of(run, None).hold is None
+    ends, returns = unpacked(found.days.packed, np.float64).reshape(2, -1)
+    assert returns.max() == run.record.figure("best_day").value
+    assert (np.diff(ends) == DAY_MS).all()
+    assert ends[-1] % DAY_MS == 0
 
 
 @pytest.mark.parametrize("name", ["5m", "4h", "1d", "1w"])

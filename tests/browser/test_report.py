@@ -12,7 +12,9 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from backtest.report import series, write_report
 from data.runs import FigureRecord, Run, RunRecord
+from data.show import shown as written
 from strategy.candles import Candles
+from strategy.metrics import daily_returns, rolling
 from tests.backtest.report_runs import market, report_run
 from tests.backtest.script import MINUTE
 
@@ -73,6 +75,8 @@ def check_figures(page: Page, figures: Sequence[FigureRecord], sample: str) -> N
         shown = cell.inner_text().splitlines()
         if figure.value is None:
             assert shown == ["N/A", figure.note]
+        elif figure.unit == "time":
+            assert shown == [written(figure)]
         else:
             # As exact as the last digit that is shown.
             decimals = len(shown[0].partition(".")[2].rstrip("% dminhR"))
@@ -127,8 +131,11 @@ def test_the_figures_are_those_of_run_json(opened: Opener, report: Path, run: Ru
     record = msgspec.json.decode((run.folder / "run.json").read_bytes(), type=RunRecord)
     page = opened(report)
     check_figures(page, record.figures, "in")
-    page.locator('.figures .tip:has-text("Sharpe")').hover()
-    expect(page.locator('.figures .tip:has-text("Sharpe") i')).to_be_visible()
+    for key in ("sharpe", "kelly", "open_at_end"):
+        tip = page.locator(f'.figures tr:has(td[data-figure="{key}"]) .tip')
+        tip.hover()
+        expect(tip.locator("i")).to_have_text(record.figure(key).formula)
+        expect(tip.locator("i")).to_be_in_viewport(ratio=1)
 
 
 def test_the_overview_shows_the_whole_run(
@@ -142,7 +149,9 @@ def test_the_overview_shows_the_whole_run(
     assert bars["close"][-1] == candles[0].arrays["close"][-1]
     # Drawn, not only handed over.
     assert page.locator("#candles .boxlayer path.box").count() == len(bars["x"])
-    assert page.locator("#equity .scatterlayer path.js-line").count() == 2
+    assert page.locator("#equity .scatterlayer path.js-line").count() == 3
+    names = page.evaluate("document.getElementById('equity').data.map((line) => line.name)")
+    assert names == ["equity", "drawdown", "buy and hold"]
 
 
 def test_a_click_on_a_row_shows_the_trade_candle_by_candle(
@@ -238,6 +247,134 @@ def test_a_heading_sorts_and_sorts_the_other_way(opened: Opener, report: Path, r
     expect(page.locator(row(page, int(net.argmin())))).to_have_class("picked")
 
 
+def test_the_list_can_be_narrowed_to_some_trades(opened: Opener, report: Path, run: Run) -> None:
+    page = opened(report)
+    net, sides = np.array(run.trades["net"]), np.array(run.trades["side"].to_pylist())
+    reasons = np.array(run.trades["exit_reason"].to_pylist())
+    rows = page.locator("#trades tr[data-trade]")
+    page.get_by_label("sides").select_option("short")
+    page.get_by_label("exits").select_option("stop")
+    wanted = np.flatnonzero((sides == "short") & (reasons == "stop"))
+    assert 0 < len(wanted) < len(net)
+    expect(rows).to_have_count(len(wanted))
+    shown = [int(one.get_attribute("data-trade") or "") for one in rows.all()]
+    assert shown == wanted.tolist()
+    said = page.locator("#found").inner_text().replace("−", "-").replace(",", "")
+    assert said.startswith(f"{len(wanted)} of {len(net)} net ")
+    assert float(said.split()[-1]) == pytest.approx(net[wanted].sum(), abs=0.006)
+    # Headings sort, and previous and next walk, what is left.
+    page.locator("#trades thead button", has_text="net").click()
+    page.locator("#next").click()
+    best = int(wanted[net[wanted].argmax()])
+    expect(page.locator(row(page, best))).to_have_class("picked")
+    # A chosen trade that the choice leaves out stays in the chart, and next begins anew.
+    page.get_by_label("sides").select_option("long")
+    page.locator("#next").click()
+    expect(page.locator("#trades tr.picked td.long")).to_have_count(1)
+    page.get_by_label("results").select_option("won")
+    page.get_by_label("exits").select_option("stop")
+    none = np.flatnonzero((sides == "long") & (reasons == "stop") & (net > 0.0))
+    expect(rows).to_have_count(len(none))
+    page.locator("#next").click()
+    for label in ("sides", "exits", "results"):
+        page.get_by_label(label).select_option(f"all {label}")
+    expect(rows).to_have_count(len(net))
+    expect(page.locator("#found")).to_have_text("")
+
+
+def bars_of(page: Page, name: str) -> dict[str, list[float]]:
+    """Return a histogram's bars as Plotly holds them."""
+    found: dict[str, list[float]] = page.evaluate(
+        """(name) => {
+            const [bars] = document.getElementById(name).data;
+            return { x: [...bars.x], y: [...bars.y], width: [...bars.width] };
+        }""",
+        name,
+    )
+    return found
+
+
+def test_distributions_count_every_trade_and_day_once(
+    opened: Opener, report: Path, run: Run
+) -> None:
+    page = opened(report)
+    trades, ms = run.trades, 60_000.0
+    held = trades["exit_time"].cast("int64").to_numpy() - trades["entry_time"].cast("int64")
+    days = daily_returns(run.time, run.equity, run.record.balance, MINUTE)
+    for name, values in (
+        ("study-r", trades["r"].to_numpy()),
+        ("study-net", trades["net"].to_numpy()),
+        ("study-held", np.asarray(held) / ms),
+        ("daily", days[days != 0.0]),
+    ):
+        bars = bars_of(page, name)
+        assert sum(bars["y"]) == len(values)
+        if name == "study-held" and bars["x"][-1] < np.median(values):
+            values = values / 60.0
+        step = bars["width"][0]
+        edges = np.array(bars["x"]) - step / 2
+        # The outermost bars also hold what lies beyond them; 0 is an edge.
+        for at in range(1, len(edges) - 1):
+            low, high = edges[at], edges[at] + step
+            near = np.count_nonzero((values >= low - 1e-9) & (values < high + 1e-9))
+            inside = np.count_nonzero((values >= low + 1e-9) & (values < high - 1e-9))
+            assert inside <= bars["y"][at] <= near
+        assert np.abs(edges / step - np.rint(edges / step)).max() < 1e-6
+        assert page.locator(f"#{name} .barlayer path").count() >= 1
+
+
+def test_a_click_on_an_excursion_chooses_its_trade(
+    opened: Opener, report: Path, run: Run, candles: list[Candles]
+) -> None:
+    page = opened(report)
+    chart = page.locator("#study-excursions")
+    chart.scroll_into_view_if_needed()
+    found = page.evaluate(
+        """() => document.getElementById("study-excursions").data.map(
+            (trace) => [[...trace.customdata], [...trace.x], [...trace.y]])"""
+    )
+    seen = {int(i): (x, y) for part in found for i, x, y in zip(*part, strict=True)}
+    assert len(seen) == run.trades.num_rows
+    for i in (0, 7):
+        assert seen[i] == (run.trades["mae_r"][i].as_py(), run.trades["mfe_r"][i].as_py())
+    box = chart.locator(".scatterlayer path.point").last.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(page.locator("#trades tr.picked")).to_have_count(1)
+    expect(page.locator("#candles")).to_have_attribute("data-timeframe", "1m")
+
+
+def test_a_rolling_ratio_is_drawn_where_there_are_days_enough(
+    opened: Opener, report: Path, tmp_path: Path
+) -> None:
+    page = opened(report)
+    expect(page.locator("#rolling")).to_be_hidden()
+    expect(page.locator(".hint", has_text="needs 30 days, has 21")).to_be_visible()
+    candles = [market(60_000, 500)]
+    run = report_run(tmp_path, candles)
+    page = opened(write_report(run, candles, tmp_path / "report.html"))
+    drawn_ = page.evaluate("[...document.getElementById('rolling').data[0].y]")
+    sharpe, _ = rolling(daily_returns(run.time, run.equity, run.record.balance, MINUTE))
+    assert len(drawn_) == len(sharpe) == 42
+    assert drawn_[29:] == pytest.approx(sharpe[29:].tolist(), rel=1e-12)
+    assert page.locator("#rolling .scatterlayer path.js-line").count() == 2
+
+
+def test_a_run_of_before_opens_without_what_it_lacks(
+    opened: Opener, run: Run, candles: list[Candles], tmp_path: Path
+) -> None:
+    before = ("total_return", "hold_return", "max_drawdown", "sharpe", "profit_factor", "trades")
+    figures = [figure for figure in run.record.figures if figure.key in before]
+    record = msgspec.structs.replace(run.record, figures=figures, breakdowns={}, months={})
+    old = Run(run.folder, record, run.trades.drop(["mae_r", "mfe_r"]), run.time, run.equity)
+    page = opened(write_report(old, candles, tmp_path / "report.html"))
+    check_figures(page, figures, "in")
+    assert page.locator("td[data-figure]").count() == len(before)
+    page.locator(row(page, 2)).click()
+    mae_r = run.trades["mae_r"][2].as_py()
+    expect(page.locator("#trade")).to_contain_text(f"{mae_r:.2f} R".replace("-", "−"))
+
+
 def test_thousands_of_trades_scroll_and_sort(opened: Opener, tmp_path: Path) -> None:
     candles = [market(60_000, 20, distance=15.0)]
     run = report_run(tmp_path, candles)
@@ -248,7 +385,7 @@ def test_thousands_of_trades_scroll_and_sort(opened: Opener, tmp_path: Path) -> 
     assert rows.count() < 200
     page.evaluate("document.getElementById('trades').scrollTop = 1e9")
     expect(page.locator(row(page, count - 1))).to_be_visible()
-    page.locator("#trades thead button", has_text="R").last.click()
+    page.locator("#trades thead").get_by_role("button", name="R", exact=True).click()
     page.locator("#next").click()
     best = int(np.array(run.trades["r"]).argmax())
     expect(page.locator(row(page, best))).to_have_class("picked")
