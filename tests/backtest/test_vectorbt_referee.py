@@ -10,7 +10,7 @@ Where the rules of the two differ by design they are made equal first:
 - Stops go to vectorbt as a share of the fill price, which is how it keeps them.
 - Fine grids: what is left of rounding prices is 1e-8.
 
-`_verdict` says what the referee must find for each of our trades: the same, but for one class.
+`verdict` says what the referee must find for each of our trades: the same, but for one class.
 Another one cannot be lined up and would change the number of trades, but does not occur here: an
 open beyond the stop at which a reversal is due is a reversal for us and only a stop for vectorbt.
 """
@@ -20,16 +20,12 @@ import math
 import warnings
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
 from backtest.engine import Result, backtest, signals_of
-from data.importer import Labels, import_file
-from data.store import load as load_candles
 from data.synthetic import synthetic_market
 from strategy.candles import Candles
 from strategy.fills import Costs
@@ -41,7 +37,7 @@ from strategy.rules import ENTER_LONG, ENTER_SHORT
 QTY = 0.01
 COSTS = Costs(fee_rate=0.0005, slippage=0.0001)
 BALANCE = 1e9
-YEAR_2023_MS, YEAR_2024_MS = 1_672_531_200_000, 1_704_067_200_000
+YEAR_2023_MS = 1_672_531_200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,19 +82,19 @@ def _referee(candles: Candles, signals: Any) -> list[RefereeTrade]:
         buys, sells = _orders(len(c), signals.flags)
         stop, take = _shares(o, signals)
         portfolio = vbt.Portfolio.from_signals(
-            pd.Series(_rows(o, c)),
-            _rows(buys, False),
+            pd.Series(rows(o, c)),
+            rows(buys, False),
             False,
-            _rows(sells, False),
+            rows(sells, False),
             False,
-            price=_rows(o, o),
-            open=_rows(o, o),
-            high=_rows(o, h),
-            low=_rows(o, low),
+            price=rows(o, o),
+            open=rows(o, o),
+            high=rows(o, h),
+            low=rows(o, low),
             size=QTY,
             size_type="amount",
-            sl_stop=_rows(stop, np.nan),
-            tp_stop=_rows(take, np.nan),
+            sl_stop=rows(stop, np.nan),
+            tp_stop=rows(take, np.nan),
             stop_entry_price="fillprice",
             stop_exit_price="stopmarket",
             upon_opposite_entry="reverse",
@@ -108,7 +104,11 @@ def _referee(candles: Candles, signals: Any) -> list[RefereeTrade]:
             freq="30s",
             engine="rust",
         )
-        records = portfolio.trades.records
+        return trades_of(portfolio)
+
+
+def trades_of(portfolio: Any) -> list[RefereeTrade]:
+    """Turn the trades of two rows a candle back into candles."""
     return [
         RefereeTrade(
             side=1 if row.direction == 0 else -1,
@@ -119,11 +119,11 @@ def _referee(candles: Candles, signals: Any) -> list[RefereeTrade]:
             net=row.pnl,
             closed=row.status == 1,
         )
-        for row in records.itertuples()
+        for row in portfolio.trades.records.itertuples()
     ]
 
 
-def _rows(at_open: Any, at_candle: Any) -> NDArray[Any]:
+def rows(at_open: Any, at_candle: Any) -> NDArray[Any]:
     return np.stack(np.broadcast_arrays(at_open, at_candle), axis=1).ravel()
 
 
@@ -145,7 +145,7 @@ def _shares(o: NDArray[Any], signals: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     return stop, take
 
 
-def _verdict(trade: Any) -> tuple[str, RefereeTrade]:
+def verdict(trade: Any) -> tuple[str, RefereeTrade]:
     """Return the class of a trade and what vectorbt must say of it."""
     same = RefereeTrade(
         trade.side,
@@ -163,7 +163,7 @@ def _verdict(trade: Any) -> tuple[str, RefereeTrade]:
     return "same", same
 
 
-def _agrees(ours: RefereeTrade, theirs: RefereeTrade) -> bool:
+def agrees(ours: RefereeTrade, theirs: RefereeTrade) -> bool:
     """Compare candles exactly, prices to 1e-9 and money to the roundings of three bookings."""
     return (
         (ours.side, ours.entry_candle, ours.exit_candle, ours.closed)
@@ -181,8 +181,8 @@ def _compare(candles: Candles, params: dict[str, float]) -> tuple[Result, Counte
     assert len(found) == len(result.trades)
     classes: Counter[str] = Counter()
     for trade, theirs in zip(result.trades, found, strict=True):
-        name, expected = _verdict(trade)
-        assert _agrees(expected, theirs), f"{name}: expected {expected}, vectorbt has {theirs}"
+        name, expected = verdict(trade)
+        assert agrees(expected, theirs), f"{name}: expected {expected}, vectorbt has {theirs}"
         classes[name] += 1
     return result, classes
 
@@ -196,17 +196,6 @@ def test_vectorbt_makes_the_same_trades_on_a_seeded_market() -> None:
     result, classes = _compare(candles, TIGHT)
     assert len(result.trades) > 50
     assert classes == {"same": len(result.trades)}
-
-
-@pytest.fixture(scope="module")
-def real_year(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Candles:
-    """BTCUSDT spot 2023, with the exchange's outage of 24 March."""
-    file = shared_data / "klines" / "BTCUSDT-spot-1m-20220101-20231231.parquet"
-    if not file.is_file():
-        pytest.skip(f"{file.name} is absent")
-    store = tmp_path_factory.mktemp("store")
-    import_file(store, file, Labels(start_ms=YEAR_2023_MS), YEAR_2024_MS)
-    return load_candles(store, "spot", "BTCUSDT", "1m")
 
 
 def test_vectorbt_makes_the_same_trades_on_the_real_year(real_year: Candles) -> None:
