@@ -123,7 +123,7 @@ def shown(figure: FigureRecord) -> str:
             return show_time(int(value))
         case "r":
             return f"{value:+.3f} R"
-    return f"{value:.2f}"
+    return f"{value:,.2f}"
 
 
 def _span(record: RunRecord) -> str:

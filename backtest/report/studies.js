@@ -92,7 +92,7 @@ function drawRolling(div, data) {
   });
   const title = (text) => ({ text, font: { color: c.soft, size: 11 }, standoff: 6 });
   const layout = layoutOf(c, {
-    margin: { l: 62, r: 16, t: 10, b: 36 }, showlegend: false, hovermode: "x", dragmode: false, uirevision: "same",
+    margin: { l: 62, r: 16, t: 10, b: 44 }, showlegend: false, hovermode: "x", dragmode: false, uirevision: "same",
     xaxis: axis(c, { type: "date", anchor: "y2", showgrid: false, fixedrange: true, hoverformat: "%Y-%m-%d" }),
     yaxis: axis(c, { domain: [0.4, 1], title: title("Sharpe"), fixedrange: true, nticks: 6 }),
     yaxis2: axis(c, { domain: [0, 0.32], title: title("volatility"), tickformat: ".0%", rangemode: "tozero", fixedrange: true, nticks: 4 }),

@@ -79,9 +79,8 @@ def from_leverage(found: Leverage | None) -> dict[str, float]:
 @kernel
 def _add(time, open_time, close, entries, exits, qty, gross, net):
     for j in range(len(qty)):
-        i, size = max(entries[j], 0), qty[j]
+        i, size, until = entries[j], qty[j], open_time[exits[j]]
         k = np.searchsorted(time, open_time[i])
-        until = open_time[exits[j]] if exits[j] < len(open_time) else time[len(time) - 1] + 1
         while k < len(time) and time[k] < until:
             while i + 1 < len(open_time) and open_time[i + 1] <= time[k]:
                 i += 1
