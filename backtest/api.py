@@ -131,6 +131,19 @@ class Run:
     ----------
     record : RunRecord
         Everything in run.json: strategy, data and exchange rules, costs, notes, result_hash.
+
+    Examples
+    --------
+    >>> from data.synthetic import synthetic_market
+    >>> run = backtest("breakout_donchian", synthetic_market(7, 20_000, 1_672_531_200_000))
+    >>> run.figures.loc["win_rate", ["label", "value", "n"]].to_dict()
+    {'label': 'win rate', 'value': 0.52, 'n': 25}
+    >>> run.params
+    {'channel': 48, 'roc': 16, 'speed': 0.8, 'atr': 14, 'stop': 2.0, 'take': 6.0}
+    >>> int(run.parts["trade"].nunique())  # trades closed in parts
+    11
+    >>> run.folder is None  # until it is saved
+    True
     """
 
     def __init__(

@@ -71,7 +71,7 @@ def check(run: runs.Run, candles: Sequence[Candles]) -> Any:
     assert (theirs["direction"] == np.where(trades["side"] == "long", 0, 1)).all()
     assert [names[at] for at in theirs["col"]] == trades["symbol"].tolist()
     opens = portfolio.wrapper.index[theirs["entry_idx"]]
-    assert opens.tolist() == trades["entry_time"].tolist()
+    assert opens.tolist() == trades["entry_time"].dt.tz_localize(None).tolist()
     for name, column in (
         ("size", "qty"), ("entry_price", "entry_price"), ("exit_price", "exit_price"),
     ):  # fmt: skip
@@ -80,10 +80,10 @@ def check(run: runs.Run, candles: Sequence[Candles]) -> Any:
     np.testing.assert_allclose(fees, trades["fees"], rtol=1e-9, atol=1e-8)
     worth = (trades["qty"] * trades["entry_price"]).to_numpy()
     parts = 0 if run.parts is None else run.parts.num_rows
-    each = 2 + (0 if run.parts is None else run.parts.to_pandas().groupby("trade").size().max())
-    assert (np.abs(theirs["pnl"] - trades["net"]) <= 1e-9 * worth + 1e-8 * each).all()
+    # An entry's fee, and fee and profit of up to three exits.
+    assert (np.abs(theirs["pnl"] - trades["net"]) <= 1e-9 * worth + 7e-8).all()
     value = portfolio.value()
-    assert value.index.tolist() == runs_index(run)
+    assert value.index.to_numpy("datetime64[ms]").astype(np.int64).tolist() == run.time.tolist()
     held = np.abs(np.nan_to_num(np.asarray(portfolio.asset_value()).ravel()))
     most = np.maximum.accumulate(np.maximum(held, run.equity))
     if len(worth):
@@ -94,10 +94,6 @@ def check(run: runs.Run, candles: Sequence[Candles]) -> Any:
     assert len(portfolio.exit_trades.records) == exits
     assert len(portfolio.orders.records) == len(trades) + exits
     return portfolio
-
-
-def runs_index(run: runs.Run) -> list[Any]:
-    return Run(run, Path("none"), (), None).equity.index.tolist()
 
 
 def parted(run: runs.Run) -> int:
@@ -204,6 +200,20 @@ def test_every_shipped_strategy_on_real_candles_is_its_portfolio(
     assert stats["Max Drawdown [%]"] == pytest.approx(-100 * deepest)
 
 
+def test_real_symbols_that_share_the_cash_are_one_group(shared_data: Path, tmp_path: Path) -> None:
+    for name in ("FILUSDT-um-1m-20230801-20231130", "NEARUSDT-um-1m-20230801-20231031"):
+        file = shared_data / "klines" / f"{name}.parquet"
+        if not file.is_file():
+            pytest.skip(f"{file.name} is absent")
+        import_file(tmp_path, file, Labels(start_ms=1_696_118_400_000), 1_704_067_200_000)
+    # NEAR ends a month before FIL.
+    run = backtest("breakout_donchian", ["FILUSDT", "NEARUSDT"], store=tmp_path)
+    assert len(run.parts) > 20
+    portfolio = check(*of(run))
+    np.testing.assert_allclose(portfolio.value(), run.equity, rtol=1e-9)
+    assert portfolio.stats()["Total Trades"] == len(run.trades)
+
+
 def test_a_session_is_refused() -> None:
     run, candles = of(backtest("rsi_macd_atr", synthetic_market(1, 3_000, 1_672_531_200_000)))
     session = runs.Run(
@@ -222,4 +232,4 @@ def test_without_vectorbt_the_error_says_how_to_install_it(monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "vectorbt", None)
     with pytest.raises(WickError, match=r"^vectorbt is not installed") as error:
         run.to_vectorbt()
-    assert error.value.hint == "pip install 'candlewick[vectorbt]'"
+    assert error.value.hint == "pip install 'vectorbt>=1.2'"
