@@ -42,8 +42,8 @@ def portfolio_of(run: Run, candles: Sequence[Candles]) -> Any:
     Raises
     ------
     WickError
-        vectorbt is not installed, or the run is not a backtest but a session, whose fills and
-        transfers are more than its trades say.
+        vectorbt is not installed, an order filled at a price of 0, or the run is not a backtest but
+        a session, whose fills and transfers are more than its trades say.
     """
     kind = run.record.kind
     if kind not in ("backtest", "tune"):
@@ -67,6 +67,11 @@ def portfolio_of(run: Run, candles: Sequence[Candles]) -> Any:
             its[name] = orders[name]
         records.append(its)
     joined = np.concatenate(records)
+    if (joined["price"] <= 0.0).any():
+        raise WickError(
+            f"an order of run {run.record.id} filled at a price of 0, which vectorbt does not know",
+            "the symbol trades at a few ticks, and slippage took one; lower it with --slippage-bps",
+        )
     joined["id"] = np.arange(len(joined))
     # With a zone, vectorbt makes an object of every time at every step: 1.5 s each on a year of
     # minutes.

@@ -26,6 +26,8 @@ from data.symbols import fine_rules
 from data.synthetic import synthetic_market
 from strategy.candles import Candles
 from strategy.errors import RunRefused, WickError
+from strategy.fills import Costs
+from strategy.grid import grid
 from strategy.load import available
 from strategy.records import EXIT_REASONS
 from tests.backtest.random_markets import World, draw_world, run_fast
@@ -109,7 +111,15 @@ def test_any_run_is_a_portfolio_of_the_same_trades_and_equity(world: World) -> N
     except RunRefused:
         assume(False)
         raise
+    assume((result.trades["exit_price"] > 0.0).all() and (result.parts["price"] > 0.0).all())
     check(run_of(result), result.candles)
+
+
+def test_a_fill_at_a_price_of_zero_is_refused() -> None:
+    bars = [bar("10 10 10 10", "long", stop=5.0), bar("5 5 5 5")]
+    result = run_bars(bars, grids=grid("5", "1"), costs=Costs(0.0, 0.02), risk=WIDE)
+    with pytest.raises(WickError, match=r"^an order of run .* filled at a price of 0"):
+        portfolio_of(run_of(result), result.candles)
 
 
 def test_the_worlds_have_every_case_in_them() -> None:
