@@ -48,6 +48,8 @@ class Outcome(Protocol):
         One per symbol, in configured order.
     trades : record array of TRADE
         In the order they were closed.
+    parts : record array of PART
+        Every exit of trades that were closed in parts.
     time, equity : array (n,)
         UTC ms of the opens of the candles at whose close a decision was taken, and the account
         value at that close.
@@ -65,6 +67,8 @@ class Outcome(Protocol):
     def balance(self) -> float: ...
     @property
     def candles(self) -> tuple[Candles, ...]: ...
+    @property
+    def parts(self) -> Any: ...
     @property
     def trades(self) -> Any: ...
     @property
@@ -87,7 +91,7 @@ def figures_of(outcome: Outcome, *, follow: bool = False) -> list[FigureRecord]:
     followed = None
     if follow:
         prices = [(one.arrays["open_time"], one.arrays["close"]) for one in candles]
-        followed = leverage(time, outcome.equity, outcome.trades, prices)
+        followed = leverage(time, outcome.equity, outcome.trades, outcome.parts, prices)
     hold = hold_value(candles, int(time[0]), day_ends(time, length))
     found = figures(
         time,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from data import runs
 from data.dates import show_time
 from data.run_record import run_record
+from data.symbols import grids_of
 from live.journal import Decided, Dropped, Halted, Record
 from live.records import CANDLES, ClosedCandle
 from live.session import Session
@@ -39,6 +40,7 @@ class Outcome:
     balance: float
     candles: tuple[Candles, ...]
     trades: Any
+    parts: Any
     time: NDArray[np.int64]
     equity: NDArray[np.float64]
 
@@ -116,6 +118,7 @@ class History:
             self.log.began / UNIT,
             candles,
             booked.trades,
+            booked.parts,
             booked.time,
             booked.equity,
         )
@@ -209,9 +212,11 @@ def keep(history: History, folder: Path) -> Path | None:
     if kept := _kept(record, folder):
         return kept
     table = runs.trade_table(outcome.trades, session.symbols)
+    parts = runs.part_table(outcome.parts, outcome.trades, session.symbols, grids_of(session.rules))
+    extra = {} if parts is None else {"parts": parts}
     source = outcome.strategy.source
     try:
-        run = runs.save(folder, record, table, outcome.time, outcome.equity, source)
+        run = runs.save(folder, record, table, outcome.time, outcome.equity, source, extra)
     except OSError as error:
         raise RunRefused(
             f"the run of session {session.id} cannot be kept in {folder}: {error.strerror}",

@@ -7,38 +7,31 @@ at the last close with the fee and without slippage; the last equity is what wou
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data.symbols import grids_of
 from live.journal import Began, Decided, Filled, Order, Record
-from live.order_ids import CONDITIONAL_LEGS, PART_LEGS
 from live.session import Session
+from live.trips import BY_ANY_STOP, Arrays, Fill, Trip, candle_of, closed_at, parts_of, write_trade
 from strategy.account import book_fill, fee_of
 from strategy.candles import Candles
 from strategy.fills import resting_fill, slipped
 from strategy.grid import qty_of
 from strategy.records import (
-    BY_BREAK_EVEN,
     BY_END,
     BY_FLATTEN,
-    BY_STOP,
-    BY_TAKE,
-    BY_TRAILING,
     EXIT_REASONS,
+    PART,
     POSITION,
     TRADE,
     UNIT,
 )
 from strategy.stops import nearest_take, set_parts
 from strategy.timeframes import timeframe_ms, timeframe_offset_ms
-
-_BY_STOP = (BY_STOP, BY_TRAILING, BY_BREAK_EVEN)
-
-Arrays = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,50 +42,17 @@ class Booked:
     ----------
     trades : record array of TRADE
         In the order in which the backtest closes them.
+    parts : record array of PART
+        Every exit of those that were closed in parts.
     time, equity : array (n,)
         UTC ms of the opens of the candles at whose close a decision was taken, and the account
         value at that close.
     """
 
     trades: Any
+    parts: Any
     time: NDArray[np.int64]
     equity: NDArray[np.float64]
-
-
-class _Part(NamedTuple):
-    # One fill, or its share in a trade; `decided` is the close at the decision, NaN where unknown.
-    steps: int
-    price: float
-    time: int
-    leg: str
-    reason: int
-    decided_at: int
-    decided: float
-    level: float  # of the order that filled, 0.0 for one at market
-
-
-@dataclass(slots=True)
-class _Trip:
-    symbol: int
-    side: int
-    first_stop: float
-    reversal: int
-    stop_distance: float
-    entry: float = 0.0
-    stop: float = 0.0
-    take: float = 0.0
-    pnl: int = 0
-    fees: int = 0
-    entries: list[_Part] = field(default_factory=list)
-    exits: list[_Part] = field(default_factory=list)
-
-    @property
-    def steps(self) -> int:
-        return sum(part.steps for part in self.entries)
-
-    @property
-    def held(self) -> int:
-        return self.steps - sum(part.steps for part in self.exits)
 
 
 class TradeLog:
@@ -120,8 +80,8 @@ class TradeLog:
         self._index = {symbol: s for s, symbol in enumerate(session.symbols)}
         self._grids = grids_of(session.rules)
         self._orders: dict[tuple[int, int], Order] = {}
-        self._open: dict[int, _Trip] = {}
-        self._done: list[_Trip] = []
+        self._open: dict[int, Trip] = {}
+        self._done: list[Trip] = []
         self._marks: tuple[float, ...] = (0.0,) * len(session.symbols)
         self._filled_since = False
         self.began = self.booked = self.besides = 0
@@ -165,15 +125,19 @@ class TradeLog:
         length = timeframe_ms(self._session.timeframe)
         offset = timeframe_offset_ms(self._session.timeframe)
         for trip, trade in zip(trips, trades, strict=True):
-            _write(trade, trip, arrays[trip.symbol], self._grids[trip.symbol], length, offset)
+            write_trade(trade, trip, arrays[trip.symbol], self._grids[trip.symbol], length, offset)
             ambiguous = self._is_ambiguous(trip, arrays[trip.symbol], length)
             trade.ambiguous = int(ambiguous)
-        order = sorted(range(len(trips)), key=lambda i: _closed_at(trips[i], length, offset))
+        order = sorted(range(len(trips)), key=lambda i: closed_at(trips[i], length, offset))
         equity = np.array(self.equity)
         if len(equity) and (ended or self._filled_since):
             net = sum(trip.pnl - trip.fees for trip in trips)
             equity[-1] = (self.began + self.besides + net) / UNIT
-        return Booked(trades[order], np.array(self.time, np.int64) - length, equity)
+        parts = [parts_of(trips[i], arrays[trips[i].symbol], length, offset) for i in order]
+        for at, its in enumerate(parts):
+            its.trade = at
+        joined = np.concatenate([np.zeros(0, PART), *parts]).view(np.recarray)
+        return Booked(trades[order], joined, np.array(self.time, np.int64) - length, equity)
 
     def _decide(self, record: Decided) -> None:
         self.time.append(record.time)
@@ -194,8 +158,7 @@ class TradeLog:
         self._filled_since = True
         trip = self._open.get(s)
         if closing and trip:
-            trip.exits.append(self._part(record, s, closing))
-            trip.pnl, trip.fees = trip.pnl + record.pnl, trip.fees + fee
+            trip.exits.append(self._part(record, s, closing, record.pnl, fee))
             if trip.held == 0:
                 self._done.append(self._open.pop(s))
         if closing < steps:
@@ -206,19 +169,18 @@ class TradeLog:
             order = self._orders.get((s, record.decided_at))
             distance = order.stop_distance if order else abs(record.entry - record.stop)
             side = 1 if record.held > 0 else -1
-            self._open[s] = _Trip(s, side, record.stop, int(record.reversal), distance)
+            self._open[s] = Trip(s, side, record.stop, int(record.reversal), distance)
         trip = self._open[s]
-        trip.entries.append(self._part(record, s, steps))
+        trip.entries.append(self._part(record, s, steps, 0, fee))
         trip.entry, trip.take = record.entry, record.take
         # A stop that has moved stays where it is when more of the entry fills.
         trip.stop = trip.stop or record.stop
-        trip.fees += fee
 
-    def _part(self, record: Filled, s: int, steps: int) -> _Part:
+    def _part(self, record: Filled, s: int, steps: int, pnl: int, fee: int) -> Fill:
         order = self._orders.get((s, record.decided_at))
         # What nobody here ordered was done by a person, or by the exchange.
         known = record.reason in EXIT_REASONS
-        return _Part(
+        return Fill(
             steps,
             record.price,
             record.time,
@@ -227,20 +189,22 @@ class TradeLog:
             record.decided_at,
             order.price if order else np.nan,
             record.level,
+            pnl,
+            fee,
         )
 
-    def _is_ambiguous(self, trip: _Trip, arrays: Arrays, length: int) -> bool:
+    def _is_ambiguous(self, trip: Trip, arrays: Arrays, length: int) -> bool:
         # Whether the candle in which the stop filled touched a take too, or a part still to come.
         last = trip.exits[-1]
-        i = _candle(arrays, last.time)
+        i = candle_of(arrays, last.time)
         inside = len(arrays["open_time"]) and last.time < arrays["open_time"][i] + length
-        if last.reason not in _BY_STOP or last.leg == "x" or not inside:
+        if last.reason not in BY_ANY_STOP or last.leg == "x" or not inside:
             return False
         o, h, l = (float(arrays[name][i]) for name in ("open", "high", "low"))  # noqa: E741
         _, _, _, ambiguous = resting_fill(trip.side, trip.stop, self._next_take(trip), o, h, l)
         return bool(ambiguous)
 
-    def _next_take(self, trip: _Trip) -> float:
+    def _next_take(self, trip: Trip) -> float:
         p: Any = np.zeros(1, POSITION).view(np.recarray)[0]
         p.steps, p.entry, p.take_level = trip.side * trip.steps, trip.entry, trip.take
         p.stop_distance = trip.stop_distance
@@ -250,7 +214,7 @@ class TradeLog:
         p.part_level_2 = 0.0 if "b" in done else p.part_level_2
         return float(nearest_take(p)[0])
 
-    def _ended(self, trip: _Trip, arrays: Arrays) -> _Trip:
+    def _ended(self, trip: Trip, arrays: Arrays) -> Trip:
         g, side, steps = self._grids[trip.symbol], trip.side, trip.held
         mark = self._marks[trip.symbol] or trip.entry
         price = float(slipped(mark, -side, 0.0, g))
@@ -262,87 +226,6 @@ class TradeLog:
         close = int(times[-1]) + length if len(times) else max([0, *self.time[-1:]])
         # In the last millisecond of the last candle, as everything inside one.
         last = max(close - 1, *(part.time for part in (*trip.entries, *trip.exits)))
-        part = _Part(steps, price, last, "", BY_END, 0, mark, 0.0)
+        part = Fill(steps, price, last, "", BY_END, 0, mark, 0.0, pnl, fee)
         # A copy, for the session may go on.
-        return replace(trip, pnl=trip.pnl + pnl, fees=trip.fees + fee, exits=[*trip.exits, part])
-
-
-def _write(trade: Any, trip: _Trip, arrays: Arrays, g: Any, length: int, offset: int) -> None:
-    first, last = trip.entries[0], trip.exits[-1]
-    side, entry, qty = trip.side, _average(trip.entries), qty_of(trip.steps, g)
-    begin, end = _candle(arrays, first.time), _candle(arrays, last.time)
-    trade.symbol, trade.side, trade.steps, trade.qty = trip.symbol, side, trip.steps, qty
-    trade.entry_time, trade.entry_candle = _stamp(first.time, length, offset), begin
-    trade.exit_time, trade.exit_candle = _stamp(last.time, length, offset), end
-    trade.entry_price, trade.exit_price = entry, _average(trip.exits)
-    trade.stop, trade.last_stop, trade.take = trip.first_stop, trip.stop, trip.take
-    trade.pnl, trade.fees = trip.pnl, trip.fees
-    trade.risked, trade.reversal = qty * trip.stop_distance, trip.reversal
-    trade.parts = len({part.leg for part in trip.exits} & set(PART_LEGS))
-    trade.exit_reason, trade.ordered = last.reason, int(last.leg == "x")
-    lost = 0.0
-    for part, direction in (
-        *((one, side) for one in trip.entries),
-        *((x, -side) for x in trip.exits),
-    ):
-        price = _before_slippage(trip, part, arrays, length)
-        lost += qty_of(part.steps, g) * (direction * (part.price - price))
-    trade.slippage = lost
-    # The exit's own candle is left out: what it did after the exit was no longer ours.
-    inside = slice(begin, end + 1 if last.reason == BY_END else end)
-    prices = [part.price for part in (*trip.entries, *trip.exits)]
-    low = min([*prices, *arrays["low"][inside].tolist()])
-    high = max([*prices, *arrays["high"][inside].tolist()])
-    worst, best = (low, high) if side > 0 else (high, low)
-    trade.mae, trade.mfe = side * (worst - entry) / entry, side * (best - entry) / entry
-
-
-def _before_slippage(trip: _Trip, part: _Part, arrays: Arrays, length: int) -> float:
-    # The price that a fill is measured by.
-    times = arrays["open_time"]
-    if part.reason in (*_BY_STOP, BY_TAKE) and part.leg != "x":
-        level = part.level or (trip.take if part.reason == BY_TAKE else trip.stop)
-        i = _candle(arrays, part.time)
-        if not len(times) or not times[i] <= part.time < times[i] + length:
-            return level if part.leg in CONDITIONAL_LEGS else part.price
-        o = float(arrays["open"][i])
-        toward = -trip.side if part.reason in _BY_STOP else trip.side
-        if toward * (o - level) >= 0.0:
-            return o
-        reached = float(arrays["low" if toward < 0 else "high"][i])
-        # A stop that could not be placed was closed at market: at its level, had it stood.
-        at_level = part.leg in CONDITIONAL_LEGS or toward * (reached - level) >= 0.0
-        return level if at_level else part.price
-    if part.reason == BY_END:
-        return part.decided
-    if part.reason == BY_FLATTEN or not part.decided_at:
-        return part.price  # nobody asked for it at a close
-    # An order of a close is due at the open of the next candle there is.
-    i = int(np.searchsorted(times, part.decided_at))
-    if i < len(times):
-        return float(arrays["open"][i])
-    return part.price if np.isnan(part.decided) else part.decided
-
-
-def _candle(arrays: Arrays, time: int) -> int:
-    return max(int(np.searchsorted(arrays["open_time"], time, "right")) - 1, 0)
-
-
-def _stamp(time: int, length: int, offset: int) -> int:
-    return time + 1 if (time + 1 - offset) % length == 0 else time
-
-
-def _average(parts: list[_Part]) -> float:
-    if all(part.price == parts[0].price for part in parts):
-        return parts[0].price
-    steps = sum(part.steps for part in parts)
-    return sum(part.steps * part.price for part in parts) / steps
-
-
-def _closed_at(trip: _Trip, length: int, offset: int) -> tuple[int, int, int]:
-    # The backtest closes by candle; within one, orders at the open come before levels, and each in
-    # the order of the symbols.
-    last = trip.exits[-1]
-    by_level = last.reason in (*_BY_STOP, BY_TAKE) and last.leg != "x"
-    phase = 2 if last.reason == BY_END else int(by_level)
-    return last.time - (last.time - offset) % length, phase, trip.symbol
+        return replace(trip, exits=[*trip.exits, part])

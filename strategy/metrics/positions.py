@@ -27,7 +27,11 @@ class Leverage(NamedTuple):
 
 
 def leverage(
-    time: NDArray[np.int64], equity: Floats, trades: Any, candles: Sequence[tuple[Any, Any]]
+    time: NDArray[np.int64],
+    equity: Floats,
+    trades: Any,
+    parts: Any,
+    candles: Sequence[tuple[Any, Any]],
 ) -> Leverage:
     """Follow the positions of a run through its candles.
 
@@ -38,27 +42,35 @@ def leverage(
     equity : float64 (n,)
         At their closes.
     trades : record array of TRADE
+    parts : record array of PART
+        The exits of trades that were closed in parts; for others none is needed.
     candles : sequence of (open_time, close)
         Per symbol. A trade is in the market at the closes from its entry candle's on to the one
         before its exit candle's; where a candle is missing the last close counts.
     """
     gross, net = np.zeros((2, len(time)))
     for s, (open_time, close) in enumerate(candles):
-        mine = trades[trades["symbol"] == s]
-        if len(mine) and len(open_time):
-            _add(
-                time,
-                open_time,
-                close,
-                np.ascontiguousarray(mine["entry_candle"]),
-                np.ascontiguousarray(mine["exit_candle"]),
-                mine["side"] * mine["qty"],
-                gross,
-                net,
-            )
+        entries, exits, qty = _held(trades, parts, s)
+        if len(qty) and len(open_time):
+            _add(time, open_time, close, entries, exits, qty, gross, net)
     gross /= equity
     net /= equity
     return Leverage(gross, net)
+
+
+def _held(trades: Any, parts: Any, s: int) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
+    # Entry candle, exit candle and signed quantity of whatever left the market at once.
+    split = np.zeros(len(trades), bool)
+    split[parts["trade"]] = True
+    mine = trades[(trades["symbol"] == s) & ~split]
+    its = parts[parts["symbol"] == s]
+    of = trades[its["trade"]]
+    share = its["steps"] / of["steps"]
+    return (
+        np.concatenate([mine["entry_candle"], of["entry_candle"]]),
+        np.concatenate([mine["exit_candle"], its["candle"]]),
+        np.concatenate([mine["side"] * mine["qty"], of["side"] * of["qty"] * share]),
+    )
 
 
 def from_leverage(found: Leverage | None) -> dict[str, float]:

@@ -15,16 +15,22 @@ from tests.backtest.report_runs import market, report_run
 from tests.backtest.script import MINUTE, MONDAY, WIDE, scripted
 
 
-def test_equity_moves_by_the_net_leverage_while_nothing_is_bought_or_sold() -> None:
+@pytest.mark.parametrize("changes", [{}, {"part_1": 0.5, "part_1_share": 0.4}])
+def test_equity_moves_by_the_net_leverage_while_nothing_is_bought_or_sold(
+    changes: dict[str, float],
+) -> None:
     candles = market(8_000, 70)
-    result = backtest(scripted(), candles, risk=WIDE)
+    result = backtest(scripted(), candles, risk=WIDE._replace(**changes))  # type: ignore[arg-type]
+    assert bool(changes) == bool(len(result.parts))
     close = candles.arrays["close"]
-    found = leverage(result.time, result.equity, result.trades, [(result.time, close)])
+    prices = [(result.time, close)]
+    found = leverage(result.time, result.equity, result.trades, result.parts, prices)
     moved = np.diff(result.equity) / result.equity[:-1]
     told = found.net[:-1] * np.diff(close) / close[:-1]
     quiet = np.ones(len(moved), bool)
     for name in ("entry_candle", "exit_candle"):
         quiet[np.clip(result.trades[name] - 1, 0, len(moved) - 1)] = False
+    quiet[np.clip(result.parts["candle"] - 1, 0, len(moved) - 1)] = False
     assert 0 < np.count_nonzero(~quiet) < len(moved) / 10
     assert np.count_nonzero(found.net) > 1_000
     assert moved[quiet] == pytest.approx(told[quiet], abs=1e-12)

@@ -68,6 +68,7 @@ def test_a_perfect_session_has_the_trades_and_equity_of_the_backtest_to_the_last
     session = session_of(result, rules_of(world))
     ours = booked(session, journal_of(result), result.candles)
     assert differences(ours.trades, result.trades) == []
+    assert ours.parts.tolist() == result.parts.tolist()
     assert ours.time.tobytes() == result.time.tobytes()
     assert ours.equity.tobytes() == result.equity.tobytes()
     assert result_hash(ours.trades, ours.equity) == result_hash(result.trades, result.equity)

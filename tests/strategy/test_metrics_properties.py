@@ -25,7 +25,7 @@ from strategy.metrics import (
     monthly_returns,
     rolling,
 )
-from strategy.records import BY_END, EXIT_REASONS
+from strategy.records import BY_END, EXIT_REASONS, PART
 from strategy.timeframes import DAY_MS
 from tests.strategy.accounts import MONDAY, Account, accounts, close, holding, trades_of
 from tests.strategy.slow_metrics import (
@@ -254,7 +254,8 @@ def test_leverage_asks_at_every_close_which_trades_are_open(
     for trade in trades:
         ends = sorted(draw.integers(0, len(times[trade.symbol]), 2).tolist())
         trade.entry_candle, trade.exit_candle = ends
-    found = leverage(time, equity, trades, [*zip(times, prices, strict=True)])
+    parts = np.zeros(0, PART).view(np.recarray)
+    found = leverage(time, equity, trades, parts, [*zip(times, prices, strict=True)])
     gross, net = slow_leverage(
         time.tolist(),
         equity.tolist(),
@@ -271,7 +272,11 @@ def test_leverage_asks_at_every_close_which_trades_are_open(
     assert told["net_leverage_max"].value == pytest.approx(max(map(abs, net)))
     # A symbol without a trade, or without a candle, changes nothing.
     more = leverage(
-        time, equity, trades, [*zip(times, prices, strict=True), (time, equity), (time[:0],) * 2]
+        time,
+        equity,
+        trades,
+        parts,
+        [*zip(times, prices, strict=True), (time, equity), (time[:0],) * 2],
     )
     assert more.gross.tobytes() == found.gross.tobytes()
     assert more.net.tobytes() == found.net.tobytes()
