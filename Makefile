@@ -16,7 +16,7 @@ demo: setup ## real klines to a backtest, a tuning and a report; DATA=folder of 
 test: setup ## the whole suite
 	@.venv/bin/python -m pytest -q -n 2
 
-parity: setup ## three days and seven symbols of real candles through backtest and live stack
+parity: setup ## real candles through backtest and live stack, with every shipped strategy
 	@.venv/bin/python -m tests.parity "$(DATA)"
 
 lint: setup ## ruff and mypy

@@ -1,7 +1,8 @@
 """make parity: the comparison over real candles, with fresh folders, as a user would ask for it.
 
-Three days of BTCUSDT futures, and one day of seven symbols that share two places. The blueprint is
-given lengths that trade often; otherwise there would be little to compare.
+Three days of BTCUSDT futures and one day of seven symbols that share two places, with the
+blueprint; then a day of three symbols with each of the other strategies. All are given lengths that
+trade often; otherwise there would be little to compare.
 """
 
 import subprocess
@@ -13,10 +14,24 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "BNBUSDT", "ADAUSDT", "LT
 BUSY = (
     "oversold=45", "overbought=55", "trend=10", "stop=2", "take=3", "risk.per_trade=0.002",
 )  # fmt: skip
+DAY = ("2025-05-10", "2025-05-11")
 STRETCHES = (
-    (("BTCUSDT",), "2025-05-10", "2025-05-13", BUSY),
-    (SYMBOLS, "2025-05-10", "2025-05-11", (*BUSY, "risk.max_positions=2")),
-)
+    ("rsi_macd_atr", ("BTCUSDT",), "2025-05-10", "2025-05-13", BUSY),
+    ("rsi_macd_atr", SYMBOLS, *DAY, (*BUSY, "risk.max_positions=2")),
+    ("trend_ema", SYMBOLS[:3], *DAY, ("fast=2", "slow=4", "filter=3", "atr=3", "stop=1.5")),
+    (
+        "breakout_donchian", SYMBOLS[:3], *DAY,
+        ("channel=4", "roc=2", "speed=0.05", "atr=3", "stop=1", "take=3", "risk.time_stop=60"),
+    ),
+    (
+        "mean_reversion_bollinger", SYMBOLS[:3], *DAY,
+        ("length=8", "width=1.2", "rsi=6", "oversold=40", "atr=3", "stop=1.5"),
+    ),
+    (
+        "stoch_roc", SYMBOLS[:3], *DAY,
+        ("length=3", "smooth=2", "signal=2", "edge=49", "roc=4", "atr=3", "stop=2"),
+    ),
+)  # fmt: skip
 
 
 def main(data: Path) -> int:
@@ -31,10 +46,10 @@ def main(data: Path) -> int:
             if imported.returncode:
                 return imported.returncode
         worst = 0
-        for symbols, start, end, changes in STRETCHES:
+        for strategy, symbols, start, end, changes in STRETCHES:
             span = ("--symbols", ",".join(symbols), "--market", "um", "--from", start, "--to", end)
             sets = tuple(word for change in changes for word in ("--set", change))
-            command = ("parity", "rsi_macd_atr", *span, *sets)
+            command = ("parity", strategy, *span, *sets)
             print(f"$ wick {' '.join(command)}", flush=True)  # noqa: T201
             worst |= subprocess.run((*wick, *command), cwd=folder).returncode
         return worst

@@ -16,11 +16,11 @@ README = (Path(__file__).parents[2] / "README.md").read_text()
 def test_three_days_of_btcusdt_futures_have_no_difference(
     shared_data: Path, tmp_path: Path
 ) -> None:
-    symbols, start, end, changes = STRETCHES[0]
+    strategy, symbols, start, end, changes = STRETCHES[0]
     path = shared_data / "klines" / "BTCUSDT-um-1m-202505-202506-ohlcv.parquet"
     import_file(tmp_path / "store", path, Labels(), now_ms())
     span = (parse_time(start, "--from"), parse_time(end, "--to"))
-    asked = Asked("rsi_macd_atr", symbols, "um", start_ms=span[0], end_ms=span[1], changes=changes)
+    asked = Asked(strategy, symbols, "um", start_ms=span[0], end_ms=span[1], changes=changes)
     found = compared(gather(asked, tmp_path / "store", tmp_path / "runs"), tmp_path)
     assert found.comparison.first is None
     assert found.comparison.total == 0
