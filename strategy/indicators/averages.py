@@ -178,8 +178,10 @@ def smooth(x, begin, a, b, value, out):
     # the last value. Each value waits six cycles for the one before, so four pieces run side by
     # side; the later ones begin early, from a guess, which is soon forgotten to the last bit. Where
     # it is not, the plain loop does it again: the result is always the plain loop's.
+    # Pieces end before the first NaN: tried again over all that follows each of many, they would
+    # take a second instead of some milliseconds.
     n = len(out)
-    piece, early = (n - begin) // 4, int(64.0 / b)
+    piece, early = finite_from(x, begin, n - begin) // 4, int(64.0 / b)
     if piece > 2 * early:
         x0, o0 = x[begin:], out[begin:]
         x1, o1 = x0[piece:], o0[piece:]

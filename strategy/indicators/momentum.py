@@ -8,7 +8,7 @@ from strategy.column import Column, same_timeframe, stateful
 from strategy.errors import WickError
 from strategy.indicators.averages import sma
 from strategy.indicators.calls import one, whole_lengths
-from strategy.indicators.past import with_past
+from strategy.indicators.past import finite_from, with_past
 from strategy.indicators.rolling import extreme
 from strategy.kernel import kernel
 
@@ -226,7 +226,7 @@ def _macd_pieces(x, factors, quick, lazy, mean, line, smooth, histogram):
     # The plain loop of _macd in four pieces side by side, as averages.smooth does with one average
     # and for the same reason. Returns how many values are done, none if a guess was not met.
     qa, qb, la, lb, sa, sb = factors
-    piece, early = len(x) // 4, int(64.0 / min(qb, lb) + 64.0 / sb)
+    piece, early = finite_from(x, 0, len(x)) // 4, int(64.0 / min(qb, lb) + 64.0 / sb)
     if piece <= 2 * early:
         return 0, quick, lazy, mean
     x1, x2, x3 = x[piece:], x[2 * piece :], x[3 * piece :]
