@@ -26,6 +26,8 @@ BUSY = (
     "stop=1", "take=1.5",
 )  # fmt: skip
 
+_WRITERS = ("market-data", "signal-generator")
+
 Meddler = Callable[[Supervisor, Simulator], "asyncio.Task[None]"]
 
 
@@ -70,20 +72,32 @@ def compared(
 
 def forgetter(*losses: tuple[int, dict[str, int]]) -> Meddler:
     """Leave Redis' streams as one does that was killed: after an instant is decided, each of these
-    streams is without so many of its newest entries."""
+    streams is without so many of its newest entries.
+
+    Whoever writes them is held still meanwhile: after the last instant a role makes sure that all
+    it gave is on the disk, and is gone. Nothing can be lost later.
+    """
 
     async def forget(supervisor: Supervisor, simulator: Simulator) -> None:
         folder = supervisor.kept["redis"].program.log.parents[1]
         for time_ms, streams in losses:
             while simulator.clock.decided < time_ms:
                 await asyncio.sleep(0)
-            await asyncio.shield(asyncio.ensure_future(lose_all(folder, streams)))
+            pids = [pid for name in _WRITERS if (pid := supervisor.kept[name].pid)]
+            assert len(pids) == len(_WRITERS), "the roles have ended already"
+            await asyncio.shield(asyncio.ensure_future(lose_all(folder, streams, pids)))
 
-    async def lose_all(folder: Path, streams: dict[str, int]) -> None:
-        bus = await connect(read_session(folder), folder)
-        for stream, count in streams.items():
-            await lose(bus, stream, count)
-        await bus.close()
+    async def lose_all(folder: Path, streams: dict[str, int], pids: Sequence[int]) -> None:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            bus = await connect(read_session(folder), folder)
+            for stream, count in streams.items():
+                await lose(bus, stream, count)
+            await bus.close()
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
 
     return lambda supervisor, simulator: asyncio.create_task(forget(supervisor, simulator))
 
