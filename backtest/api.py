@@ -98,6 +98,18 @@ def backtest(
     from data.settings import load_settings
     from strategy.errors import WickError
 
+    if not isinstance(strategy, str | Path):
+        from strategy.load import Strategy
+
+        _check("strategy", strategy, Strategy, "a name, a path or a loaded strategy")
+    for word, number in (
+        ("balance", balance),
+        ("fee_bps", fee_bps),
+        ("slippage_bps", slippage_bps),
+    ):
+        _check(word, number, (int, float, type(None)), "a number")
+    _check("risk", risk, (Mapping, type(None)), "a mapping such as {'per_trade': 0.02}")
+    _check("params", params, (Mapping, Run, str, type(None)), "a mapping, a run or its name")
     settings = load_settings(store=store, runs=runs)
     if save:
         check_writable(settings.runs)
@@ -177,6 +189,7 @@ class Run:
         from data.runs import load
         from data.settings import load_settings
 
+        _check("name", name, (str, Path), "a run's id or path")
         settings = load_settings(store=store, runs=runs)
         return cls(load(settings.runs, str(name)), settings.store)
 
@@ -332,6 +345,15 @@ def _symbols(symbols: Any) -> "tuple[tuple[str, ...] | None, tuple[Candles, ...]
         f"symbols is {symbols!r}, expected names or candles, and at least one",
         '"BTCUSDT", ["BTCUSDT", "ETHUSDT"], or Candles',
     )
+
+
+def _check(name: str, value: Any, kinds: Any, wanted: str) -> None:
+    from strategy.errors import WickError
+
+    if not isinstance(value, kinds) or isinstance(value, bool):
+        raise WickError(
+            f"{name} is {value!r}, expected {wanted}", "help(backtest) says what goes in"
+        )
 
 
 def _changes(owner: str, values: Mapping[str, Any] | None) -> list[str]:

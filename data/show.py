@@ -10,7 +10,7 @@ from rich.table import Table
 
 from data.dates import show_time
 from data.runs import FigureRecord, RunRecord
-from strategy.risk import CONFLICT, DISTANCE, LEVEL, LEVERAGE, MARGIN, REFUSALS, TOO_SMALL
+from strategy.risk import CONFLICT, DISTANCE, LEVEL, LEVERAGE, MARGIN, NOTIONAL, REFUSALS, TOO_SMALL
 
 # Of some seventy figures those that are looked at first; run.json and the report have all.
 _LEFT = (
@@ -34,6 +34,7 @@ _MENDS = {
     REFUSALS[LEVEL]: ": the distances are larger than the price; make them smaller",
     REFUSALS[LEVERAGE]: ": raise --balance or risk.max_leverage, or risk less a trade",
     REFUSALS[TOO_SMALL]: ": raise --balance or risk.per_trade",
+    REFUSALS[NOTIONAL]: ": raise risk.max_notional",
     REFUSALS[MARGIN]: ": raise risk.leverage or lower risk.max_leverage",
 }
 

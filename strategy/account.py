@@ -194,7 +194,7 @@ def _entries(account, positions, orders, grids, said, risk, slippage, has_take, 
         if account.blocked != 0:
             refused[s, DAILY_LIMIT] += 1
             continue
-        if not reverses and word.candle < p.cooldown_until:
+        if word.candle < p.cooldown_until:  # of an earlier loss, where the position reverses
             refused[s, COOLDOWN] += 1
             continue
         if not reverses and 0.0 < risk.max_positions <= slots:

@@ -105,12 +105,18 @@ def ticks_down(price, g):
 
     1e-9 of a tick forgives the rounding of a division, and 1e-15 of the count that of many ticks.
     """
-    count = price / g.tick
+    count = _limited(price / g.tick)
     return np.int64(np.floor(count + (1e-9 + 1e-15 * count)))
 
 
 @kernel
 def ticks_up(price, g):
     """Return the first tick at or above a price."""
-    count = price / g.tick
+    count = _limited(price / g.tick)
     return np.int64(np.ceil(count - (1e-9 + 1e-15 * count)))
+
+
+@kernel
+def _limited(count):
+    # A level a thousand times any price away is still a level, and within an int64.
+    return min(max(count, -9e15), 9e15)

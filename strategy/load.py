@@ -236,6 +236,11 @@ def find(name_or_path: str) -> Path:
     if path.suffix == ".py" or len(path.parts) > 1:
         if not path.is_file():
             raise WickError(f"there is no strategy file {name_or_path}", f"copy {_TEMPLATE} there")
+        if path.suffix != ".py":
+            raise WickError(
+                f"{name_or_path} is not a .py file, as a strategy is",
+                f"rename it to {path.stem}.py",
+            )
         return path.resolve()
     shipped = _HERE / f"{name_or_path}.py"
     if name_or_path not in available():

@@ -22,6 +22,7 @@ REFUSALS = (
     "no balance",
     "cooldown",
     "limit of longs or shorts",
+    "notional limit under the symbol's minimum",
 )
 (
     APPROVED,
@@ -36,6 +37,7 @@ REFUSALS = (
     NO_BALANCE,
     COOLDOWN,
     SIDE_LIMIT,
+    NOTIONAL,
 ) = range(len(REFUSALS))
 
 
@@ -223,10 +225,13 @@ def size(risk, slippage, g, wallet, used, close, side, stop, take, has_take):
         return 0, LEVEL
     steps = np.floor(risk.per_trade * wallet / (stop * g.step) + 1e-9)
     room = risk.max_leverage * wallet - used
-    if risk.max_notional > 0.0:
-        room = min(room, risk.max_notional)
+    capped = 0.0 < risk.max_notional < room
+    if capped:
+        room = risk.max_notional
     steps = min(steps, np.floor(room / (price * g.step) + 1e-9))
     steps = min(steps, float(g.max_steps))
+    if capped and room < max(price * g.step * g.min_steps, g.min_notional):
+        return 0, NOTIONAL
     if steps < 1.0 and room < price * g.step * g.min_steps:
         return 0, LEVERAGE
     if steps < g.min_steps or qty_of(steps, g) * price < g.min_notional:

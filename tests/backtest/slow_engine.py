@@ -335,7 +335,7 @@ class SlowEngine:
             if blocked:
                 self.refuse(market, "daily loss limit")
                 continue
-            if not reverses and position < market.rests_until:
+            if position < market.rests_until:
                 self.refuse(market, "cooldown")
                 continue
             if not reverses and self.risk.max_positions and slots >= self.risk.max_positions:
@@ -391,11 +391,14 @@ class SlowEngine:
         if estimate <= 0:
             return "stop or take level not positive"
         room = risk.max_leverage * wallet - reserved
-        if risk.max_notional:
-            room = min(room, risk.max_notional)
+        capped = bool(risk.max_notional) and risk.max_notional < room
+        if capped:
+            room = risk.max_notional
         by_risk = _floor(risk.per_trade * wallet / (said.stop * step) + 1e-9)
         by_room = _floor(room / (estimate * step) + 1e-9)
         steps = min(by_risk, by_room, rules.max_steps)
+        if capped and room < max(estimate * step * rules.min_steps, float(rules.min_notional)):
+            return "notional limit under the symbol's minimum"
         if steps < 1 and room < estimate * step * rules.min_steps:
             return "leverage limit"
         if steps < rules.min_steps or rules.qty(steps) * estimate < float(rules.min_notional):

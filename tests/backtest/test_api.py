@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -236,3 +237,26 @@ def test_candles_are_not_changed_by_a_run() -> None:
     backtest("rsi_macd_atr", [MARKET], end=START_MS + 2_000 * 60_000)
     assert isinstance(MARKET, Candles)
     assert {name: values.tobytes() for name, values in MARKET.arrays.items()} == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"strategy": None}, "strategy is None, expected a name, a path or a loaded strategy"),
+        ({"fee_bps": "5"}, "fee_bps is '5', expected a number"),
+        ({"balance": True}, "balance is True, expected a number"),
+        ({"risk": [1]}, "risk is [1], expected a mapping"),
+        ({"params": 5}, "params is 5, expected a mapping, a run or its name"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused_in_a_sentence(
+    changes: dict[str, Any], said: str
+) -> None:
+    asked: dict[str, Any] = {"strategy": "rsi_macd_atr", "symbols": "BTCUSDT"} | changes
+    with pytest.raises(WickError, match=re.escape(said)):
+        backtest(asked.pop("strategy"), asked.pop("symbols"), **asked)
+
+
+def test_a_run_is_not_loaded_by_a_number() -> None:
+    with pytest.raises(WickError, match="name is 5, expected a run's id or path"):
+        Run.load(5)  # type: ignore[arg-type]

@@ -99,3 +99,12 @@ def test_a_tick_or_step_that_is_no_positive_decimal_is_refused(text: str) -> Non
             grid(**{name: text})
         assert error.value.message == f"{name} is {text!r}, expected a positive decimal"
         assert error.value.hint == "such as 0.10"
+
+
+@pytest.mark.parametrize("price", [1e18, 1e300, -1e18])
+@pytest.mark.parametrize("tick", ["0.1", "0.00000001"])
+def test_a_level_far_off_stays_far_off_on_its_side(price: float, tick: str) -> None:
+    g: Any = grid(tick).view(np.recarray)[0]
+    for ticks in (ticks_down(price, g), ticks_up(price, g)):
+        assert abs(ticks) == pytest.approx(9e15)
+        assert (ticks > 0) == (price > 0)

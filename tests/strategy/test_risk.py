@@ -1,6 +1,7 @@
 """Sizes and refusals of single entries, and settings out of range."""
 
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -138,3 +139,39 @@ def test_checked_settings_are_plain_floats() -> None:
     found = checked(Risk(per_trade=np.float64(0.5), max_positions=3))
     assert [type(value) for value in found] == [float] * len(found)
     assert found == Risk(per_trade=0.5, max_positions=3)
+
+
+def test_a_cap_below_the_least_order_is_named_as_the_cause() -> None:
+    rules = grid("0.1", "0.001", min_notional="100")
+    capped = checked(Risk(max_notional=60.0))
+    assert sized(capped, rules=rules) == (0, "notional limit under the symbol's minimum")
+    assert sized(checked(Risk(max_notional=150.0)), rules=rules) == (1_500, "approved")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"daily_loss_flatten": 1}, "there is no risk.daily_loss_limit"),
+        ({"daily_loss_flatten": 2, "daily_loss_limit": 0.1}, "expected 0 or 1"),
+        ({"trail": 0.05}, "risk.trail is 0.05, expected 0 or at least 0.1"),
+        ({"trail_after": 1.0}, "but no stop trails"),
+        ({"part_1": 1.0}, "a part needs both"),
+        ({"part_2_share": 0.5}, "a part needs both"),
+        ({"part_1": 0.01, "part_1_share": 0.5}, "risk.part_1 is 0.01, expected 0 or at least"),
+        (
+            {"part_1": 1.0, "part_1_share": 0.5, "part_2": 2.0, "part_2_share": 0.5},
+            "the parts take 1 of a position",
+        ),
+        ({"time_stop": 1.5}, "risk.time_stop is 1.5, expected a whole number"),
+        ({"cooldown": -1}, "risk.cooldown is -1, expected 0 or more"),
+    ],
+)
+def test_exits_that_do_not_go_together_are_refused(changes: dict[str, float], said: str) -> None:
+    with pytest.raises(WickError, match=re.escape(said)):
+        checked(Risk()._replace(**changes))  # type: ignore[arg-type]
+
+
+def test_a_rule_and_a_setting_cannot_both_give_the_trailing_distance() -> None:
+    with pytest.raises(WickError, match="the strategy has a rule trail_distance"):
+        checked(Risk(trail=1.0), has_trail=True)
+    assert checked(Risk(trail_after=1.0), has_trail=True).trail_after == 1.0
