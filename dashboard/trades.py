@@ -10,8 +10,11 @@ LEGS = {
     "x": "exit",
     "q": "emergency exit",
     "s": "stop",
+    "w": "moved stop",
     "p": "stop",
     "t": "take",
+    "a": "partial take",
+    "b": "partial take",
     "": "not ours",
 }
 

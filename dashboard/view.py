@@ -161,14 +161,21 @@ def _positions(
     session: Session, books: dict[str, Book], last: Decided | None
 ) -> tuple[Position, ...]:
     marks = dict(zip(session.symbols, last.marks, strict=True)) if last else {}
+    # A stop may have moved since the fill; a fill after that decision opened another position.
+    stops = {held.symbol: held.stop for held in last.held} if last else {}
     return tuple(
-        _position(book, book.last, marks.get(symbol, 0.0))
+        _position(
+            book,
+            book.last,
+            marks.get(symbol, 0.0),
+            stops.get(symbol, 0.0) if last and book.opened < last.time else 0.0,
+        )
         for symbol, book in books.items()
         if book.last is not None and book.last.held != 0
     )
 
 
-def _position(book: Book, fill: Filled, mark: float) -> Position:
+def _position(book: Book, fill: Filled, mark: float, stop: float) -> Position:
     mark = mark or fill.price
     return Position(
         symbol=fill.symbol,
@@ -177,7 +184,7 @@ def _position(book: Book, fill: Filled, mark: float) -> Position:
         entry=fill.entry,
         mark=mark,
         unrealized=fill.held * book.step * (mark - fill.entry),
-        stop=fill.stop,
+        stop=stop or fill.stop,
         take=fill.take,
         since=book.opened,
     )

@@ -117,7 +117,7 @@ def draft(asked: Asked, settings: Settings, now_ms: int, command: Sequence[str])
         timeframe=strategy.timeframe,
         symbols=symbols,
         params=params._asdict(),
-        risk={name: float(value) for name, value in checked(risk)._asdict().items()},
+        risk=checked(risk, has_trail=strategy.has_trail)._asdict(),
         fee_rate=share_of_bps("--fee-bps", asked.fee_bps, known.fee_rate),
         slippage=share_of_bps("--slippage-bps", asked.slippage_bps, known.slippage),
         balance=_balance(asked, source),

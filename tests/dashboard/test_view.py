@@ -5,10 +5,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from dashboard.trades import Book
+from dashboard.trades import LEGS, Book
 from dashboard.view import View, view
 from live.bus import ROLES
-from live.journal import Asked, Began, Decided, Halted, Record
+from live.journal import Asked, Began, Decided, Halted, Held, Record
+from live.order_ids import CONDITIONAL_LEGS, MARKET_LEGS
 from live.signs import Sign
 from tests.dashboard.made_session import MINUTE, NOON, fill, session
 
@@ -53,6 +54,24 @@ def test_a_position_is_that_of_the_last_fill_marked_at_the_last_close() -> None:
     assert found.equity == pytest.approx(10_000.0 - 0.235 + 10.0)
     assert found.position_of("BTCUSDT") is position
     assert found.position_of("ETHUSDT") is None
+
+
+def test_a_stop_that_moved_is_shown_where_it_is_until_another_position_opens() -> None:
+    entry = fill(1, NOON, steps=100, held=100, price=94_000.0, entry=94_000.0, stop=93_000.0)
+    held = (Held("BTCUSDT", 93_900.0, 94_800.0, 93_800.0, 7),)
+    (position,) = seen(entry, decided(1, held=held)).positions
+    assert position.stop == 93_800.0
+    out = fill(2, NOON + 90_000, steps=-100, held=0, price=93_800.0, leg="w", reason="trailing")
+    again = fill(
+        3, NOON + 100_000, steps=100, held=100, price=94_100.0, entry=94_100.0, stop=93_100.0
+    )
+    found = seen(entry, decided(1, held=held), out, again)
+    assert [position.stop for position in found.positions] == [93_100.0]
+    assert [one.leg for one in found.fills] == ["entry", "moved stop", "entry"]
+
+
+def test_every_leg_of_an_order_has_a_word() -> None:
+    assert set(LEGS) == {*MARKET_LEGS, *CONDITIONAL_LEGS, ""}
 
 
 def test_fills_after_the_last_decision_change_the_balance_at_once() -> None:

@@ -16,6 +16,7 @@ from data.writer import save
 from live.folders import Hold, earlier, find, keep, listed, supervisor_of
 from live.session import read_session
 from live.start import Asked, Draft, draft, first_open_time, speed_of
+from strategy import rsi_macd_atr
 from strategy.errors import WickError
 from strategy.timeframes import DAY_MS, timeframe_ms
 
@@ -295,3 +296,17 @@ def test_the_command_is_kept_without_the_password_of_redis(drafted: Drafting) ->
         "redis://127.0.0.1:6399/0",
         "--redis=redis://127.0.0.1:6399/0",
     )
+
+
+def test_a_rule_for_the_trailing_distance_counts_as_a_trailing_stop(
+    drafted: Drafting, tmp_path: Path
+) -> None:
+    path = tmp_path / "trails.py"
+    rule = "\n\n@rule\ndef trail_distance(x: Row, p: Params) -> float:\n    return p.stop * x.atr\n"
+    path.write_text(Path(rsi_macd_atr.__file__).read_text() + rule)
+    session = drafted(strategy=str(path), changes=("risk.trail_after=1",)).session
+    assert session.risk["trail_after"] == 1.0
+    said = refusal(drafted, strategy=str(path), changes=("risk.trail=1",)).message
+    assert said == "risk.trail is 1.0, but the strategy has a rule trail_distance"
+    said = refusal(drafted, changes=("risk.trail_after=1",)).message
+    assert said == "risk.trail_after is 1.0, but no stop trails"
