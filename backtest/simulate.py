@@ -10,7 +10,7 @@ from strategy.kernel import kernel
 from strategy.records import BY_END, BY_TAKE, UNIT
 from strategy.risk import APPROVED
 from strategy.rules import ENTER_LONG, ENTER_SHORT
-from strategy.stops import moved_stop, moves_stops, nearest_take
+from strategy.stops import is_beyond, moved_stop, moves_stops, nearest_take
 from strategy.timeframes import DAY_MS
 
 
@@ -242,8 +242,7 @@ def _hold(
                     return k
                 if moves:
                     level, _ = _moved(p, grids[s], risk, has_trail, trail, h[i], l[i], i)
-                    side = 1 if p.steps > 0 else -1
-                    if level != p.stop_level and side * (c[i] - level) <= 0.0:
+                    if level != p.stop_level and is_beyond(p, level, c[i]):
                         return k
                 value += qty_of(p.steps, grids[s]) * (c[i] - p.entry)
         lost = loses_too_much(book, value, risk.daily_loss_limit)

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from strategy.contract.outcome import DECISIONS, Outcome, Subject, outcome
 from strategy.contract.outside import private_uses, watching
 from strategy.contract.parameters import edge_params, unused_params
 from strategy.contract.pieces import repeats, same_in_pieces
-from strategy.contract.settling import Settling, settling
+from strategy.contract.settling import Settling, first_value, settling
 from strategy.errors import WickError
 from strategy.rules import ENTER_LONG, ENTER_SHORT
 
@@ -161,7 +160,7 @@ class _Plan:
     ) -> "_Plan":
         n = len(candles.arrays["open_time"])
         pairs = zip(whole.names, whole.arrays, strict=True)
-        warm = max(_first_value(array) for name, array in pairs if name.startswith("Row."))
+        warm = max(first_value(array) or 0 for name, array in pairs if name.startswith("Row."))
         # A long warm-up goes in front: else nothing would have a value inside the window.
         front = warm if warm > width // 2 else 0
         start = max(window_at(whole, width) - front, 0)
@@ -211,11 +210,6 @@ class _Plan:
         yield _HISTORY, self.history
 
 
-def _first_value(array: Any) -> int:
-    warm = ~np.isnan(array)
-    return int(warm.argmax()) + 1 if warm.any() else 0
-
-
 def _work_off(plan: _Plan, tick: Tick) -> tuple[list[Check], list[Settling]]:
     history = plan.history
     jobs = list(plan.jobs(tick))
@@ -248,7 +242,7 @@ def _quiet(entries: int, whole: Outcome) -> list[Finding]:
             "take more candles: nothing of it was compared",
         )
         for name, array in zip(whole.names, whole.arrays, strict=True)
-        if name.startswith("Row.") and not _first_value(array)
+        if name.startswith("Row.") and first_value(array) is None
     ]
     if not entries:
         said = f"no entry rule holds on any of {count:,} candles"

@@ -87,9 +87,8 @@ def _moves(result: Result, trade: Any, p: Any, trails: NDArray[np.float64]) -> I
         if p.stop_level == trade.last_stop:
             return  # it never goes back, and at the close that ordered the exit nothing moves
         best = max(best, arrays["high"][i]) if trade.side > 0 else min(best, arrays["low"][i])
-        p.mark = arrays["close"][i]
         trail = float(trails[i]) if has_trail else np.nan
         level, reason = moved_stop(p, g, result.risk, has_trail, trail, best)
-        if level != p.stop_level and not is_beyond(p, level):
+        if level != p.stop_level and not is_beyond(p, level, arrays["close"][i]):
             p.stop_level, p.stop_reason = level, reason
             yield Move(i, float(level), int(reason))

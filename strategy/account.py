@@ -146,7 +146,7 @@ def _move_stops(positions, orders, grids, said, risk, has_trail, now):
         level, reason = moved_stop(p, grids[s], risk, has_trail, said[s].trail_distance, best)
         if level == p.stop_level:
             continue
-        if is_beyond(p, level):
+        if is_beyond(p, level, p.mark):
             _close(p, orders[s], reason, now)
         else:
             p.stop_level, p.stop_reason = level, reason

@@ -43,10 +43,10 @@ def moved_stop(p, g, risk, has_trail, trail_distance, best):
 
 
 @kernel
-def is_beyond(p, level):
-    """Say whether the last close lies at or beyond a stop's level, where no stop can be placed."""
+def is_beyond(p, level, close):
+    """Say whether a close lies at or beyond a stop's level, where no stop can be placed."""
     side = 1 if p.steps > 0 else -1
-    return side * (p.mark - level) <= 0.0
+    return side * (close - level) <= 0.0
 
 
 @kernel

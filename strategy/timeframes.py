@@ -13,6 +13,7 @@ EXCHANGE_TIMEFRAMES = tuple("1s 1m 3m 5m 15m 30m 1h 2h 4h 6h 8h 12h 1d 3d 1w".sp
 # 1970-01-01 was a Thursday; weeks are counted from Monday 1970-01-05, as the exchange counts them.
 _WEEK_OFFSET_MS = 4 * 86_400_000
 DAY_MS = 86_400_000
+YEAR_DAYS = 365
 MONTH = "1M"
 # How other programs and people write the units.
 _WORDS = {

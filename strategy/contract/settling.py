@@ -11,6 +11,7 @@ from strategy.candles import Candles
 from strategy.contract.future import Tick
 from strategy.contract.outcome import DECISIONS, Outcome, Subject, outcome
 from strategy.rules import CONDITIONS, RULE_NAMES
+from strategy.warmup import first_warm
 
 _STARTS = 5
 _CLOSE = 1e-9
@@ -47,7 +48,7 @@ def settling(
     n = len(candles.arrays["open_time"])
     reads = _reads(subject)
     first = {
-        name: _first_value(array)
+        name: first_value(array)
         for name, array in zip(whole.names, whole.arrays, strict=True)
         if name.startswith("Row.")
     }
@@ -73,9 +74,10 @@ def _latest(counts: list[int | None]) -> int | None:
     return None if len(known) < len(counts) else max(known, default=1)
 
 
-def _first_value(array: NDArray[np.float64]) -> int | None:
-    warm = ~np.isnan(array)
-    return int(warm.argmax()) + 1 if warm.any() else None
+def first_value(array: NDArray[np.float64]) -> int | None:
+    """Return how many candles it takes until a column has a value; None if it never has one."""
+    at = first_warm([array])
+    return at + 1 if at < len(array) else None
 
 
 def _reads(subject: Subject) -> dict[str, set[str]]:

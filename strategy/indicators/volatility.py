@@ -10,8 +10,7 @@ from strategy.indicators.by_value import logarithms
 from strategy.indicators.calls import number, one, whole_lengths
 from strategy.indicators.rolling import rolling_max, rolling_min, rolling_std
 from strategy.kernel import kernel
-from strategy.metrics import YEAR_DAYS
-from strategy.timeframes import DAY_MS, timeframe_ms
+from strategy.timeframes import DAY_MS, YEAR_DAYS, timeframe_ms
 
 
 class Bands(NamedTuple):

@@ -16,6 +16,7 @@ from strategy.metrics.daily import (
     beside,
     by_day,
     daily_returns,
+    day_ends,
     from_days,
     hold_curve,
     monthly_returns,
@@ -27,7 +28,6 @@ from strategy.metrics.definitions import (
     MIN_TRADES,
     NEEDS_DAYS,
     NEEDS_TRADES,
-    YEAR_DAYS,
     Definition,
     Figure,
 )
@@ -42,7 +42,7 @@ from strategy.metrics.trades import (
     split,
     traded,
 )
-from strategy.timeframes import DAY_MS
+from strategy.timeframes import DAY_MS, YEAR_DAYS
 
 __all__ = [
     "DEFINITIONS",
@@ -136,13 +136,6 @@ def figures(
         "candles": len(time),
     }  # fmt: skip
     return {key: _figure(key, float(values[key]), counts, values) for key in DEFINITIONS}
-
-
-def day_ends(time: NDArray[np.int64], timeframe_ms: int) -> NDArray[np.int64]:
-    """Return the UTC ms at which each day of a run ends, from the first open's day on."""
-    first = int(time[0]) // DAY_MS
-    last = (int(time[-1]) + timeframe_ms - 1) // DAY_MS
-    return (np.arange(first, last + 1) + 1) * DAY_MS
 
 
 def _beside(returns: Floats, hold: Floats | None) -> dict[str, float]:

@@ -6,8 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from strategy.metrics.definitions import YEAR_DAYS
-from strategy.timeframes import DAY_MS
+from strategy.timeframes import DAY_MS, YEAR_DAYS
 
 Floats = NDArray[np.float64]
 _YEAR = math.sqrt(YEAR_DAYS)
@@ -41,13 +40,18 @@ def by_day(time: NDArray[np.int64], equity: Floats, balance: float, timeframe_ms
     A candle belongs to the day in which it closes; a close at 00:00 belongs to the day that ends.
     A day in which no candle closes ends as the one before. The first day starts from `balance`.
     """
-    first = int(time[0]) // DAY_MS
-    last = (int(time[-1]) + timeframe_ms - 1) // DAY_MS
-    ends = (np.arange(first, last + 1) + 1) * DAY_MS - timeframe_ms
-    at = np.searchsorted(time, ends, side="right") - 1
+    ends = day_ends(time, timeframe_ms)
+    at = np.searchsorted(time, ends - timeframe_ms, side="right") - 1
     curve = np.concatenate(([balance], np.where(at < 0, balance, equity[at])))
     with np.errstate(all="ignore"):
-        return Daily(first, curve, curve[1:] / curve[:-1] - 1.0)
+        return Daily(int(time[0]) // DAY_MS, curve, curve[1:] / curve[:-1] - 1.0)
+
+
+def day_ends(time: NDArray[np.int64], timeframe_ms: int) -> NDArray[np.int64]:
+    """Return the UTC ms at which each day of a run ends, from the first open's day on."""
+    first = int(time[0]) // DAY_MS
+    last = (int(time[-1]) + timeframe_ms - 1) // DAY_MS
+    return (np.arange(first, last + 1) + 1) * DAY_MS
 
 
 def daily_returns(

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 MIN_TRADES = 10
 MIN_DAYS = 14
-YEAR_DAYS = 365
 
 
 class Figure(NamedTuple):

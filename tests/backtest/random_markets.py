@@ -82,7 +82,7 @@ def draw_world(seed: int, length: int, symbols: int) -> World:
 
 
 def without_parts(world: World) -> World:
-    """Take away the partial take-profits, which the live side does not have."""
+    """Take away the partial take-profits, for a trader that does not place them."""
     risk = world.risk._replace(part_1=0.0, part_1_share=0.0, part_2=0.0, part_2_share=0.0)
     return dataclasses.replace(world, risk=risk)
 
