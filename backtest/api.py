@@ -226,7 +226,7 @@ class Run:
     @cached_property
     def parts(self) -> "pd.DataFrame":
         """Every exit of the trades that were closed in parts; `trade` is the row in `trades`."""
-        from data.runs import NO_PARTS
+        from data.run_tables import NO_PARTS
 
         return _frame(NO_PARTS if self._made.parts is None else self._made.parts)
 

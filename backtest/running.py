@@ -40,7 +40,8 @@ def run_asked(
         from backtest.inputs import gather, refuse_cold, refuse_without_distance
         from backtest.record import record_of
         from data.dates import now_ms
-        from data.runs import Run, part_table, trade_table
+        from data.run_tables import part_table, trade_table
+        from data.runs import Run
 
         inputs = gather(asked, store, runs, given)
         result = backtest(

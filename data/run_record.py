@@ -10,15 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.quality import holes
-from data.runs import (
-    SCHEMA,
-    DataRecord,
-    FigureRecord,
-    GroupRecord,
-    RunRecord,
-    StrategyRecord,
-    result_hash,
-)
+from data.run_tables import result_hash
+from data.runs import SCHEMA, DataRecord, FigureRecord, GroupRecord, RunRecord, StrategyRecord
 from data.symbols import SymbolRules
 from strategy.candles import Candles
 from strategy.fills import Costs

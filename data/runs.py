@@ -7,7 +7,6 @@ killed process leaves is hidden, and removed by the next one that writes.
 """
 
 import fcntl
-import hashlib
 import os
 import re
 import secrets
@@ -18,7 +17,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -26,13 +24,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from data.run_tables import TIME
 from data.symbols import SymbolRules
-from data.table import arrow, arrow_text, numbers
+from data.table import arrow, numbers
 from strategy.errors import RunRefused, WickError, did_you_mean
-from strategy.grid import qty_of
-from strategy.records import EXIT_REASONS, TRADE, UNIT
 
-_TIME = pa.timestamp("ms", tz="UTC")
 _UNFINISHED = ".unfinished-"
 
 
@@ -159,86 +155,6 @@ class Run:
     parts: pa.Table | None = None
 
 
-def result_hash(trades: Any, equity: NDArray[np.float64]) -> str:
-    """Return a SHA-256 over every bit of trades and equity: equal means the same result."""
-    # With their number, or a trade could pass for the first values of a longer equity curve.
-    digest = hashlib.sha256(len(trades).to_bytes(8, "little"))
-    for name in TRADE.names or ():
-        digest.update(np.ascontiguousarray(trades[name]).tobytes())
-    digest.update(equity.tobytes())
-    return digest.hexdigest()
-
-
-def trade_table(trades: Any, symbols: tuple[str, ...]) -> pa.Table:
-    """Turn trade records into a table with names, signs and money that a person can read."""
-    net = (trades["pnl"] - trades["fees"]) / UNIT
-    in_r = trades["qty"] * trades["entry_price"] / trades["risked"]
-    columns = {
-        "symbol": arrow_text(symbols, trades["symbol"]),
-        "side": arrow_text(("short", "long"), (trades["side"] > 0).astype(np.int64)),
-        "entry_time": arrow(trades["entry_time"], _TIME),
-        "exit_time": arrow(trades["exit_time"], _TIME),
-        "qty": trades["qty"],
-        "entry_price": trades["entry_price"],
-        "exit_price": trades["exit_price"],
-        "stop": trades["stop"],
-        "take": np.where(trades["take"] > 0.0, trades["take"], np.nan),
-        "pnl": trades["pnl"] / UNIT,
-        "fees": trades["fees"] / UNIT,
-        "net": net,
-        "slippage": trades["slippage"],
-        "mae": trades["mae"],
-        "mfe": trades["mfe"],
-        "risked": trades["risked"],
-        "r": net / trades["risked"],
-        "mae_r": trades["mae"] * in_r,
-        "mfe_r": trades["mfe"] * in_r,
-        "bars": trades["exit_candle"] - trades["entry_candle"],
-        "exit_reason": arrow_text(EXIT_REASONS, trades["exit_reason"]),
-        "reversal": trades["reversal"] != 0,
-        "ambiguous": trades["ambiguous"] != 0,
-    }
-    return pa.table(
-        {
-            name: values if isinstance(values, pa.Array) else arrow(np.asarray(values))
-            for name, values in columns.items()
-        }
-    )
-
-
-NO_PARTS = pa.schema(
-    [
-        ("trade", pa.int64()),
-        ("symbol", pa.string()),
-        ("time", _TIME),
-        ("bars", pa.int64()),
-        ("qty", pa.float64()),
-        ("price", pa.float64()),
-        ("pnl", pa.float64()),
-        ("fee", pa.float64()),
-    ]
-).empty_table()
-
-
-def part_table(parts: Any, trades: Any, symbols: tuple[str, ...], grids: Any) -> pa.Table | None:
-    """Turn the records of parts into a table; None where no trade was closed in parts."""
-    if not len(parts):
-        return None
-    qty = [qty_of(steps, grids[s]) for steps, s in zip(parts.steps, parts.symbol, strict=True)]
-    return pa.table(
-        {
-            "trade": arrow(parts.trade),
-            "symbol": arrow_text(symbols, parts.symbol),
-            "time": arrow(parts.time, _TIME),
-            "bars": arrow(parts.candle - trades.entry_candle[parts.trade]),
-            "qty": arrow(np.array(qty)),
-            "price": arrow(parts.price),
-            "pnl": arrow(parts.pnl / UNIT),
-            "fee": arrow(parts.fee / UNIT),
-        }
-    )
-
-
 def keep(
     runs: Path, run: Run, source: bytes | None = None, extra: dict[str, pa.Table] | None = None
 ) -> Run:
@@ -265,7 +181,7 @@ def save(
     """
     with _scratch(runs) as scratch:
         _write(trades, scratch / "trades.parquet")
-        curve = pa.table({"time": arrow(time, _TIME), "equity": arrow(equity)})
+        curve = pa.table({"time": arrow(time, TIME), "equity": arrow(equity)})
         _write(curve, scratch / "equity.parquet")
         if source is not None:  # of the strategy, which its user will go on editing
             (scratch / "strategy.py").write_bytes(source)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from data import runs
 from data.dates import show_time
 from data.run_record import run_record
+from data.run_tables import part_table, trade_table
 from data.symbols import grids_of
 from live.journal import Decided, Dropped, Halted, Record
 from live.records import CANDLES, ClosedCandle
@@ -211,8 +212,8 @@ def keep(history: History, folder: Path) -> Path | None:
     )
     if kept := _kept(record, folder):
         return kept
-    table = runs.trade_table(outcome.trades, session.symbols)
-    parts = runs.part_table(outcome.parts, outcome.trades, session.symbols, grids_of(session.rules))
+    table = trade_table(outcome.trades, session.symbols)
+    parts = part_table(outcome.parts, outcome.trades, session.symbols, grids_of(session.rules))
     extra = {} if parts is None else {"parts": parts}
     source = outcome.strategy.source
     try:

@@ -7,7 +7,8 @@ is held, then close, and only when the symbol is flat and clean enter.
 from dataclasses import dataclass
 
 from live.exchange.errors import STANDS_ALREADY
-from live.ledger import Ledger, Sent, SymbolBook
+from live.ledger import Ledger
+from live.symbol_book import Sent, SymbolBook
 
 NAKED_MS = 5_000
 WOULD_TRIGGER = (-2021, -4142)

@@ -26,9 +26,10 @@ from live.exchange.port import (
 )
 from live.inquiries import BACK_OFF_S, PROOF_MS, BackOff, Inquiries
 from live.journal import Dropped, Intent, Leg
-from live.ledger import Ledger, Sent
+from live.ledger import Ledger
 from live.order_ids import MARKET_LEGS
 from live.risk_manager import Approval, RiskManager
+from live.symbol_book import Sent
 from live.writer import Writer
 from strategy.errors import RunRefused
 from strategy.fills import slipped, stop_level

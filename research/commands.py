@@ -109,7 +109,8 @@ def run_tune(
     notes: tuple[str, ...] = (),
 ) -> "Run":
     """Tune with a progress bar and keep the winner as a run."""
-    from data.runs import Run, keep, part_table, trade_table
+    from data.run_tables import part_table, trade_table
+    from data.runs import Run, keep
     from research.tune import tune as search
 
     first = min(int(one.arrays["open_time"][0]) for one in inputs.candles)
@@ -164,7 +165,8 @@ def tune_record(
     from backtest.record import record_of
     from data.dates import now_ms
     from data.run_record import figures_of
-    from data.runs import TuneRecord, result_hash
+    from data.run_tables import result_hash
+    from data.runs import TuneRecord
 
     record = record_of(
         tuned.train,

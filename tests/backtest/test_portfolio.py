@@ -22,6 +22,7 @@ from backtest.portfolio import portfolio_of
 from backtest.record import record_of
 from data import runs
 from data.importer import Labels, import_file
+from data.run_tables import part_table, trade_table
 from data.symbols import fine_rules
 from data.synthetic import synthetic_market
 from strategy.candles import Candles
@@ -50,8 +51,8 @@ def run_of(result: Result) -> runs.Run:
         command=[],
         rules=[fine_rules(one.market, one.symbol, 1.0) for one in result.candles],
     )
-    trades = runs.trade_table(result.trades, result.symbols)
-    parts = runs.part_table(result.parts, result.trades, result.symbols, result.grids)
+    trades = trade_table(result.trades, result.symbols)
+    parts = part_table(result.parts, result.trades, result.symbols, result.grids)
     return runs.Run(Path("none"), record, trades, result.time, result.equity, parts)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from backtest.engine import Result, backtest
-from data.runs import result_hash
+from data.run_tables import result_hash
 from data.synthetic import synthetic_market
 from strategy.candles import Candles
 from strategy.fills import Costs

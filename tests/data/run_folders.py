@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data import runs
+from data.run_tables import result_hash, trade_table
 from data.runs import (
     SCHEMA,
     DataRecord,
@@ -19,10 +20,8 @@ from data.runs import (
     RunRecord,
     StrategyRecord,
     TuneRecord,
-    result_hash,
     run_id,
     save,
-    trade_table,
 )
 from data.symbols import SymbolRules
 from strategy.records import TRADE

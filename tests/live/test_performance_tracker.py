@@ -15,6 +15,7 @@ from backtest.commands import write_report_of
 from backtest.engine import Result, backtest
 from backtest.record import record_of
 from data import runs, writer
+from data.run_tables import trade_table
 from data.symbols import grids_of
 from live import redis_server
 from live.bus import Bus
@@ -143,7 +144,7 @@ def assert_the_backtest(told: Told, kept: runs.Run) -> None:
     theirs = msgspec.structs.replace(theirs, strategy=ours.strategy, refused=ours.refused)
     assert ours == theirs
     assert len(told.result.trades) > 20
-    assert kept.trades.equals(runs.trade_table(told.result.trades, SYMBOLS))
+    assert kept.trades.equals(trade_table(told.result.trades, SYMBOLS))
     assert kept.equity.tobytes() == told.result.equity.tobytes()
     copy = (told.folder / "strategy" / told.session.strategy).read_bytes()
     assert (kept.folder / "strategy.py").read_bytes() == copy
@@ -355,7 +356,7 @@ def test_a_symbol_without_a_candle_does_not_spoil_the_run(told: Told) -> None:
     assert kept.record.figure("hold_return").note == "not known"
     assert np.isfinite(kept.trades["slippage"].to_numpy()).all()
     assert kept.trades["net"].to_pylist() == pytest.approx(
-        runs.trade_table(told.result.trades, SYMBOLS)["net"].to_pylist()
+        trade_table(told.result.trades, SYMBOLS)["net"].to_pylist()
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.runs import result_hash
+from data.run_tables import result_hash
 from live.journal import Began, Decided, Filled, Order, Record
 from live.session import Session
 from live.trade_log import Booked, TradeLog

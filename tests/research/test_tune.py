@@ -12,7 +12,7 @@ import pytest
 from backtest.engine import Result, backtest
 from backtest.inputs import Inputs
 from data.run_record import figures_of
-from data.runs import result_hash
+from data.run_tables import result_hash
 from data.symbols import fine_rules, grids_of
 from data.synthetic import synthetic_market
 from research.tune import OBJECTIVES, Tuned, tune

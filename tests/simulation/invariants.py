@@ -21,10 +21,11 @@ from typing import Any
 import msgspec
 
 from live.journal import Asked, Decided, Filled, Intent, Record
-from live.ledger import Ledger, SymbolBook
+from live.ledger import Ledger
 from live.order_ids import CONDITIONAL_LEGS, parse
 from live.plan import NAKED_MS
 from live.session import Session
+from live.symbol_book import SymbolBook
 from live.writer import stream_of
 from tests.live.sessions import START
 from tests.simulation.account import Account, Order
