@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from live.order_ids import CONDITIONAL_LEGS, PART_LEGS
+from strategy.fills import NOT_FILLED, resting_fill
 from strategy.grid import qty_of
 from strategy.records import (
     BY_BREAK_EVEN,
@@ -137,14 +138,14 @@ def _before_slippage(trip: Trip, part: Fill, arrays: Arrays, length: int) -> flo
         i = candle_of(arrays, part.time)
         if not len(times) or not times[i] <= part.time < times[i] + length:
             return level if part.leg in CONDITIONAL_LEGS else part.price
-        o = float(arrays["open"][i])
-        toward = -trip.side if part.reason in BY_ANY_STOP else trip.side
-        if toward * (o - level) >= 0.0:
-            return o
-        reached = float(arrays["low" if toward < 0 else "high"][i])
-        # A stop that could not be placed was closed at market: at its level, had it stood.
-        at_level = part.leg in CONDITIONAL_LEGS or toward * (reached - level) >= 0.0
-        return level if at_level else part.price
+        o, h, l = (float(arrays[name][i]) for name in ("open", "high", "low"))  # noqa: E741
+        stops = part.reason in BY_ANY_STOP
+        stop, take = (level, 0.0) if stops else (-trip.side * np.inf, level)  # never, and none
+        which, price, _, _ = resting_fill(trip.side, stop, take, o, h, l)
+        if which != NOT_FILLED:
+            return float(price)
+        # A stop that could not be placed was closed at market, where it had no level.
+        return level if part.leg in CONDITIONAL_LEGS else part.price
     if part.reason == BY_END:
         return part.decided
     if part.reason == BY_FLATTEN or not part.decided_at:
