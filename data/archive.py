@@ -65,14 +65,16 @@ class Zip:
     @property
     def name(self) -> str:
         """The file's name."""
-        return f"{self.series.symbol}-{self.series.file_timeframe}-{self.period}.zip"
+        word = self.series.file_timeframe or self.series.its_kind.archive
+        return f"{self.series.symbol}-{word}-{self.period}.zip"
 
     @property
     def path(self) -> str:
         """The file's place under the archive's address."""
         its = self.series
         often = "monthly" if len(self.period) == len("2024-05") else "daily"
-        return f"{_PATHS[its.market]}/{often}/klines/{its.symbol}/{its.file_timeframe}/{self.name}"
+        folders = [its.its_kind.archive, its.symbol, *filter(None, [its.file_timeframe])]
+        return f"{_PATHS[its.market]}/{often}/{'/'.join(folders)}/{self.name}"
 
 
 def fetch(
@@ -177,7 +179,7 @@ def _take(
     """Store what is there and not stored yet; return the periods that are there."""
     watcher.expect(len(zips))
     found = set()
-    known = {s.name: s.sha256 for m in writer.manifest.months for s in m.sources}
+    known = {s.name: s.sha256 for m in writer.manifest.files for s in m.sources}
     by_path = {z.path: z for z in zips}
     for got in downloads(archive, list(by_path), known, watcher.receive):
         archived = by_path[got.path]
@@ -198,9 +200,10 @@ def _store(
 ) -> None:
     assert got.content is not None
     today = now_ms - now_ms % DAY_MS
-    parsed = parse(archived.name, got.content)
-    table, notes = cleaned(parsed, archived.series.timeframe, now_ms, end_ms=today)
-    times = column(table, "open_time")
+    its = archived.series.its_kind
+    parsed = parse(archived.name, got.content, its)
+    table, notes = cleaned(parsed, archived.series, now_ms, end_ms=today)
+    times = column(table, its.time)
     period = np.datetime64(archived.period).astype("datetime64[ms]").astype(np.int64)
     if len(times) and month_of(int(times[0])) != month_of(int(period)):
         raise WickError(

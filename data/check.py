@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data.dates import show_time
-from data.manifest import NEW, Month, Series, read_manifest
+from data.manifest import NEW, Series, StoredFile, read_manifest
 from data.quality import Gap, first_fault, holes, silent_stretches
 from data.table import REQUIRED, column, month_of
 
@@ -52,14 +52,14 @@ def check_series(store: Path, series: Series) -> Checked:
     manifest = read_manifest(folder)
     errors: list[str] = []
     times, volumes = [np.empty(0, np.int64)], [np.empty(0)]
-    for month in manifest.months:
-        table = _read(folder, month, month.month in manifest.pending, errors)
+    for stored in manifest.files:
+        table = _read(folder, stored, stored.period in manifest.pending, errors)
         if table is None:
             continue
-        errors += _faults(table, month, series)
+        errors += _faults(table, stored, series)
         times.append(column(table, "open_time"))
         volumes.append(column(table, "volume"))
-    named = {m.file_name for m in manifest.months}
+    named = {f.name for f in manifest.files}
     strange = sorted(p.name for p in folder.glob("*.parquet") if p.name not in named)
     errors += [f"{name} is not in the manifest" for name in strange]
     open_time, volume = np.concatenate(times), np.concatenate(volumes)
@@ -68,9 +68,9 @@ def check_series(store: Path, series: Series) -> Checked:
     gaps = holes(open_time, series.timeframe) if ordered else []
     return Checked(
         series=series,
-        rows=sum(m.rows for m in manifest.months),
-        first_open_time=manifest.months[0].first_open_time,
-        last_open_time=manifest.months[-1].last_open_time,
+        rows=sum(f.rows for f in manifest.files),
+        first_open_time=manifest.files[0].first_ms,
+        last_open_time=manifest.files[-1].last_ms,
         errors=tuple(errors),
         gaps=tuple(gaps),
         missing=sum(gap.count for gap in gaps),
@@ -81,8 +81,8 @@ def check_series(store: Path, series: Series) -> Checked:
     )
 
 
-def _read(folder: Path, month: Month, pending: bool, errors: list[str]) -> pa.Table | None:
-    path = folder / month.file_name
+def _read(folder: Path, stored: StoredFile, pending: bool, errors: list[str]) -> pa.Table | None:
+    path = folder / stored.name
     if pending and (waiting := path.with_name(path.name + NEW)).exists():
         path = waiting
     try:
@@ -90,7 +90,7 @@ def _read(folder: Path, month: Month, pending: bool, errors: list[str]) -> pa.Ta
     except FileNotFoundError:
         errors.append(f"{path} is missing")
         return None
-    if hashlib.sha256(raw).hexdigest() != month.sha256:
+    if hashlib.sha256(raw).hexdigest() != stored.sha256:
         errors.append(f"{path} is not the file that was stored: its SHA-256 differs")
     try:
         table = pq.read_table(pa.BufferReader(raw))
@@ -104,8 +104,8 @@ def _read(folder: Path, month: Month, pending: bool, errors: list[str]) -> pa.Ta
     return table
 
 
-def _faults(table: pa.Table, month: Month, series: Series) -> list[str]:
-    where = month.file_name
+def _faults(table: pa.Table, stored: StoredFile, series: Series) -> list[str]:
+    where = stored.name
     found = []
     columns = {name: column(table, name) for name in REQUIRED}
     fault = first_fault(columns, series.timeframe)
@@ -118,8 +118,8 @@ def _faults(table: pa.Table, month: Month, series: Series) -> list[str]:
             row = int(np.argmax(bad)) + 1
             at = show_time(int(times[row]))
             found.append(f"{where} row {row + 1}: {at} {what} the time of the row before")
-    if len(times) and {month_of(int(times[0])), month_of(int(times[-1]))} != {month.month}:
+    if len(times) and {month_of(int(times[0])), month_of(int(times[-1]))} != {stored.period}:
         found.append(f"{where} holds candles of another month")
-    if len(times) != month.rows:
-        found.append(f"{where} holds {len(times)} rows, the manifest says {month.rows}")
+    if len(times) != stored.rows:
+        found.append(f"{where} holds {len(times)} rows, the manifest says {stored.rows}")
     return found

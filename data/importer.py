@@ -132,7 +132,7 @@ def import_file(store: Path, path: Path, labels: Labels, now_ms: int) -> Importe
         )
     parsed = parse(path.name, raw)
     series = place(path, parsed, labels)
-    table, notes = cleaned(parsed, series.timeframe, now_ms, labels.start_ms, labels.end_ms)
+    table, notes = cleaned(parsed, series, now_ms, labels.start_ms, labels.end_ms)
     merge = Merge()
     first, last = 0, 0
     if len(table):

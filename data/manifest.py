@@ -1,7 +1,9 @@
-"""Stored candles: a Parquet file per market, symbol, timeframe and month, and a manifest beside.
+"""What is stored: Parquet files per market, symbol, kind, timeframe and month, a manifest beside.
 
     STORE/um/BTCUSDT/1m/2023-01.parquet
     STORE/um/BTCUSDT/1m/manifest.json
+    STORE/um/BTCUSDT/mark-1h/2023-01.parquet
+    STORE/um/BTCUSDT/aggTrades/2023-01-31.parquet
 
 The manifest is the truth. A writer first lays `.new` files down, then names them in the manifest
 (that rename is the commit), then gives them their final names. A reader therefore needs no lock: it
@@ -16,6 +18,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from data.kinds import KINDS, KLINES, Kind, known_kind
 from strategy.errors import WickError, did_you_mean
 from strategy.timeframes import MONTH
 
@@ -28,13 +31,31 @@ _MONTH_FOLDER = "1mo"
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """What a stretch of candles belongs to."""
+    """What a stretch of candles or other rows belongs to.
+
+    Attributes
+    ----------
+    market, symbol : str
+        Such as um, BTCUSDT.
+    timeframe : str
+        Of candles; "" for kinds that have none.
+    kind : str
+        One of `data.kinds.KINDS`.
+    """
 
     market: str
     symbol: str
     timeframe: str
+    kind: str = KLINES.name
 
     def __post_init__(self) -> None:
+        kind = known_kind(self.kind)
+        if bool(self.timeframe) != kind.has_timeframe:
+            raise WickError(
+                f"{kind.plural} have {'a' if kind.has_timeframe else 'no'} timeframe,"
+                f" given {self.timeframe!r}",
+                "--timeframe 1m" if kind.has_timeframe else "leave --timeframe out",
+            )
         # It becomes a folder and part of an address: no dots, no slashes, no blanks.
         if not re.fullmatch(r"\w{1,40}", self.symbol):
             raise WickError(
@@ -43,16 +64,38 @@ class Series:
             )
 
     def __str__(self) -> str:
-        return f"{self.symbol} {self.market} {self.timeframe}"
+        words = (self.symbol, self.market, *self._kind_words(), self.timeframe)
+        return " ".join(word for word in words if word)
+
+    def _kind_words(self) -> tuple[str, ...]:
+        return () if self.kind == KLINES.name else (self.kind,)
 
     def folder(self, store: Path) -> Path:
         """Return the folder of this series in a store."""
-        return store / self.market / self.symbol / self.file_timeframe
+        name = "-".join((*self._kind_words(), *filter(None, (self.file_timeframe,))))
+        return store / self.market / self.symbol / name
+
+    @property
+    def its_kind(self) -> Kind:
+        """What the rows are."""
+        return KINDS[self.kind]
 
     @property
     def file_timeframe(self) -> str:
         """The timeframe as it stands in names of files and folders."""
         return _MONTH_FOLDER if self.timeframe == MONTH else self.timeframe
+
+
+def series_of(folder: Path) -> Series | None:
+    """Return the series that a folder of a store holds; None for a folder of something else."""
+    market, symbol, name = folder.parts[-3:]
+    kind, _, timeframe = name.rpartition("-") if "-" in name else (name, "", "")
+    if kind not in KINDS:
+        kind, timeframe = KLINES.name, name
+    try:
+        return Series(market, symbol, timeframe_of(timeframe), kind)
+    except WickError:
+        return None
 
 
 def timeframe_of(file_timeframe: str) -> str:
@@ -67,27 +110,43 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sha256: str
 
 
-class Month(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the manifest says about one stored file."""
+_ON_DISK = {
+    "period": "month",
+    "first_ms": "first_open_time",
+    "last_ms": "last_open_time",
+    "files": "months",
+}
 
-    month: str
+
+class StoredFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=_ON_DISK):
+    """What the manifest says about one stored file.
+
+    Attributes
+    ----------
+    period : str
+        UTC month, such as 2023-01; for kinds stored by day 2023-01-31.
+    first_ms, last_ms : int
+        Times of the first and last row.
+    """
+
+    period: str
     sha256: str
     size_bytes: int
     rows: int
-    first_open_time: int
-    last_open_time: int
+    first_ms: int
+    last_ms: int
     sources: tuple[Source, ...]
 
     @property
-    def file_name(self) -> str:
-        """The name of the month's file in the folder of its series."""
-        return f"{self.month}.parquet"
+    def name(self) -> str:
+        """The file's name in the folder of its series."""
+        return f"{self.period}.parquet"
 
 
-class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All stored months of a series, and those whose files still carry their `.new` name."""
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=_ON_DISK):
+    """All stored files of a series, and periods of those that still carry their `.new` name."""
 
-    months: tuple[Month, ...] = ()
+    files: tuple[StoredFile, ...] = ()
     pending: tuple[str, ...] = ()
 
 
@@ -114,15 +173,15 @@ def read_manifest(folder: Path) -> Manifest:
     return parse_manifest(folder, manifest_bytes(folder))
 
 
-def open_month(folder: Path, month: Month, pending: bool) -> pq.ParquetFile:
-    """Open the file of one month, also while its writer is between commit and final name.
+def open_file(folder: Path, stored: StoredFile, pending: bool) -> pq.ParquetFile:
+    """Open a stored file, also while its writer is between commit and final name.
 
     Raises
     ------
     WickError
         The file is missing or damaged.
     """
-    path = folder / month.file_name
+    path = folder / stored.name
     for name in ([path.name + NEW] if pending else []) + [path.name]:
         try:
             return pq.ParquetFile(folder / name, memory_map=True, page_checksum_verification=True)

@@ -1,4 +1,4 @@
-"""Bytes of a file to candles: Binance zips and CSV, common CSV, Parquet.
+"""Bytes of a file to rows of a kind: Binance zips and CSV, common CSV, Parquet.
 
 The only place where text becomes prices: by Arrow's parser, which gives the double nearest to the
 decimal text, as `float()` does.
@@ -16,30 +16,11 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from data.kinds import KLINES, Kind
 from data.quality import MICROSECONDS_ABOVE
-from data.table import REQUIRED, with_schema
+from data.table import with_schema
 from strategy.errors import WickError
 
-BINANCE = (
-    "open_time open high low close volume close_time quote_volume trades taker_buy"
-    " taker_buy_quote ignore"
-).split()
-# Header words of archives, exchange libraries and common exports, and the column each one means.
-_NAMES = {
-    name: name for name in ("open_time", *REQUIRED[1:], "quote_volume", "trades", "taker_buy")
-} | {
-    "timestamp": "open_time",
-    "time": "open_time",
-    "date": "open_time",
-    "datetime": "open_time",
-    "quote_asset_volume": "quote_volume",
-    "count": "trades",
-    "number_of_trades": "trades",
-    "taker_buy_volume": "taker_buy",
-    "taker_buy_base": "taker_buy",
-    "taker_buy_base_volume": "taker_buy",
-    "taker_buy_base_asset_volume": "taker_buy",
-}
 # Before 1973 in milliseconds: such a time is in seconds.
 _SECONDS_BELOW = 10**11
 _FIRST_MS = 1_230_768_000_000
@@ -52,16 +33,18 @@ _READABLE = (
 
 @dataclass(frozen=True, slots=True)
 class ParsedFile:
-    """Candles of one file as found: not yet sorted or checked, times in milliseconds.
+    """Rows of one file as found: not yet sorted or checked, times in milliseconds.
 
     Attributes
     ----------
     name : str
         The file's name, for messages.
+    kind : Kind
+        What the rows are.
     layout : str
         What the file was understood to be.
     first_line : int
-        The line or row number of the first candle.
+        The line or row number of the first row.
     microseconds, has_header : bool
         Marks by which spot and futures files of the archive differ.
     labels : dict of str
@@ -69,6 +52,7 @@ class ParsedFile:
     """
 
     name: str
+    kind: Kind
     table: pa.Table
     layout: str
     row_word: str
@@ -82,28 +66,28 @@ class ParsedFile:
         return f"{self.row_word} {row + self.first_line}"
 
 
-def parse(name: str, raw: bytes) -> ParsedFile:
-    """Read the candles of a file by its name's ending and its content.
+def parse(name: str, raw: bytes, kind: Kind = KLINES) -> ParsedFile:
+    """Read the rows of a file by its name's ending and its content.
 
     Raises
     ------
     WickError
-        The content is not what the ending says, or holds no candles.
+        The content is not what the ending says, or holds no rows of this kind.
     """
     if not raw:
         raise _unreadable(name, "is empty")
     if raw.lstrip()[:1] == b"<":
         raise _unreadable(name, "is a web page, not data: the server answered with an error")
     if name.endswith(".zip"):
-        return _parse_csv(name, _unzip(name, raw))
+        return _parse_csv(name, _unzip(name, raw), kind)
     if name.endswith(".parquet"):
-        return _parse_parquet(name, raw)
+        return _parse_parquet(name, raw, kind)
     if name.endswith(".gz"):
         try:
-            return _parse_csv(name, gzip.decompress(raw))
+            return _parse_csv(name, gzip.decompress(raw), kind)
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise _unreadable(name, f"is not a whole gzip file ({error})") from error
-    return _parse_csv(name, raw)
+    return _parse_csv(name, raw, kind)
 
 
 def _unreadable(name: str, why: str) -> WickError:
@@ -121,7 +105,7 @@ def _unzip(name: str, raw: bytes) -> bytes:
         raise _unreadable(name, f"is not a whole zip file ({error})") from error
 
 
-def _parse_csv(name: str, text: bytes) -> ParsedFile:
+def _parse_csv(name: str, text: bytes, kind: Kind) -> ParsedFile:
     text = text.removeprefix(b"\xef\xbb\xbf").lstrip()
     if not text:
         raise _unreadable(name, "is empty")
@@ -130,35 +114,38 @@ def _parse_csv(name: str, text: bytes) -> ParsedFile:
     # The archive's files have a header or none, by no rule but the file itself.
     has_header = not words[0][:1].isdigit()
     if has_header:
-        names = [_canonical(word) for word in words]
-        _require(name, names, words)
+        names = [kind.column_of(word) for word in words]
+        _require(name, names, words, kind)
         text = rest
         if not text.strip():
             raise _unreadable(name, "has a header but no rows")
-    elif len(words) == len(BINANCE):
-        names = BINANCE
+    elif len(words) == len(kind.layout):
+        names = list(kind.layout)
     else:
         found = f"has no header and {len(words)} columns"
-        raise _unreadable(name, f"{found}; without a header 12 are expected")
+        expected = f"without a header {len(kind.layout)} are expected"
+        raise _unreadable(name, f"{found}; {expected}")
     first_line = 1 + has_header
-    table = _read_columns(name, text, names, first_line)
-    times, microseconds = _times(name, "line", table["open_time"], first_line)
-    table = with_schema(table.set_column(table.column_names.index("open_time"), "open_time", times))
+    table = _read_columns(name, text, names, first_line, kind)
+    table, microseconds = _with_times(name, "line", table, first_line, kind)
     layout = (
-        ("Binance klines" if len(words) == len(BINANCE) else "CSV")
+        (f"Binance {kind.name}" if len(words) == len(kind.layout) else "CSV")
         + (" with header" if has_header else " without header")
         + (", times in µs" if microseconds else "")
     )
-    return ParsedFile(name, table, layout, "line", first_line, microseconds, has_header, {})
+    return ParsedFile(name, kind, table, layout, "line", first_line, microseconds, has_header, {})
 
 
-def _read_columns(name: str, text: bytes, names: Sequence[str], first_line: int) -> pa.Table:
-    columns = [n if n in _NAMES.values() else f"_{i}" for i, n in enumerate(names)]
-    wanted = [n for n in columns if not n.startswith("_")]
-    types = dict.fromkeys(wanted, pa.float64()) | {"open_time": pa.string()}
-    first_time = text.partition(b"\n")[0].split(b",")[columns.index("open_time")]
-    if first_time.strip().isdigit():
-        types["open_time"] = pa.int64()
+def _read_columns(
+    name: str, text: bytes, names: Sequence[str], first_line: int, kind: Kind
+) -> pa.Table:
+    columns = [n or f"_{i}" for i, n in enumerate(names)]
+    wanted = [n for n in columns if n in kind.columns]
+    # Some exports write counts with a decimal point.
+    types = {n: pa.float64() if n in kind.optional else kind.columns[n] for n in wanted}
+    first_time = text.partition(b"\n")[0].split(b",")[columns.index(kind.time)]
+    if not first_time.strip().isdigit():
+        types[kind.time] = pa.string()
 
     def read(types: dict[str, pa.DataType]) -> pa.Table:
         options = pa.csv.ConvertOptions(
@@ -176,12 +163,14 @@ def _read_columns(name: str, text: bytes, names: Sequence[str], first_line: int)
         table = read(dict.fromkeys(wanted, pa.string()))
     except pa.ArrowInvalid as error:
         raise _unreadable(name, f"is not a table: {why}") from error
-    raise _bad_cell(name, table, first_line) or _unreadable(name, f"is not a table: {why}")
+    raise _bad_cell(name, table, first_line, kind) or _unreadable(name, f"is not a table: {why}")
 
 
-def _bad_cell(name: str, table: pa.Table, first_line: int) -> WickError | None:
+def _bad_cell(name: str, table: pa.Table, first_line: int, kind: Kind) -> WickError | None:
     for row, cells in enumerate(table.to_pylist()):
         for field, cell in cells.items():
+            if kind.columns[field] == pa.bool_():
+                continue
             try:
                 float(cell or "nan")
             except ValueError:
@@ -192,13 +181,13 @@ def _bad_cell(name: str, table: pa.Table, first_line: int) -> WickError | None:
     return None
 
 
-def _parse_parquet(name: str, raw: bytes) -> ParsedFile:
+def _parse_parquet(name: str, raw: bytes, kind: Kind) -> ParsedFile:
     try:
         table = pq.read_table(pa.BufferReader(raw))
     except pa.ArrowException as error:
         raise _unreadable(name, f"is not a whole Parquet file ({error})") from error
-    names = [_canonical(word) for word in table.column_names]
-    _require(name, names, table.column_names)
+    names = [kind.column_of(word) for word in table.column_names]
+    _require(name, names, table.column_names, kind)
     if not len(table):
         raise _unreadable(name, "holds no rows")
     labels = {
@@ -206,33 +195,35 @@ def _parse_parquet(name: str, raw: bytes) -> ParsedFile:
         for key, value in (table.schema.metadata or {}).items()
         if key in (b"symbol", b"market", b"timeframe")
     }
-    table = table.select([names.index(n) for n in dict.fromkeys(names) if n in _NAMES.values()])
-    table = table.rename_columns([_canonical(word) for word in table.column_names])
-    times, microseconds = _times(name, "row", table["open_time"], 1)
-    table = table.set_column(table.column_names.index("open_time"), "open_time", times)
-    try:
-        table = with_schema(table)
-    except pa.ArrowException as error:
-        raise _unreadable(name, f"has a column that is not numbers ({error})") from error
-    return ParsedFile(name, table, "Parquet", "row", 1, microseconds, False, labels)
+    table = table.select([names.index(n) for n in dict.fromkeys(names) if n])
+    table = table.rename_columns([kind.column_of(word) for word in table.column_names])
+    table, microseconds = _with_times(name, "row", table, 1, kind)
+    return ParsedFile(name, kind, table, "Parquet", "row", 1, microseconds, False, labels)
 
 
-def _canonical(word: str) -> str:
-    return _NAMES.get(word.strip().strip('"').lower().replace(" ", "_"), "")
-
-
-def _require(name: str, names: list[str], words: list[str]) -> None:
-    missing = [n for n in REQUIRED if n not in names]
+def _require(name: str, names: list[str], words: list[str], kind: Kind) -> None:
+    missing = [n for n in kind.required if n not in names]
     if missing:
         raise _unreadable(
             name, f"has no column {', '.join(missing)}; its columns are {', '.join(words)}"
         )
 
 
+def _with_times(
+    name: str, row_word: str, table: pa.Table, first_line: int, kind: Kind
+) -> tuple[pa.Table, bool]:
+    times, microseconds = _times(name, row_word, table[kind.time], first_line, kind.time)
+    table = table.set_column(table.column_names.index(kind.time), kind.time, times)
+    try:
+        return with_schema(table, kind), microseconds
+    except pa.ArrowException as error:
+        raise _unreadable(name, f"has a column that is not numbers ({error})") from error
+
+
 def _times(
-    name: str, row_word: str, values: pa.ChunkedArray, first_line: int
+    name: str, row_word: str, values: pa.ChunkedArray, first_line: int, field: str
 ) -> tuple[pa.Array, bool]:
-    """Bring open times to milliseconds; say whether some were in microseconds."""
+    """Bring times to milliseconds; say whether some were in microseconds."""
     if pa.types.is_timestamp(values.type):
         return values.cast(pa.timestamp("ms")).cast(pa.int64()), False
     if pa.types.is_string(values.type):
@@ -243,7 +234,7 @@ def _times(
             why = f"has a time that is neither a number nor a date: {str(error).splitlines()[0]}"
             raise _unreadable(name, why) from error
     if not pa.types.is_integer(values.type) or values.null_count:
-        raise _unreadable(name, "has open times that are not whole numbers")
+        raise _unreadable(name, "has times that are not whole numbers")
     given = values.to_numpy().astype(np.int64)
     in_us = given > MICROSECONDS_ABOVE
     times = np.where(in_us, given // 1000, np.where(given < _SECONDS_BELOW, given * 1000, given))
@@ -252,9 +243,7 @@ def _times(
     if odd.any() or early.any():
         row = int(np.argmax(odd | early))
         why = "µs is not on a millisecond" if odd[row] else "is before 2009, when trading began"
-        raise WickError(
-            f"{name}, {row_word} {row + first_line}: open_time {given[row]} {why}", MEND
-        )
+        raise WickError(f"{name}, {row_word} {row + first_line}: {field} {given[row]} {why}", MEND)
     return pa.array(times), bool(in_us.any())
 
 

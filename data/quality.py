@@ -68,13 +68,14 @@ def first_fault(columns: dict[str, NDArray[Any]], timeframe: str) -> Fault | Non
     Parameters
     ----------
     columns : dict of arrays
-        open_time in UTC milliseconds, open, high, low, close, volume.
+        open_time in UTC milliseconds, open, high, low, close, and volume where there is one.
     timeframe : str
         What the candles are said to be.
     """
     time = columns["open_time"]
     o, h, l, c = (columns[name] for name in PRICES)  # noqa: E741
-    v = columns["volume"]
+    # A mark price has none.
+    v = columns.get("volume", np.zeros(len(time)))
     length, offset = grid_of(timeframe)
     if length:
         off_grid, grid = (time - offset) % length != 0, f"on the grid of {length} ms"

@@ -29,6 +29,12 @@ class Settings(BaseSettings):
     archive_url: str = Field(
         "https://data.binance.vision", description="public archive that candles are fetched from"
     )
+    rest_url: str = Field(
+        "https://fapi.binance.com", description="REST of the exchange's futures, for public data"
+    )
+    spot_rest_url: str = Field(
+        "https://api.binance.com", description="REST of the exchange's spot market, for public data"
+    )
     redis: str = Field("", description="Redis of a session; empty for one that comes along")
     testnet_rest_url: str = Field(
         "https://demo-fapi.binance.com", description="REST of the exchange's demo futures"

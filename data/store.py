@@ -13,21 +13,22 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from data.dates import show_time
+from data.kinds import KINDS, KLINES, Kind
 from data.manifest import (
     MANIFEST,
     MARKETS,
     Manifest,
-    Month,
     Series,
+    StoredFile,
     damaged,
     known_market,
     manifest_bytes,
-    open_month,
+    open_file,
     parse_manifest,
     read_manifest,
-    timeframe_of,
+    series_of,
 )
-from data.table import OPTIONAL, REQUIRED, month_of
+from data.table import OPTIONAL, month_of
 from strategy.errors import WickError, did_you_mean
 from strategy.timeframes import longest_ms
 
@@ -43,7 +44,7 @@ class StoredSeries:
     """One line of what a store holds."""
 
     series: Series
-    months: int
+    files: int
     rows: int
     first_open_time: int
     last_open_time: int
@@ -51,25 +52,33 @@ class StoredSeries:
 
 
 def series(store: Path) -> list[StoredSeries]:
-    """List what a store holds, by symbol, market and timeframe."""
+    """List the candles that a store holds, by symbol, market and timeframe."""
+    return [one for one in every_series(store) if one.series.kind == KLINES.name]
+
+
+def every_series(store: Path) -> list[StoredSeries]:
+    """List all that a store holds, by symbol, market, kind and timeframe."""
     found = []
     for market in MARKETS:
         for path in (store / market).glob(f"*/*/{MANIFEST}"):
-            months = read_manifest(path.parent).months
-            if months:
+            its, files = series_of(path.parent), read_manifest(path.parent).files
+            if its is not None and files:
                 found.append(
                     StoredSeries(
-                        Series(market, path.parts[-3], timeframe_of(path.parts[-2])),
-                        len(months),
-                        sum(m.rows for m in months),
-                        months[0].first_open_time,
-                        months[-1].last_open_time,
-                        sum(m.size_bytes for m in months),
+                        its,
+                        len(files),
+                        sum(f.rows for f in files),
+                        files[0].first_ms,
+                        files[-1].last_ms,
+                        sum(f.size_bytes for f in files),
                     )
                 )
-    return sorted(
-        found, key=lambda s: (s.series.symbol, s.series.market, longest_ms(s.series.timeframe))
-    )
+    return sorted(found, key=lambda one: _rank(one.series))
+
+
+def _rank(its: Series) -> tuple[str, str, int, int]:
+    length = longest_ms(its.timeframe) if its.timeframe else 0
+    return its.symbol, its.market, list(KINDS).index(its.kind), length
 
 
 def select(
@@ -141,36 +150,68 @@ def load(
     wanted = Series(market, symbol, timeframe)
     known_market(market)
     longest_ms(timeframe)
-    files = _open_months(store, wanted, start_ms, end_ms)
-    arrays = _read_files(wanted.folder(store), files, optional)
-    times = arrays["open_time"]
+    arrays = load_arrays(store, wanted, start_ms, end_ms, optional)
+    return Candles.from_arrays(symbol=symbol, market=market, timeframe=timeframe, **arrays)
+
+
+def load_arrays(
+    store: Path,
+    wanted: Series,
+    start_ms: int | None = None,
+    end_ms: int | None = None,
+    optional: Sequence[str] | None = None,
+) -> dict[str, NDArray[Any]]:
+    """Read the columns of a stored series of any kind into memory.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of the store.
+    wanted : Series
+        What to read.
+    start_ms, end_ms : int, optional
+        First time wanted, and the first one not wanted, in UTC milliseconds; by default all.
+    optional : sequence of str
+        Which of the kind's optional columns to read, by default all. They are float64, NaN where
+        a value is not known; of candles a column is there only where every row has a value.
+
+    Raises
+    ------
+    WickError
+        Nothing is stored of it or in this range, or a file is damaged.
+    """
+    files = _open_files(store, wanted, start_ms, end_ms)
+    its = wanted.its_kind
+    arrays = _read_files(
+        wanted.folder(store), its, files, its.optional if optional is None else optional
+    )
+    times = arrays[its.time]
     low = 0 if start_ms is None else int(np.searchsorted(times, start_ms))
     high = len(times) if end_ms is None else int(np.searchsorted(times, end_ms))
     if low >= high:
         raise _nothing_in_range(wanted, read_manifest(wanted.folder(store)), start_ms, end_ms)
-    cut = {name: values[low:high] for name, values in arrays.items()}
-    return Candles.from_arrays(symbol=symbol, market=market, timeframe=timeframe, **cut)
+    return {name: values[low:high] for name, values in arrays.items()}
 
 
-def _open_months(
+def _open_files(
     store: Path, wanted: Series, start_ms: int | None, end_ms: int | None
-) -> list[tuple[Month, pq.ParquetFile]]:
+) -> list[tuple[StoredFile, pq.ParquetFile]]:
     folder = wanted.folder(store)
     while True:
         raw = manifest_bytes(folder)
         manifest = parse_manifest(folder, raw)
-        if not manifest.months:
+        if not manifest.files:
             raise _not_stored(store, wanted)
-        months = [
-            m
-            for m in manifest.months
-            if (end_ms is None or m.first_open_time < end_ms)
-            and (start_ms is None or m.last_open_time >= start_ms)
+        files = [
+            f
+            for f in manifest.files
+            if (end_ms is None or f.first_ms < end_ms)
+            and (start_ms is None or f.last_ms >= start_ms)
         ]
-        if not months:
+        if not files:
             raise _nothing_in_range(wanted, manifest, start_ms, end_ms)
         try:
-            opened = [(m, open_month(folder, m, m.month in manifest.pending)) for m in months]
+            opened = [(f, open_file(folder, f, f.period in manifest.pending)) for f in files]
         except WickError:
             if raw == manifest_bytes(folder):
                 raise
@@ -182,36 +223,50 @@ def _open_months(
 
 
 def _read_files(
-    folder: Path, files: Sequence[tuple[Month, pq.ParquetFile]], optional: Sequence[str]
+    folder: Path,
+    its: Kind,
+    files: Sequence[tuple[StoredFile, pq.ParquetFile]],
+    optional: Sequence[str],
 ) -> dict[str, NDArray[Any]]:
-    names = list(REQUIRED) + [
+    # An indicator over a column that begins in the middle would be silent for no visible reason, so
+    # candles have a column whole or not at all; other rows have NaN where a value is not known.
+    enough = all if its.has_candles else any
+    names = [
         n
-        for n in OPTIONAL
-        if n in optional and all(n in file.schema_arrow.names for _, file in files)
+        for n in its.columns
+        if n not in its.optional
+        or (n in optional and enough(n in file.schema_arrow.names for _, file in files))
     ]
-    ends = np.cumsum([month.rows for month, _ in files])
-    arrays = {
-        n: np.empty(int(ends[-1]), np.int64 if n == "open_time" else np.float64) for n in names
-    }
+    ends = np.cumsum([stored.rows for stored, _ in files])
+    arrays: dict[str, NDArray[Any]] = {n: np.empty(int(ends[-1]), _dtype(its, n)) for n in names}
+    for n in () if its.has_candles else its.optional:
+        if n in arrays:
+            arrays[n].fill(np.nan)
     partial: set[str] = set()
 
     def read(index: int) -> None:
-        month, file = files[index]
+        stored, file = files[index]
         try:
-            table = file.read(columns=names, use_threads=False)
+            there = [n for n in names if n in file.schema_arrow.names]
+            table = file.read(columns=there, use_threads=False)
         except (pa.ArrowException, OSError) as error:
-            raise damaged(folder / month.file_name, str(error)) from error
-        if table.num_rows != month.rows:
-            found = f"{table.num_rows} rows, its manifest says {month.rows}"
-            raise damaged(folder / month.file_name, found)
-        start = int(ends[index]) - month.rows
-        for name in names:
-            if table[name].null_count:
+            raise damaged(folder / stored.name, str(error)) from error
+        if table.num_rows != stored.rows:
+            found = f"{table.num_rows} rows, its manifest says {stored.rows}"
+            raise damaged(folder / stored.name, found)
+        start = int(ends[index]) - stored.rows
+        for name in there:
+            if table[name].null_count and its.has_candles:
                 partial.add(name)
                 continue
             at = start
             for chunk in table[name].chunks:
-                # Not to_numpy(), which imports pandas: 0.19 s and 30 MB in a fresh process.
+                if chunk.null_count:
+                    chunk = chunk.cast(pa.float64()).fill_null(np.nan)
+                # Not to_numpy(), which imports pandas: 0.19 s and 30 MB in a fresh process. Bits
+                # of truth values have to be spread out first.
+                if chunk.type == pa.bool_():
+                    chunk = chunk.cast(pa.uint8())
                 arrays[name][at : at + len(chunk)] = np.from_dlpack(chunk)
                 at += len(chunk)
 
@@ -222,14 +277,26 @@ def _read_files(
     return {name: values for name, values in arrays.items() if name not in partial}
 
 
+def _dtype(its: Kind, name: str) -> type:
+    if its.columns[name] == pa.bool_():
+        return np.bool_
+    # A whole number that may be missing can only be told so as NaN.
+    whole = its.columns[name] == pa.int64() and name not in its.optional
+    return np.int64 if whole else np.float64
+
+
+def _fetch_hint(wanted: Series) -> str:
+    kind = "" if wanted.kind == KLINES.name else f" --kind {wanted.kind}"
+    timeframe = f" --timeframe {wanted.timeframe}" if wanted.timeframe else ""
+    return f"wick data fetch {wanted.symbol} --market {wanted.market}{kind}{timeframe} --from"
+
+
 def _not_stored(store: Path, wanted: Series) -> WickError:
-    fetch = (
-        f"wick data fetch {wanted.symbol} --market {wanted.market}"
-        f" --timeframe {wanted.timeframe} --from 2023-01-01, or wick data import PATH"
-    )
-    stored = [s.series for s in series(store)]
+    fetch = f"{_fetch_hint(wanted)} 2023-01-01, or wick data import PATH"
+    stored = [s.series for s in every_series(store)]
     if not stored:
-        return WickError(f"the store {store} holds no candles yet, {wanted} was asked for", fetch)
+        what = wanted.its_kind.plural
+        return WickError(f"the store {store} holds no {what} yet, {wanted} was asked for", fetch)
     same = [str(s) for s in stored if s.symbol == wanted.symbol]
     message = f"{wanted} is not in the store {store}"
     if same:
@@ -240,14 +307,14 @@ def _not_stored(store: Path, wanted: Series) -> WickError:
 def _nothing_in_range(
     wanted: Series, manifest: Manifest, start_ms: int | None, end_ms: int | None
 ) -> WickError:
-    first, last = manifest.months[0].first_open_time, manifest.months[-1].last_open_time
+    first, last = manifest.files[0].first_ms, manifest.files[-1].last_ms
     asked = " ".join(
         f"{word} {show_time(moment)}"
         for word, moment in (("from", start_ms), ("to", end_ms))
         if moment is not None
     )
     return WickError(
-        f"no {wanted} candles {asked} (UTC); stored are {show_time(first)} to {show_time(last)}",
-        f"ask for a range inside, or wick data fetch {wanted.symbol} --market {wanted.market}"
-        f" --timeframe {wanted.timeframe} --from {month_of(start_ms or first)}-01",
+        f"no {wanted} {wanted.its_kind.plural} {asked} (UTC); stored are {show_time(first)} to"
+        f" {show_time(last)}",
+        f"ask for a range inside, or {_fetch_hint(wanted)} {month_of(start_ms or first)}-01",
     )

@@ -1,36 +1,41 @@
-"""The shape of candles inside the data package: an Arrow table with fixed columns."""
+"""The shape of rows inside the data package: Arrow tables with the columns of their kind."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from data.kinds import KLINES, Kind
+
 if TYPE_CHECKING:
     from strategy.candles import Candles
 
 PRICES = ("open", "high", "low", "close")
-REQUIRED = ("open_time", *PRICES, "volume")
-OPTIONAL = ("quote_volume", "trades", "taker_buy")
-TYPES = {name: pa.float64() for name in (*REQUIRED, *OPTIONAL)} | {
-    "open_time": pa.int64(),
-    "trades": pa.int64(),
-}
+REQUIRED = KLINES.required
+OPTIONAL = KLINES.optional
 
 
-def with_schema(table: pa.Table) -> pa.Table:
+def with_schema(table: pa.Table, kind: Kind = KLINES) -> pa.Table:
     """Return the known columns in fixed order and types, without optional ones that are empty."""
-    names = [n for n in REQUIRED if n in table.column_names] + [
-        n for n in OPTIONAL if n in table.column_names and table[n].null_count < len(table)
+    names = [
+        n
+        for n in kind.columns
+        if n in table.column_names
+        and (n not in kind.optional or table[n].null_count < len(table) or not len(table))
     ]
-    return pa.table({n: table[n].cast(TYPES[n]).combine_chunks() for n in names})
+    return pa.table({n: table[n].cast(kind.columns[n]).combine_chunks() for n in names})
 
 
 def table_of(candles: "Candles") -> pa.Table:
     """Return candles as a table for the store."""
     return pa.table(
-        {n: pa.array(v).cast(TYPES[n]) for n, v in candles.arrays.items() if n in TYPES}
+        {
+            n: pa.array(v).cast(KLINES.columns[n])
+            for n, v in candles.arrays.items()
+            if n in KLINES.columns
+        }
     )
 
 
@@ -84,13 +89,38 @@ def month_start_ms(month: str) -> int:
     return int(np.datetime64(month, "M").astype("datetime64[ms]").astype(np.int64))
 
 
-def by_month(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
-    """Cut a table sorted by time into its months."""
-    times = column(table, "open_time")
+def by_period(table: pa.Table, kind: Kind = KLINES) -> Iterator[tuple[str, pa.Table]]:
+    """Cut a table sorted by time into the UTC months, or days, that its kind is stored by."""
+    times = column(table, kind.time)
     start = 0
     while start < len(times):
-        month = month_of(times[start])
-        following = str(np.datetime64(month, "M") + np.timedelta64(1, "M"))
-        stop = int(np.searchsorted(times, month_start_ms(following)))
-        yield month, table.slice(start, stop - start)
+        period = period_of(times[start], kind)
+        stop = int(np.searchsorted(times, period_end_ms(period)))
+        yield period, table.slice(start, stop - start)
         start = stop
+
+
+def period_of(time_ms: int, kind: Kind) -> str:
+    """Return the UTC month of a time, or the day for a kind that is stored by day."""
+    return str(np.datetime64(int(time_ms), "ms").astype(f"datetime64[{_unit(kind.by_day)}]"))
+
+
+def period_start_ms(period: str) -> int:
+    """Return the first millisecond of a month, such as 2023-01, or a day, such as 2023-01-31."""
+    return int(np.datetime64(period).astype("datetime64[ms]").astype(np.int64))
+
+
+def period_end_ms(period: str) -> int:
+    """Return the first millisecond after a month or day."""
+    start = np.datetime64(period)
+    return period_start_ms(str(start + np.timedelta64(1, _unit(len(period) > len("2023-01")))))
+
+
+def _unit(by_day: bool) -> Literal["D", "M"]:
+    return "D" if by_day else "M"
+
+
+def in_order(table: pa.Table, kind: Kind) -> NDArray[np.int64]:
+    """Return the positions that sort rows by time, then by the rest of their key."""
+    names = [kind.time, *(name for name in kind.key if name != kind.time)]
+    return np.lexsort([column(table, name) for name in reversed(names)])

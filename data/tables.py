@@ -87,7 +87,7 @@ class Shown:
     """What `wick data show SYMBOL` tells about one series."""
 
     series: Series
-    months: int
+    files: int
     rows: int
     first_open_time: int
     last_open_time: int
@@ -114,7 +114,7 @@ def look_at(store: Path, stored: StoredSeries, count: int = 3) -> Shown:
     ]
     return Shown(
         series=its,
-        months=stored.months,
+        files=stored.files,
         rows=stored.rows,
         first_open_time=stored.first_open_time,
         last_open_time=stored.last_open_time,
@@ -203,13 +203,13 @@ def print_checked(results: Sequence[Checked]) -> None:
 
 def print_stored(store: Path, found: Sequence[StoredSeries]) -> None:
     """Print what a store holds."""
-    table = _table("series", "from", "to", "months>", "rows>", "MB>")
+    table = _table("series", "from", "to", "files>", "rows>", "MB>")
     for s in found:
         table.add_row(
             str(s.series),
             show_day(s.first_open_time),
             show_day(s.last_open_time),
-            str(s.months),
+            str(s.files),
             f"{s.rows:,}",
             f"{s.size_bytes / 1e6:.1f}",
         )
@@ -221,7 +221,7 @@ def print_series(shown: Sequence[Shown]) -> None:
     """Print series with their first and last candles."""
     for s in shown:
         _out.print(
-            f"[bold]{s.series}[/]: {counted(s.rows, 'candle')} in {counted(s.months, 'month')},"
+            f"[bold]{s.series}[/]: {counted(s.rows, 'candle')} in {counted(s.files, 'file')},"
             f" {s.size_bytes / 1e6:.1f} MB; {s.missing:,} missing in {counted(s.gaps, 'gap')}"
         )
         _out.print(f"columns {', '.join(s.columns)}", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Adding candles to the store: all months of one addition appear at once, or none does.
+"""Adding rows to the store: all files of one addition appear at once, or none does.
 
 Steps: lay the new files down as `.new` and sync them; replace the manifest by one that names them
 and lists them as pending, which is the commit; give the files their final names; replace the
@@ -20,17 +20,29 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
+from data.checksums import CHECKSUM, row_checksums
 from data.disk import sync_folder, write_synced
-from data.manifest import MANIFEST, NEW, Manifest, Month, Series, Source, open_month, read_manifest
-from data.table import OPTIONAL, PRICES, by_month, column, table_of, with_schema
+from data.kinds import KLINES, Kind
+from data.manifest import (
+    MANIFEST,
+    NEW,
+    Manifest,
+    Series,
+    Source,
+    StoredFile,
+    open_file,
+    read_manifest,
+)
+from data.table import PRICES, by_period, column, in_order, table_of, with_schema
 from strategy.errors import RunRefused
 
 if TYPE_CHECKING:
     from strategy.candles import Candles
 
 LOCK = ".lock"
-# Measured on a year of 1m with all columns: 18.7 MB, read in 22 ms. Plain prices compress by their
+# Measured on a year of 1m with all columns: 20.0 MB, read in 26 ms. Plain prices compress by their
 # repeats, volumes by their exponents; the other ways round cost 18 % more space or 60 % more time,
 # higher levels of zstd gain nothing.
 _PARQUET: dict[str, Any] = {
@@ -39,20 +51,15 @@ _PARQUET: dict[str, Any] = {
     "use_dictionary": False,
     "write_statistics": False,
     "write_page_checksum": True,  # compared at every read; hashing the whole file would cost more
-    "column_encoding": {
-        "open_time": "DELTA_BINARY_PACKED",
-        "trades": "DELTA_BINARY_PACKED",
-        "volume": "BYTE_STREAM_SPLIT",
-        "quote_volume": "BYTE_STREAM_SPLIT",
-        "taker_buy": "BYTE_STREAM_SPLIT",
-    }
-    | dict.fromkeys(PRICES, "PLAIN"),
 }
+_ENCODINGS = {pa.int64(): "DELTA_BINARY_PACKED", pa.float64(): "BYTE_STREAM_SPLIT"}
+# Prices repeat; quantities of trades and of the book do so too.
+_PLAIN = (*PRICES, "price", "qty", "rate", "percentage", CHECKSUM)
 
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """What an addition did to the store, in candles."""
+    """What an addition did to the store, in rows."""
 
     added: int = 0
     identical: int = 0
@@ -69,8 +76,9 @@ class Merge:
 class SeriesWriter:
     """The one writer of a series; made by `writing`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kind: Kind) -> None:
         self._folder = folder
+        self._kind = kind
         self._recover()
 
     @property
@@ -79,32 +87,31 @@ class SeriesWriter:
         return read_manifest(self._folder)
 
     def add(self, table: pa.Table, source: Source) -> Merge:
-        """Merge candles into the stored months.
+        """Merge rows into the stored files.
 
-        Where an open time is stored already, an identical candle is dropped and a different one
-        replaces the old.
+        Where a row with the same key is stored already (of a candle its open time), an identical
+        one is dropped and a different one replaces the old.
 
         Parameters
         ----------
         table : pa.Table
-            Sorted by open time, each once, checked.
+            Sorted by time, each key once, checked.
         source : Source
             The file they came from, kept in the manifest.
 
         Returns
         -------
         Merge
-            How many candles were added, identical, replaced.
+            How many rows were added, identical, replaced.
         """
-        manifest = self.manifest
-        old = {month.month: month for month in manifest.months}
-        new: list[Month] = []
+        old = {stored.period: stored for stored in self.manifest.files}
+        new: list[StoredFile] = []
         total = Merge()
         try:
-            for name, part in by_month(with_schema(table)):
-                month, merge = self._lay_down(name, part, source, old.get(name))
+            for period, part in by_period(with_schema(table, self._kind), self._kind):
+                stored, merge = self._lay_down(period, part, source, old.get(period))
                 total += merge
-                new.append(month)
+                new.append(stored)
             self._commit(old, new)
         except BaseException:
             self._recover()
@@ -112,45 +119,45 @@ class SeriesWriter:
         return total
 
     def _lay_down(
-        self, name: str, part: pa.Table, source: Source, old: Month | None
-    ) -> tuple[Month, Merge]:
+        self, period: str, part: pa.Table, source: Source, old: StoredFile | None
+    ) -> tuple[StoredFile, Merge]:
         sources: tuple[Source, ...] = (source,)
         merge = Merge(added=len(part))
         if old is not None:
             sources = (*(s for s in old.sources if s.name != source.name), source)
-            stored = open_month(self._folder, old, pending=False).read()
-            part, merge = merged(stored, part)
+            before = open_file(self._folder, old, pending=False).read()
+            part, merge = merged(before, part, self._kind)
             if part is None:
                 return msgspec.structs.replace(old, sources=sources), merge
-        raw = _encoded(part)
-        times = column(part, "open_time")
-        month = Month(
-            month=name,
+        raw = _encoded(part, self._kind)
+        times = column(part, self._kind.time)
+        stored = StoredFile(
+            period=period,
             sha256=hashlib.sha256(raw).hexdigest(),
             size_bytes=len(raw),
             rows=len(part),
-            first_open_time=int(times[0]),
-            last_open_time=int(times[-1]),
+            first_ms=int(times[0]),
+            last_ms=int(times[-1]),
             sources=sources,
         )
-        write_synced(self._folder / (month.file_name + NEW), raw)
-        return month, merge
+        write_synced(self._folder / (stored.name + NEW), raw)
+        return stored, merge
 
-    def _commit(self, old: dict[str, Month], new: Sequence[Month]) -> None:
-        months = old | {month.month: month for month in new}
-        ordered = tuple(months[name] for name in sorted(months))
-        pending = tuple(m.month for m in new if (self._folder / (m.file_name + NEW)).exists())
+    def _commit(self, old: dict[str, StoredFile], new: Sequence[StoredFile]) -> None:
+        files = old | {stored.period: stored for stored in new}
+        ordered = tuple(files[period] for period in sorted(files))
+        pending = tuple(f.period for f in new if (self._folder / (f.name + NEW)).exists())
         self._replace_manifest(Manifest(ordered, pending))
         self._finish(Manifest(ordered, pending))
 
     def _finish(self, manifest: Manifest) -> None:
-        for month in manifest.pending:
-            path = self._folder / f"{month}.parquet"
+        for period in manifest.pending:
+            path = self._folder / f"{period}.parquet"
             # Absent where an earlier try had renamed it before it was killed.
             with suppress(FileNotFoundError):
                 path.with_name(path.name + NEW).replace(path)
         sync_folder(self._folder)
-        self._replace_manifest(Manifest(manifest.months))
+        self._replace_manifest(Manifest(manifest.files))
 
     def _recover(self) -> None:
         manifest = self.manifest
@@ -198,7 +205,7 @@ def writing(store: Path, series: Series) -> Iterator[SeriesWriter]:
         lock.write(str(os.getpid()))
         lock.flush()
         try:
-            yield SeriesWriter(folder)
+            yield SeriesWriter(folder, series.its_kind)
         finally:
             if not (folder / MANIFEST).exists():
                 _remove_empty(path, store)
@@ -236,28 +243,27 @@ def save(store: Path, candles: "Candles", source_name: str) -> Merge:
         return writer.add(table_of(candles), Source(source_name, candles.fingerprint))
 
 
-def merged(old: pa.Table, new: pa.Table) -> tuple[pa.Table | None, Merge]:
+def merged(old: pa.Table, new: pa.Table, kind: Kind = KLINES) -> tuple[pa.Table | None, Merge]:
     """Merge two tables sorted by time; None where the new one brings nothing.
 
-    A value that only one side knows is no conflict. A new candle replaces an old one whole, so that
-    a candle never mixes two sources; but one that knows less and agrees in the rest is dropped.
+    A value that only one side knows is no conflict. A new row replaces an old one whole, so that a
+    candle never mixes two sources; but one that knows less and agrees in the rest is dropped.
     """
-    old_times, new_times = column(old, "open_time"), column(new, "open_time")
     _, in_old, in_new = np.intersect1d(
-        old_times, new_times, assume_unique=True, return_indices=True
+        _keys(old, kind), _keys(new, kind), assume_unique=True, return_indices=True
     )
     differs = np.zeros(len(in_old), bool)
     richer = np.zeros(len(in_old), bool)
-    for name in (*PRICES, "volume", *OPTIONAL):
-        if name not in new.column_names:
+    for name in kind.columns:
+        if name in kind.key or name not in new.column_names:
             continue
         b = column(new, name)[in_new]
         if name not in old.column_names:
-            richer |= ~np.isnan(b)
+            richer |= ~_unknown(b)
             continue
         a = column(old, name)[in_old]
-        differs |= (a != b) & ~np.isnan(a) & ~np.isnan(b)
-        richer |= np.isnan(a) & ~np.isnan(b)
+        differs |= (a != b) & ~_unknown(a) & ~_unknown(b)
+        richer |= _unknown(a) & ~_unknown(b)
     takes = differs | richer
     merge = Merge(
         added=len(new) - len(in_new),
@@ -273,12 +279,25 @@ def merged(old: pa.Table, new: pa.Table) -> tuple[pa.Table | None, Merge]:
     both = pa.concat_tables(
         [old.filter(pa.array(keep_old)), new.filter(pa.array(keep_new))], promote_options="default"
     )
-    order = np.argsort(column(both, "open_time"), kind="stable")
-    return with_schema(both.take(pa.array(order))), merge
+    return with_schema(both.take(pa.array(in_order(both, kind))), kind), merge
 
 
-def _encoded(table: pa.Table) -> bytes:
-    encodings = {n: e for n, e in _PARQUET["column_encoding"].items() if n in table.column_names}
+def _keys(table: pa.Table, kind: Kind) -> NDArray[Any]:
+    parts = [column(table, name) for name in kind.key]
+    return parts[0] if len(parts) == 1 else np.rec.fromarrays(parts)
+
+
+def _unknown(values: NDArray[Any]) -> NDArray[np.bool_]:
+    return np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), bool)
+
+
+def _encoded(table: pa.Table, kind: Kind) -> bytes:
+    if kind.has_candles:
+        table = table.append_column(CHECKSUM, pa.array(row_checksums(table)))
+    encodings = {
+        name: "PLAIN" if name in _PLAIN else _ENCODINGS.get(table.schema.field(name).type, "PLAIN")
+        for name in table.column_names
+    }
     sink = io.BytesIO()
-    pq.write_table(table, sink, **(_PARQUET | {"column_encoding": encodings}))
+    pq.write_table(table, sink, **_PARQUET, column_encoding=encodings)
     return sink.getvalue()

@@ -157,8 +157,8 @@ def test_a_lasting_fault_ends_the_fetch_in_a_sentence_and_the_next_one_goes_on(
     with pytest.raises(RunRefused, match=sentence) as refused:
         run(archive_server, tmp_path, now=JAN_2023 + 59 * DAY_MS)
     assert refused.value.hint
-    stored = read_manifest(BTC.folder(tmp_path)).months
-    assert all(month.month == "2023-01" and month.rows == 31 * 24 for month in stored)
+    stored = read_manifest(BTC.folder(tmp_path)).files
+    assert all(one.period == "2023-01" and one.rows == 31 * 24 for one in stored)
     archive_server.faults = {}
     run(archive_server, tmp_path, now=JAN_2023 + 59 * DAY_MS)
     assert len(load(tmp_path, "um", "BTCUSDT", "1h")) == 59 * 24

@@ -65,14 +65,14 @@ def test_import_check_show_from_an_empty_folder(
     assert run("data", "show", "BTCUSDT") == 0
     said = capsys.readouterr().out
     assert f"fingerprint {prices_of(hourly).fingerprint}" in said
-    assert "2,160 candles in 3 months" in said
+    assert "2,160 candles in 3 files" in said
 
 
 def test_json_carries_the_same_facts(
     folder: Path, hourly: Candles, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = one_zip(folder, hourly)
-    series = {"market": "um", "symbol": "BTCUSDT", "timeframe": "1h"}
+    series = {"market": "um", "symbol": "BTCUSDT", "timeframe": "1h", "kind": "klines"}
     for arguments in (["import", str(path)], ["check"], ["show"], ["show", "BTCUSDT"]):
         assert run("data", *arguments, "--json") == 0
         (record,) = json.loads(capsys.readouterr().out)

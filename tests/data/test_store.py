@@ -86,7 +86,7 @@ def test_an_empty_store_names_the_two_ways_to_fill_it(tmp_path: Path) -> None:
 def test_the_list_of_series_counts_months_and_rows(tmp_path: Path, hourly: Candles) -> None:
     save(tmp_path, hourly, "test")
     (only,) = series(tmp_path)
-    assert (only.series, only.months, only.rows) == (BTC, 3, 2160)
+    assert (only.series, only.files, only.rows) == (BTC, 3, 2160)
     assert (only.first_open_time, only.last_open_time) == (JAN_2023, hourly.open_time[-1])
     assert select(tmp_path, ["btcusdt"], None, "1h") == [only]
     with pytest.raises(WickError, match="holds nothing of um 5m"):
@@ -97,7 +97,7 @@ def test_parts_stored_in_any_order_make_the_whole(tmp_path: Path, hourly: Candle
     for low, high in ((1000, 1500), (0, 700), (600, 1100), (1500, 2160)):
         save(tmp_path, hourly.slice(low, high), f"part {low}")
     assert same_candles(load(tmp_path, "um", "BTCUSDT", "1h"), hourly)
-    (_, february, _) = read_manifest(tmp_path / FOLDER).months
+    (_, february, _) = read_manifest(tmp_path / FOLDER).files
     assert [s.name for s in february.sources] == ["part 1000", "part 600"]
 
 
