@@ -18,7 +18,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data.kinds import KINDS, KLINES, Kind, known_kind
+from data.kinds import AGG_TRADES, KINDS, KLINES, Kind, known_kind
 from strategy.errors import WickError, did_you_mean
 from strategy.timeframes import MONTH
 
@@ -104,10 +104,15 @@ def timeframe_of(file_timeframe: str) -> str:
 
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A file that candles came from."""
+    """A file that rows came from: one imported or fetched, or one of stored trades."""
 
     name: str
     sha256: str
+
+    @property
+    def tumbled(self) -> bool:
+        """The rows were made of stored trades."""
+        return self.name.startswith(f"{AGG_TRADES.name}/")
 
 
 _ON_DISK = {

@@ -8,7 +8,6 @@ one removes; killed after it, names that the next one gives.
 
 import fcntl
 import hashlib
-import io
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -19,12 +18,11 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from data.checksums import CHECKSUM, row_checksums
 from data.disk import sync_folder, write_synced
-from data.kinds import KLINES, Kind
+from data.encoding import encoded
+from data.kinds import FUNDING, KLINES, Kind
 from data.manifest import (
     MANIFEST,
     NEW,
@@ -35,26 +33,14 @@ from data.manifest import (
     open_file,
     read_manifest,
 )
-from data.table import PRICES, by_period, column, in_order, table_of, with_schema
+from data.table import by_period, column, in_order, table_of, with_schema
 from strategy.errors import RunRefused
 
 if TYPE_CHECKING:
     from strategy.candles import Candles
 
 LOCK = ".lock"
-# Measured on a year of 1m with all columns: 20.0 MB, read in 26 ms. Plain prices compress by their
-# repeats, volumes by their exponents; the other ways round cost 18 % more space or 60 % more time,
-# higher levels of zstd gain nothing.
-_PARQUET: dict[str, Any] = {
-    "compression": "zstd",
-    "compression_level": 1,
-    "use_dictionary": False,
-    "write_statistics": False,
-    "write_page_checksum": True,  # compared at every read; hashing the whole file would cost more
-}
-_ENCODINGS = {pa.int64(): "DELTA_BINARY_PACKED", pa.float64(): "BYTE_STREAM_SPLIT"}
-# Prices repeat; quantities of trades and of the book do so too.
-_PLAIN = (*PRICES, "price", "qty", "rate", "percentage", CHECKSUM)
+MINUTE_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +57,107 @@ class Merge:
             self.identical + other.identical,
             self.replaced + other.replaced,
         )
+
+
+class Addition:
+    """Rows on their way into the store together; made by `SeriesWriter.adding`."""
+
+    def __init__(self, folder: Path, kind: Kind, old: Manifest) -> None:
+        self._folder = folder
+        self._kind = kind
+        self._old = {stored.period: stored for stored in old.files}
+        self._laid: dict[str, StoredFile] = {}
+        self._open: _Open | None = None
+        self._tumbled = {s.tumbled for stored in old.files for s in stored.sources}
+
+    def add(self, table: pa.Table, source: Source) -> Merge:
+        """Merge rows into those stored or added before.
+
+        Parameters
+        ----------
+        table : pa.Table
+            Sorted by time, each key once, checked.
+        source : Source
+            The file they came from, kept in the manifest.
+
+        Returns
+        -------
+        Merge
+            How many rows were added, identical, replaced.
+
+        Raises
+        ------
+        RunRefused
+            Candles made of trades would mix with those of the exchange.
+        """
+        self._tumbled.add(source.tumbled)
+        if len(self._tumbled) > 1:
+            raise RunRefused(
+                f"{source.name} does not belong into {self._folder}: candles made of trades are not"
+                " mixed with the exchange's own",
+                "wick data tumble SYMBOL --compare compares the two; another --timeframe is free",
+            )
+        total = Merge()
+        for period, part in by_period(with_schema(table, self._kind), self._kind):
+            total += self._opened(period).take(part, source, self._kind)
+        return total
+
+    def finish(self) -> list[StoredFile]:
+        """Lay the last file down; return what the manifest has to say about those changed."""
+        self._lay_down()
+        return list(self._laid.values())
+
+    def _opened(self, period: str) -> "_Open":
+        # One at a time: files come sorted, and two days of trades are a lot of memory.
+        if self._open is None or self._open.period != period:
+            self._lay_down()
+            stored = self._laid.get(period, self._old.get(period))
+            self._open = _Open(period)
+            if stored is not None:
+                file = open_file(self._folder, stored, period in self._laid)
+                self._open = _Open(period, file.read(), stored.sources, stored)
+        return self._open
+
+    def _lay_down(self) -> None:
+        if self._open is None or self._open.table is None:
+            return
+        held, self._open = self._open, None
+        if held.stored is not None:
+            self._laid[held.period] = msgspec.structs.replace(held.stored, sources=held.sources)
+            return
+        raw = encoded(held.table, self._kind)
+        times = column(held.table, self._kind.time)
+        stored = StoredFile(
+            period=held.period,
+            sha256=hashlib.sha256(raw).hexdigest(),
+            size_bytes=len(raw),
+            rows=len(times),
+            first_ms=int(times[0]),
+            last_ms=int(times[-1]),
+            sources=held.sources,
+        )
+        write_synced(self._folder / (stored.name + NEW), raw)
+        self._laid[held.period] = stored
+
+
+@dataclass(slots=True)
+class _Open:
+    """The rows of one stored file while more come; `stored` as long as they are the same."""
+
+    period: str
+    table: pa.Table | None = None
+    sources: tuple[Source, ...] = ()
+    stored: StoredFile | None = None
+
+    def take(self, part: pa.Table, source: Source, kind: Kind) -> Merge:
+        self.sources = (*(s for s in self.sources if s.name != source.name), source)
+        if self.table is None:
+            self.table = part
+            return Merge(added=len(part))
+        table, merge = merged(self.table, part, kind)
+        if table is not None:
+            self.table, self.stored = table, None
+        return merge
 
 
 class SeriesWriter:
@@ -104,44 +191,22 @@ class SeriesWriter:
         Merge
             How many rows were added, identical, replaced.
         """
-        old = {stored.period: stored for stored in self.manifest.files}
-        new: list[StoredFile] = []
-        total = Merge()
+        with self.adding() as addition:
+            return addition.add(table, source)
+
+    @contextmanager
+    def adding(self) -> Iterator[Addition]:
+        """Add several tables, which appear all at once at the end, or none after an error."""
+        before = self.manifest
+        addition = Addition(self._folder, self._kind, before)
         try:
-            for period, part in by_period(with_schema(table, self._kind), self._kind):
-                stored, merge = self._lay_down(period, part, source, old.get(period))
-                total += merge
-                new.append(stored)
-            self._commit(old, new)
+            yield addition
+            changed = addition.finish()
+            if changed:
+                self._commit({stored.period: stored for stored in before.files}, changed)
         except BaseException:
             self._recover()
             raise
-        return total
-
-    def _lay_down(
-        self, period: str, part: pa.Table, source: Source, old: StoredFile | None
-    ) -> tuple[StoredFile, Merge]:
-        sources: tuple[Source, ...] = (source,)
-        merge = Merge(added=len(part))
-        if old is not None:
-            sources = (*(s for s in old.sources if s.name != source.name), source)
-            before = open_file(self._folder, old, pending=False).read()
-            part, merge = merged(before, part, self._kind)
-            if part is None:
-                return msgspec.structs.replace(old, sources=sources), merge
-        raw = _encoded(part, self._kind)
-        times = column(part, self._kind.time)
-        stored = StoredFile(
-            period=period,
-            sha256=hashlib.sha256(raw).hexdigest(),
-            size_bytes=len(raw),
-            rows=len(part),
-            first_ms=int(times[0]),
-            last_ms=int(times[-1]),
-            sources=sources,
-        )
-        write_synced(self._folder / (stored.name + NEW), raw)
-        return stored, merge
 
     def _commit(self, old: dict[str, StoredFile], new: Sequence[StoredFile]) -> None:
         files = old | {stored.period: stored for stored in new}
@@ -248,7 +313,10 @@ def merged(old: pa.Table, new: pa.Table, kind: Kind = KLINES) -> tuple[pa.Table 
 
     A value that only one side knows is no conflict. A new row replaces an old one whole, so that a
     candle never mixes two sources; but one that knows less and agrees in the rest is dropped.
+    Funding rates stamped inside one minute are one payment: the stored stamp stays.
     """
+    if kind is FUNDING:
+        new = _with_stored_stamps(old, new, kind)
     _, in_old, in_new = np.intersect1d(
         _keys(old, kind), _keys(new, kind), assume_unique=True, return_indices=True
     )
@@ -282,6 +350,16 @@ def merged(old: pa.Table, new: pa.Table, kind: Kind = KLINES) -> tuple[pa.Table 
     return with_schema(both.take(pa.array(in_order(both, kind))), kind), merge
 
 
+def _with_stored_stamps(old: pa.Table, new: pa.Table, kind: Kind) -> pa.Table:
+    # The archive stamps a payment some ms after the hour, other sources cut that off.
+    known, times = column(old, kind.time), column(new, kind.time)
+    _, in_old, in_new = np.intersect1d(known // MINUTE_MS, times // MINUTE_MS, return_indices=True)
+    stamps = times.copy()
+    stamps[in_new] = known[in_old]
+    at = new.column_names.index(kind.time)
+    return new.set_column(at, kind.time, pa.array(stamps))
+
+
 def _keys(table: pa.Table, kind: Kind) -> NDArray[Any]:
     parts = [column(table, name) for name in kind.key]
     return parts[0] if len(parts) == 1 else np.rec.fromarrays(parts)
@@ -289,15 +367,3 @@ def _keys(table: pa.Table, kind: Kind) -> NDArray[Any]:
 
 def _unknown(values: NDArray[Any]) -> NDArray[np.bool_]:
     return np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), bool)
-
-
-def _encoded(table: pa.Table, kind: Kind) -> bytes:
-    if kind.has_candles:
-        table = table.append_column(CHECKSUM, pa.array(row_checksums(table)))
-    encodings = {
-        name: "PLAIN" if name in _PLAIN else _ENCODINGS.get(table.schema.field(name).type, "PLAIN")
-        for name in table.column_names
-    }
-    sink = io.BytesIO()
-    pq.write_table(table, sink, **_PARQUET, column_encoding=encodings)
-    return sink.getvalue()
