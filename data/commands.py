@@ -80,19 +80,24 @@ def import_(
     ] = None,
     market: AnyMarket = None,
     timeframe: AnyTimeframe = None,
+    kind: Annotated[
+        str | None,
+        typer.Option("--kind", help="Such as klines, mark, aggTrades, funding; told by default."),
+    ] = None,
     start: From = None,
     end: To = None,
     store: Store = None,
     as_json: Json = False,
 ) -> None:
-    """Import archive zips, CSV (also .gz) and Parquet files of candles.
+    """Import archive zips, CSV (also .gz), Parquet and Feather files of any kind of data.
 
-    Symbol, market and timeframe come from the file, its name and folders; flags win.
+    Kind, symbol, market and timeframe come from the file, its name and folders; flags win.
     A file is stored whole or not at all.
     """
     from data import tables
     from data.dates import now_ms, parse_time
     from data.importer import Imported, Labels, Refused, files_in, import_files
+    from data.kinds import known_kind
     from data.settings import load_settings
     from strategy.errors import RunRefused, WickError
 
@@ -102,6 +107,7 @@ def import_(
         timeframe,
         None if start is None else parse_time(start, "--from"),
         None if end is None else parse_time(end, "--to"),
+        None if kind is None else known_kind(kind).name,
     )
     folder = load_settings(store=store).store
     files = files_in(paths)

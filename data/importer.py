@@ -1,27 +1,34 @@
-"""Files of candles into the store: what a path holds and which series it belongs to, one by one."""
+"""Files into the store: what a path holds and which series it belongs to, each whole or not at all.
+
+Files are read in parallel and stored in order; those of one series that follow each other appear
+together.
+"""
 
 import hashlib
-import re
+import os
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.clean import cleaned
+import pyarrow as pa
+
+from data.clean import MissingIds, cleaned
+from data.kinds import AGG_TRADES, known_kind
 from data.manifest import MARKETS, Series, Source, timeframe_of
-from data.parse import ParsedFile, parse
+from data.names import Told, told_by
+from data.parse import ENDINGS, ParsedFile, parse
+from data.spacing import spacing
 from data.table import column
-from data.writer import Merge, writing
+from data.trades import Pieces
+from data.writer import Addition, Merge, writing
 from strategy.errors import WickError, did_you_mean
 from strategy.timeframes import longest_ms
 
-ENDINGS = (".zip", ".csv", ".csv.gz", ".parquet")
-_SYMBOL = re.compile(
-    r"(?<![A-Z0-9])[A-Z0-9]{2,}(?:USDT|USDC|FDUSD|BUSD|BTC|ETH|BNB|USD)(?![A-Z0-9])"
-)
-_TIMEFRAME = re.compile(r"(?<![A-Za-z0-9])([1-9]\d*(?:ms|mo|[smhdwM]))(?![A-Za-z0-9])")
-_OTHER_KINDS = re.compile(
-    r"aggTrades|trades|bookDepth|bookTicker|metrics|funding|(mark|index)Price|premiumIndex|mark(?=-)"
-)
+# Files stored in one go: syncing a month for each of its daily zips would take most of the time.
+_FILES_TOGETHER = 64
+_ROWS_TOGETHER = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +40,7 @@ class Labels:
     timeframe: str | None = None
     start_ms: int | None = None
     end_ms: int | None = None
+    kind: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,54 @@ class Refused:
     path: Path
     message: str
     hint: str
+
+
+@dataclass(slots=True)
+class _Read:
+    """A file that has been understood; `tables` gives its rows, those of many trades by day."""
+
+    path: Path
+    source: Source
+    series: Series
+    layout: str
+    tables: Iterable[pa.Table]
+    notes: list[str]
+    rows: int = 0
+    first_ms: int = 0
+    last_ms: int = 0
+    merge: Merge = Merge()  # noqa: RUF009  frozen
+
+    def store(self, addition: Addition) -> None:
+        kind = self.series.its_kind
+        missing = MissingIds()
+        for table in self.tables:
+            if not len(table):
+                continue
+            times = column(table, kind.time)
+            self.first_ms = int(times[0]) if not self.rows else min(self.first_ms, int(times[0]))
+            self.last_ms = max(self.last_ms, int(times[-1]))
+            self.rows += len(table)
+            self.merge += addition.add(table, self.source)
+            if kind is AGG_TRADES:
+                missing.look_at(column(table, "agg_id"))
+        if isinstance(self.tables, Pieces):
+            self.notes += self.tables.notes()
+        self.notes += missing.notes()
+
+    def result(self) -> Imported:
+        if self.merge.replaced:
+            what = f"{self.merge.replaced} stored {self.series.its_kind.plural}"
+            self.notes.append(f"{what} differed and were replaced")
+        return Imported(
+            self.path,
+            self.series,
+            self.layout,
+            self.rows,
+            self.first_ms,
+            self.last_ms,
+            self.merge,
+            tuple(self.notes),
+        )
 
 
 def files_in(paths: Sequence[Path]) -> list[Path]:
@@ -88,7 +144,7 @@ def files_in(paths: Sequence[Path]) -> list[Path]:
 def import_files(
     store: Path, files: Iterable[Path], labels: Labels, now_ms: int
 ) -> Iterator[Imported | Refused]:
-    """Store the candles of each file, or nothing of it, and say what became of it.
+    """Store the rows of each file, or nothing of it, and say what became of it.
 
     Parameters
     ----------
@@ -97,105 +153,161 @@ def import_files(
     files : iterable of Path
         From `files_in`.
     labels : Labels
-        Symbol, market and timeframe where names do not tell, and the range wanted.
+        Kind, symbol, market and timeframe where names do not tell, and the range wanted.
     now_ms : int
-        The present, for candles that have not closed yet.
+        The present, for rows that are not final yet.
 
     Yields
     ------
     Imported or Refused
-        Per file, in order.
+        Per file, in order, once it is stored.
     """
-    for path in files:
-        try:
-            yield import_file(store, path, labels, now_ms)
-        except WickError as error:
-            yield Refused(path, error.message, error.hint)
+    together: list[_Read | Refused] = []
+    rows = 0
+    for one in _read_ahead(files, labels, now_ms):
+        first = next((r for r in together if isinstance(r, _Read)), None)
+        streamed = isinstance(one, _Read) and isinstance(one.tables, Pieces)
+        other = isinstance(one, _Read) and first is not None and one.series != first.series
+        if streamed or other or len(together) >= _FILES_TOGETHER or rows > _ROWS_TOGETHER:
+            yield from _stored(store, together)
+            together, rows = [], 0
+        together.append(one)
+        if isinstance(one, _Read) and not isinstance(one.tables, Pieces):
+            rows += sum(len(table) for table in one.tables)
+        if streamed:
+            yield from _stored(store, together)
+            together = []
+    yield from _stored(store, together)
 
 
 def import_file(store: Path, path: Path, labels: Labels, now_ms: int) -> Imported:
-    """Store the candles of one file, all or none.
+    """Store the rows of one file, all or none.
 
     Raises
     ------
     WickError
-        The file is damaged, cannot be placed, or has a row that cannot be a candle.
+        The file is damaged, cannot be placed, or has a row that cannot be.
     """
-    raw = path.read_bytes()
-    digest = hashlib.sha256(raw).hexdigest()
-    _verify_neighbour(path, digest)
-    other = _OTHER_KINDS.search(path.name)
-    if other:
-        raise WickError(
-            f"{path.name} holds {other[0]}, not candles",
-            "import files of klines; others are not read yet",
+    read = _read(path, labels, now_ms)
+    _store(store, [read])
+    return read.result()
+
+
+def _read_ahead(files: Iterable[Path], labels: Labels, now_ms: int) -> Iterator["_Read | Refused"]:
+    def read(path: Path) -> _Read | Refused:
+        try:
+            return _read(path, labels, now_ms)
+        except WickError as error:
+            return Refused(path, error.message, error.hint)
+
+    workers = os.cpu_count() or 1
+    waiting: deque[Future[_Read | Refused]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        for path in files:
+            waiting.append(pool.submit(read, path))
+            # So many at most are in memory besides those being stored.
+            if len(waiting) > 2 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _stored(store: Path, together: Sequence["_Read | Refused"]) -> Iterator[Imported | Refused]:
+    reads = [one for one in together if isinstance(one, _Read)]
+    try:
+        _store(store, reads)
+    except WickError as error:
+        yield from (
+            Refused(one.path, error.message, error.hint) if isinstance(one, _Read) else one
+            for one in together
         )
-    parsed = parse(path.name, raw)
-    series = place(path, parsed, labels)
-    table, notes = cleaned(parsed, series, now_ms, labels.start_ms, labels.end_ms)
-    merge = Merge()
-    first, last = 0, 0
-    if len(table):
-        times = column(table, "open_time")
-        first, last = int(times[0]), int(times[-1])
-        with writing(store, series) as writer:
-            merge = writer.add(table, Source(path.name, digest))
-    if merge.replaced:
-        notes.append(f"{merge.replaced} stored candles differed and were replaced")
-    return Imported(path, series, parsed.layout, len(table), first, last, merge, tuple(notes))
+        return
+    yield from (one.result() if isinstance(one, _Read) else one for one in together)
 
 
-def place(path: Path, parsed: ParsedFile, labels: Labels) -> Series:
+def _store(store: Path, reads: Sequence[_Read]) -> None:
+    if not reads:
+        return
+    with writing(store, reads[0].series) as writer, writer.adding() as addition:
+        for read in reads:
+            read.store(addition)
+
+
+def _read(path: Path, labels: Labels, now_ms: int) -> _Read:
+    told = told_by(path)
+    kind = known_kind(labels.kind) if labels.kind else told.kind
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    _verify_neighbour(path, digest)
+    source = Source(path.name, digest)
+    limits = (now_ms, labels.start_ms, labels.end_ms)
+    pieces = Pieces.of(path, kind)
+    parsed = pieces.first if pieces else parse(path.name, path.read_bytes(), kind)
+    series, notes = place(path, parsed, labels, told)
+    if pieces:
+        pieces.want(series, *limits)
+        return _Read(path, source, series, parsed.layout, pieces, notes)
+    table, mended = cleaned(parsed, series, *limits)
+    return _Read(path, source, series, parsed.layout, [table], notes + mended)
+
+
+def place(path: Path, parsed: ParsedFile, labels: Labels, told: Told) -> tuple[Series, list[str]]:
     """Tell the series of a file from flags, then the file itself, then its name and folders.
+
+    Returns
+    -------
+    series : Series
+        Where its rows belong.
+    notes : list of str
+        What was guessed.
 
     Raises
     ------
     WickError
         Symbol, market or timeframe cannot be told, or is not known.
     """
-    symbol = labels.symbol or parsed.labels.get("symbol") or _match(_SYMBOL, path.name)
-    timeframe = labels.timeframe or parsed.labels.get("timeframe") or _match(_TIMEFRAME, path.name)
-    market = labels.market or parsed.labels.get("market") or _market_of(path, parsed)
-    if symbol is None:
+    kind, notes = parsed.kind, []
+    own = parsed.labels
+    symbol = labels.symbol or own.get("symbol") or told.symbol
+    if not symbol:
         raise _cannot_place(path, "symbol", "--symbol BTCUSDT")
-    if timeframe is None:
-        raise _cannot_place(path, "timeframe", "--timeframe 1m")
-    if market is None:
-        raise _cannot_place(path, "market", "--market um or --market spot")
-    timeframe = timeframe_of(timeframe)
-    longest_ms(timeframe)
-    if market not in MARKETS:
+    if not labels.symbol and told.symbol and symbol != told.symbol:
         raise WickError(
-            f"{path.name} belongs to the market {market!r}, which is not stored",
-            did_you_mean(market, MARKETS),
+            f"{path.name} is named for {told.symbol} and says inside that it holds {symbol}",
+            "add --symbol with the right one",
         )
-    return Series(market, symbol.upper(), timeframe)
+    timeframe = labels.timeframe or ""
+    if kind.has_timeframe and not timeframe:
+        timeframe = own.get("timeframe") or told.timeframe
+        if not timeframe:
+            timeframe = spacing(column(parsed.table, kind.time))
+            notes.append(f"timeframe {timeframe} taken from the spacing of the rows")
+        if not timeframe:
+            raise _cannot_place(path, "timeframe", "--timeframe 1m")
+        timeframe = timeframe_of(timeframe)
+    if timeframe:
+        longest_ms(timeframe)
+    market = labels.market or own.get("market", "").removesuffix("-mark") or told.market
+    market = market or _market_of(parsed, symbol)
+    if not market:
+        raise _cannot_place(path, "market", "--market um or --market spot")
+    if market not in kind.markets:
+        what = f" of {kind.plural}" if market in MARKETS else ""
+        raise WickError(
+            f"{path.name} belongs to the market {market!r}{what}, which is not stored",
+            did_you_mean(market, kind.markets),
+        )
+    return Series(market, symbol.upper(), timeframe, kind.name), notes
 
 
-def _market_of(path: Path, parsed: ParsedFile) -> str | None:
-    parts = [part.lower() for part in path.absolute().parts[:-1]]
-    words = re.split(r"[-_.]", path.name.lower())
-    if "spot" in words:
-        return "spot"
-    if "um" in words or "futures" in words:
-        return "um"
-    # The archive's folders: data/spot/monthly/klines/… and data/futures/um/monthly/klines/…
-    if "klines" in parts and "spot" in parts:
-        return "spot"
-    if "klines" in parts and parts[parts.index("klines") - 2] == "um":
-        return "um"
-    if parsed.layout.startswith("Binance"):
-        # Only spot files have microseconds (since 2025), only futures files have a header.
-        if parsed.microseconds:
-            return "spot"
-        if parsed.has_header:
-            return "um"
-    return None
-
-
-def _match(pattern: re.Pattern[str], name: str) -> str | None:
-    found = pattern.search(name)
-    return found[0] if found else None
+def _market_of(parsed: ParsedFile, symbol: str) -> str:
+    if len(parsed.kind.markets) == 1:
+        # Contracts against dollars are margined in coins.
+        return "" if symbol.endswith("USD") else parsed.kind.markets[0]
+    # Only spot files have microseconds (since 2025), only futures files have a header.
+    if not parsed.layout.startswith("Binance"):
+        return ""
+    return "spot" if parsed.microseconds else "um" if parsed.has_header else ""
 
 
 def _cannot_place(path: Path, what: str, flag: str) -> WickError:
@@ -206,7 +318,7 @@ def _cannot_place(path: Path, what: str, flag: str) -> WickError:
 
 def _verify_neighbour(path: Path, digest: str) -> None:
     neighbour = path.with_name(path.name + ".CHECKSUM")
-    if neighbour.exists() and neighbour.read_text().split()[:1] != [digest]:
+    if neighbour.exists() and neighbour.read_bytes().lower().split()[:1] != [digest.encode()]:
         raise WickError(
             f"{path.name} does not match {neighbour.name} beside it",
             "download both files again",

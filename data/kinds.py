@@ -69,11 +69,11 @@ class Kind:
 
     def column_of(self, word: str) -> str:
         """Return the column that a header's word means, "" for none."""
-        word = word.strip().strip('"').lower().replace(" ", "_")
+        word = word.strip().strip('"<>').strip().lower().replace(" ", "_")
         return word if word in self.columns else self.words.get(word, "")
 
 
-_TIMES = dict.fromkeys("timestamp time date datetime".split(), "open_time")
+_TIMES = dict.fromkeys("timestamp time date datetime unix".split(), "open_time")
 _OHLC = {"open_time": _INT} | dict.fromkeys("open high low close".split(), _FLOAT)
 
 KLINES = Kind(
@@ -97,7 +97,9 @@ KLINES = Kind(
     words=_TIMES
     | {
         "quote_asset_volume": "quote_volume",
+        "vol": "volume",
         "count": "trades",
+        "tradecount": "trades",
         "number_of_trades": "trades",
         "taker_buy_volume": "taker_buy",
         "taker_buy_base": "taker_buy",
@@ -162,6 +164,8 @@ FUNDING = Kind(
         "fundingtime": "time",
         "date": "time",
         "timestamp": "time",
+        "ts": "time",
+        "datetime": "time",
         "funding_interval_hours": "interval_hours",
         "last_funding_rate": "rate",
         "funding_rate": "rate",

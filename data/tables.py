@@ -167,7 +167,8 @@ def print_imported(imported: Sequence[Imported], refused: Sequence[Refused]) -> 
         files = items[0].path.name if len(items) == 1 else f"{len(items)} files"
         _out.print(
             f"{series}: {files}, understood as {layout}; {span},"
-            f" {sum(i.rows for i in items):,} candles, {sum(i.merge.added for i in items):,} new",
+            f" {sum(i.rows for i in items):,} {items[0].series.its_kind.plural},"
+            f" {sum(i.merge.added for i in items):,} new",
             soft_wrap=True,
         )
     _print_some("note", [f"{i.path.name}: {note}" for i in imported for note in i.notes])

@@ -220,10 +220,13 @@ def test_a_name_that_says_1m_over_5m_candles_is_refused(tmp_path: Path, hourly: 
     ("name", "sentence"),
     [
         ("BTCUSDT-1mo-2023-01.csv", "not the beginning of a UTC month"),
-        ("BTCUSDT-aggTrades-2023-01.zip", "holds aggTrades, not candles"),
-        ("BTCUSDT-um-1h-mark-2023.csv", "holds mark, not candles"),
+        ("BTCUSDT-aggTrades-2023-01.csv", "has no column agg_id, price, qty"),
+        ("BTCUSDT-indexPriceKlines-1h-2023.csv", "holds indexPriceKlines, which is not stored"),
         ("prices-1h.csv", "cannot tell the symbol"),
-        ("BTCUSDT.csv", "cannot tell the timeframe"),
+        ("BTCUSDT_ETHUSDT-1h.csv", "names the symbols BTCUSDT, ETHUSDT"),
+        ("BTCUSDT_230331-1h.csv", "may hold a delivery contract or candles of that date"),
+        ("BTC_USD_BTC-1h-futures.feather", "margined in BTC, which are not stored"),
+        ("data/futures/cm/daily/klines/BTCUSD_PERP/1h/x-1h.csv", "belongs to the market 'cm'"),
     ],
 )
 def test_what_cannot_be_placed_is_refused(
