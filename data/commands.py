@@ -14,6 +14,10 @@ app = typer.Typer(
 
 AnyMarket = Annotated[str | None, typer.Option("--market", help="um (USDⓈ-M futures) or spot.")]
 AnyTimeframe = Annotated[str | None, typer.Option("--timeframe", help="Such as 1m, 5m, 1h.")]
+AnyKind = Annotated[
+    str | None,
+    typer.Option("--kind", help="klines, mark, aggTrades, funding, metrics or bookDepth."),
+]
 From = Annotated[str | None, typer.Option("--from", help="First day, UTC, such as 2023-01-01.")]
 To = Annotated[str | None, typer.Option("--to", help="First day not wanted any more, UTC.")]
 Store = Annotated[
@@ -138,32 +142,34 @@ def check(
     ] = None,
     market: AnyMarket = None,
     timeframe: AnyTimeframe = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Missing candles are errors.")] = False,
+    kind: AnyKind = None,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Missing rows not known as an outage are errors."),
+    ] = False,
     store: Store = None,
     as_json: Json = False,
 ) -> None:
-    """Find gaps, damaged files, impossible candles and silent stretches.
+    """Find gaps, damaged files, impossible rows, silent stretches and contradictions.
 
-    Exits with 1 on errors. Gaps alone are reported, and are errors with --strict.
+    Exits with 0 if all is well, 1 on errors, 2 on wrong use. Gaps are reported; with --strict those
+    that the gap ledger does not explain as an outage of the exchange are errors.
     """
-    from data import tables
-    from data.check import check_series
+    from data import series_tables, tables
+    from data.check import check_all
+    from data.find import find_series
     from data.settings import load_settings
-    from data.store import select
 
     folder = load_settings(store=store).store
-    found = select(folder, symbols, market, timeframe)
-    results = []
+    found = find_series(folder, symbols, market, timeframe, kind)
     with tables.Progress("checking") as progress:
         progress.expect(len(found))
-        for stored in found:
-            results.append(check_series(folder, stored.series))
-            progress.finish()
+        results = check_all(folder, found, progress.finish)
     if as_json:
         tables.print_json(results)
     else:
-        tables.print_checked(results)
-    if any(r.errors or (strict and r.gaps) for r in results):
+        series_tables.print_checked(results)
+    if any(r.errors or (strict and r.unexplained) for r in results):
         raise typer.Exit(1)
 
 
@@ -172,24 +178,28 @@ def show(
     symbol: Annotated[str | None, typer.Argument(help="By default, list the store.")] = None,
     market: AnyMarket = None,
     timeframe: AnyTimeframe = None,
+    kind: AnyKind = None,
     store: Store = None,
     as_json: Json = False,
 ) -> None:
-    """Show what is stored: span, rows, gaps, size, fingerprint, first and last candles."""
-    from data import tables
+    """Show what is stored: span, rows, gaps, size, fingerprint, first and last rows."""
+    from data import series_tables, tables
+    from data.find import find_series
+    from data.look import look_at
     from data.settings import load_settings
-    from data.store import select
+    from data.store import every_series
 
     folder = load_settings(store=store).store
-    found = select(folder, None if symbol is None else [symbol], market, timeframe)
+    found = find_series(folder, None if symbol is None else [symbol], market, timeframe, kind)
     if symbol is None:
+        listed = [one for one in every_series(folder) if one.series in found]
         if as_json:
-            tables.print_json(found)
+            tables.print_json(listed)
         else:
-            tables.print_stored(folder, found)
+            series_tables.print_stored(folder, listed)
         return
-    shown = [tables.look_at(folder, stored) for stored in found]
+    shown = [look_at(folder, series) for series in found]
     if as_json:
         tables.print_json(shown)
     else:
-        tables.print_series(shown)
+        series_tables.print_series(shown)

@@ -203,8 +203,15 @@ def damaged(path: Path, why: str) -> WickError:
 
 
 def _mend_hint(path: Path) -> str:
-    symbol = path.parts[-3] if len(path.parts) > 2 else ""
-    return f"wick data check {symbol}; delete {path.parent} and fetch or import it again".strip()
+    its = series_of(path.parent) if len(path.parts) > 3 else None
+    return "wick data repair" if its is None else repair_hint(its)
+
+
+def repair_hint(its: Series) -> str:
+    """Return the command that mends a series."""
+    kind = "" if its.kind == KLINES.name else f" --kind {its.kind}"
+    timeframe = f" --timeframe {its.timeframe}" if its.timeframe else ""
+    return f"wick data repair {its.symbol} --market {its.market}{kind}{timeframe}"
 
 
 def manifest_bytes(folder: Path) -> bytes:

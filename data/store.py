@@ -73,10 +73,11 @@ def every_series(store: Path) -> list[StoredSeries]:
                         sum(f.size_bytes for f in files),
                     )
                 )
-    return sorted(found, key=lambda one: _rank(one.series))
+    return sorted(found, key=lambda one: rank(one.series))
 
 
-def _rank(its: Series) -> tuple[str, str, int, int]:
+def rank(its: Series) -> tuple[str, str, int, int]:
+    """Return what series are listed in the order of: symbol, market, kind, timeframe."""
     length = longest_ms(its.timeframe) if its.timeframe else 0
     return its.symbol, its.market, list(KINDS).index(its.kind), length
 
@@ -105,7 +106,7 @@ def select(
     ]
     for symbol in symbols or ():
         if not any(s.series.symbol == symbol for s in fitting):
-            raise _not_stored(store, Series(market or "um", symbol, timeframe or "1m"))
+            raise not_stored(store, Series(market or "um", symbol, timeframe or "1m"))
     if not fitting:
         kinds = ", ".join(sorted({f"{s.series.market} {s.series.timeframe}" for s in stored}))
         raise WickError(
@@ -201,7 +202,7 @@ def _open_files(
         raw = manifest_bytes(folder)
         manifest = parse_manifest(folder, raw)
         if not manifest.files:
-            raise _not_stored(store, wanted)
+            raise not_stored(store, wanted)
         files = [
             f
             for f in manifest.files
@@ -291,7 +292,8 @@ def _fetch_hint(wanted: Series) -> str:
     return f"wick data fetch {wanted.symbol} --market {wanted.market}{kind}{timeframe} --from"
 
 
-def _not_stored(store: Path, wanted: Series) -> WickError:
+def not_stored(store: Path, wanted: Series) -> WickError:
+    """Return the error for a series that a store does not hold."""
     fetch = f"{_fetch_hint(wanted)} 2023-01-01, or wick data import PATH"
     stored = [s.series for s in every_series(store)]
     if not stored:

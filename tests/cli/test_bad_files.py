@@ -110,7 +110,7 @@ def test_a_stored_file_cut_short_is_refused(stored: Path, refused: Refused, shar
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
     said = refused("backtest", BLUEPRINT)
     assert "2023-01.parquet is damaged" in said.err
-    assert "hint: wick data check SYNTHUSDT" in said.err
+    assert "hint: wick data repair SYNTHUSDT" in said.err
 
 
 def test_a_flipped_bit_in_a_stored_file_is_refused(stored: Path, refused: Refused) -> None:

@@ -307,7 +307,7 @@ def test_a_missing_or_torn_file_is_named_with_a_way_out(tmp_path: Path, hourly: 
     path.unlink()
     with pytest.raises(WickError, match=r"2023-02.parquet is missing") as refused:
         load(tmp_path, "um", "BTCUSDT", "1h")
-    assert "wick data check BTCUSDT" in refused.value.hint
+    assert "wick data repair BTCUSDT" in refused.value.hint
     (tmp_path / FOLDER / "manifest.json").write_text("{")
     with pytest.raises(WickError, match=r"manifest.json is damaged"):
         load(tmp_path, "um", "BTCUSDT", "1h")
