@@ -149,7 +149,7 @@ def pair(tmp_path: Path, change: dict[str, tuple[int, float]]) -> list[Series]:
     save(tmp_path, fine, "test")
     hours = {name: values.reshape(24, 60) for name, values in fine.arrays.items()}
     arrays = {
-        "open_time": hours["open_time"][:, 0],
+        "open_time": hours["open_time"][:, 0].copy(),
         "open": hours["open"][:, 0].copy(),
         "high": hours["high"].max(axis=1),
         "low": hours["low"].min(axis=1),
