@@ -1,13 +1,17 @@
-"""What the exchange demands of an order, per symbol: grids and sizes, as they were on one day."""
+"""What the exchange demands of an order, per symbol and day: grids and sizes."""
 
 from collections.abc import Sequence
-from functools import cache
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-_FILE = Path(__file__).with_name("rules.json")
+from data.dates import show_day
+from data.listings import Brackets, Listing
+from data.rule_history import Span, spans
+from data.rule_store import MarketRules, packaged_rules, stored_rules
+from strategy.timeframes import DAY_MS
 
 
 class SymbolRules(msgspec.Struct, frozen=True):
@@ -22,9 +26,8 @@ class SymbolRules(msgspec.Struct, frozen=True):
     min_notional : str
         Least price × quantity, in quote currency.
     seen : str or None
-        Day on which the exchange said so; None for spot, where no dated answer was at hand;
-        `UNKNOWN` for a grid of our own that is too fine to matter.
-        Rules change: BTCUSDT futures had a step of 0.001 until 2025-11 at least.
+        Last day, not after the one they are taken for, on which the exchange said so; None where
+        the answer at hand has no date; `UNKNOWN` for a grid of our own that is too fine to matter.
     """
 
     market: str
@@ -38,6 +41,118 @@ class SymbolRules(msgspec.Struct, frozen=True):
 
 
 UNKNOWN = "unknown, a fine grid is used"
+# Statuses between the last trade and the end; PENDING_TRADING stands for days before the first one.
+_ENDING = {"PRE_DELIVERING", "DELIVERING", "DELIVERED", "PRE_SETTLE", "SETTLING", "CLOSE", "BREAK"}
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """When a symbol could be traded.
+
+    Attributes
+    ----------
+    listed_ms : int
+        First listing that the exchange named, UTC ms; 0 where it named none.
+    ended_ms : int
+        Its delivery or settlement, or else the first answer in which it was gone or settling;
+        0 where it goes on.
+    status : str
+        The exchange's last word, or `gone`.
+    """
+
+    listed_ms: int
+    ended_ms: int
+    status: str
+
+
+class RuleBook:
+    """The dated exchange rules of one market: those of a store over those of the package.
+
+    Parameters
+    ----------
+    store : Path or None
+        None for those of the package alone.
+    market : str
+        um or spot.
+
+    Raises
+    ------
+    WickError
+        What the store holds is damaged.
+    """
+
+    def __init__(self, store: Path | None, market: str) -> None:
+        self.market = market
+        none = MarketRules()
+        stored = none if store is None else stored_rules(store, market)
+        self._both = (packaged_rules().get(market, none), stored)
+
+    def symbols(self) -> list[str]:
+        """List the symbols that are known."""
+        return sorted({name for one in self._both for name in one.listings.lines})
+
+    def listings(self, symbol: str) -> tuple[Span[Listing], ...]:
+        """Return all that was said about a symbol, oldest first; empty where it is unknown."""
+        return spans((one.listings for one in self._both), symbol)
+
+    def brackets(self, symbol: str) -> tuple[Span[Brackets], ...]:
+        """Return all leverage brackets of a symbol, oldest first."""
+        return spans((one.brackets for one in self._both), symbol)
+
+    def rules(self, symbol: str, at_ms: int | None = None) -> SymbolRules | None:
+        """Return the rules that held on a day: the newest ones seen not later than on it.
+
+        Where only later ones are known the earliest of them, whose `seen` tells. None where the
+        symbol is unknown.
+
+        Parameters
+        ----------
+        symbol : str
+        at_ms : int, optional
+            Any moment of the day, UTC ms; by default the newest rules.
+        """
+        listed = [one for one in self.listings(symbol) if one.what is not None]
+        if not listed:
+            return None
+        span = listed[-1]
+        times: Sequence[int] = span.times
+        if at_ms is not None:
+            end_ms = at_ms - at_ms % DAY_MS + DAY_MS
+            span = next((one for one in reversed(listed) if one.times[0] < end_ms), listed[0])
+            times = [one for one in span.times if one < end_ms] or span.times[:1]
+        assert span.what is not None
+        return rules_of(span.what, self.market, symbol, show_day(times[-1]) if times[-1] else None)
+
+    def life(self, symbol: str) -> Life:
+        """Say when a symbol was listed and delisted, as far as it is known."""
+        history = self.listings(symbol)
+        named = [one.what for one in history if one.what is not None]
+        listed_ms = min((one.listed_ms for one in named if one.listed_ms), default=0)
+        last = history[-1].what
+        status = "gone" if last is None else last.status
+        if status not in _ENDING | {"gone"}:
+            return Life(listed_ms, 0 if last is None else last.delivery_ms, status)
+        ended_ms = named[-1].delivery_ms
+        for one in reversed(history):
+            if one.what is not None and one.what.status not in _ENDING:
+                break
+            ended_ms = named[-1].delivery_ms or one.times[0]
+        return Life(listed_ms, ended_ms, status)
+
+
+def rules_of(listing: Listing, market: str, symbol: str, seen: str | None) -> SymbolRules:
+    """Return what an order of ours has to keep to: orders that we send are market orders."""
+    lot = listing.market_lot or listing.lot
+    return SymbolRules(
+        market=market,
+        symbol=symbol,
+        tick_size=listing.tick_size,
+        step_size=lot.step,
+        min_qty=lot.least,
+        max_qty=lot.most,
+        min_notional=listing.min_notional,
+        seen=seen,
+    )
 
 
 def fine_rules(market: str, symbol: str, price: float) -> SymbolRules:
@@ -61,21 +176,15 @@ def grids_of(rules: Sequence[SymbolRules]) -> Any:
     return np.concatenate(records).view(np.recarray)
 
 
-@cache
-def _all_rules() -> dict[tuple[str, str], SymbolRules]:
-    rules = msgspec.json.decode(_FILE.read_bytes(), type=list[SymbolRules])
-    return {(r.market, r.symbol): r for r in rules}
-
-
 def rules_for(market: str, symbol: str) -> SymbolRules | None:
-    """Return the rules of a symbol, or None where none are known.
+    """Return the newest rules of a symbol that come with the package, or None.
 
     >>> rules_for("um", "BTCUSDT").tick_size
     '0.1'
     """
-    return _all_rules().get((market, symbol))
+    return RuleBook(None, market).rules(symbol)
 
 
 def known_symbols(market: str) -> list[str]:
-    """List the symbols of a market whose rules are known."""
-    return sorted(symbol for its, symbol in _all_rules() if its == market)
+    """List the symbols of a market whose rules come with the package."""
+    return RuleBook(None, market).symbols()
