@@ -14,8 +14,9 @@ from data.dates import show_time
 from data.manifest import known_market
 from data.overrides import BALANCE, from_flags, from_toml, share_of_bps
 from data.quality import holes
+from data.rule_notes import rule_notes
 from data.selection import market_of, only_symbol, refuse_twice
-from data.symbols import UNKNOWN, SymbolRules, fine_rules, grids_of, rules_for
+from data.symbols import RuleBook, SymbolRules, fine_rules, grids_of
 from strategy.candles import Candles
 from strategy.errors import RunRefused, WickError
 from strategy.fills import Costs
@@ -93,10 +94,13 @@ def gather(
     risk = strategy.with_risk(given_risk | more_risk)
     _check_span(asked)
     candles = _cut(asked, given) if given else _candles(asked, strategy, store_folder)
-    rules = tuple(_rules(one, source) for one in candles)
+    books = {market: RuleBook(store_folder, market) for market in {one.market for one in candles}}
+    rules = tuple(_rules(one, source, books[one.market]) for one in candles)
     notes = _source_notes(asked, strategy, candles, source)
     notes += _span_notes(asked, candles)
-    notes += _data_notes(candles, rules, asked.strict)
+    notes += _data_notes(candles, asked.strict)
+    spans = [(int(one.arrays["open_time"][0]), _end_ms(one)) for one in candles]
+    notes += rule_notes(books, rules, spans)
     return Inputs(
         strategy=strategy,
         params=params,
@@ -200,12 +204,12 @@ def _known_timeframe(timeframe: str, folder: Path) -> None:
         )
 
 
-def _rules(candles: Candles, source: runs.RunRecord | None) -> SymbolRules:
+def _rules(candles: Candles, source: runs.RunRecord | None, book: RuleBook) -> SymbolRules:
     # A run's own rules: it is repeated to the last bit also after the exchange changed them.
     for its in source.data if source else ():
         if (its.market, its.symbol) == (candles.market, candles.symbol):
             return its.rules
-    known = rules_for(candles.market, candles.symbol)
+    known = book.rules(candles.symbol, int(candles.arrays["open_time"][0]))
     first = float(candles.arrays["open"][0])
     return known or fine_rules(candles.market, candles.symbol, first)
 
@@ -323,7 +327,7 @@ def _span_notes(asked: Asked, candles: Sequence[Candles]) -> list[str]:
     notes = []
     for one in candles:
         first = int(one.arrays["open_time"][0])
-        end = int(one.arrays["open_time"][-1]) + one.timeframe_ms
+        end = _end_ms(one)
         if asked.start_ms is not None and first - asked.start_ms >= DAY_MS:
             notes.append(f"{one.symbol}: candles begin at {show_time(first)} UTC, later than asked")
         if asked.end_ms is not None and asked.end_ms - end >= DAY_MS:
@@ -331,11 +335,13 @@ def _span_notes(asked: Asked, candles: Sequence[Candles]) -> list[str]:
     return notes
 
 
-def _data_notes(
-    candles: Sequence[Candles], rules: Sequence[SymbolRules], strict: bool
-) -> list[str]:
+def _end_ms(candles: Candles) -> int:
+    return int(candles.arrays["open_time"][-1]) + candles.timeframe_ms
+
+
+def _data_notes(candles: Sequence[Candles], strict: bool) -> list[str]:
     notes = []
-    for one, its in zip(candles, rules, strict=True):
+    for one in candles:
         missing = sum(gap.count for gap in holes(one.arrays["open_time"], one.timeframe))
         if missing and strict:
             raise RunRefused(
@@ -346,8 +352,6 @@ def _data_notes(
             notes.append(
                 f"{one.symbol}: {missing:,} candles are missing (wick data check {one.symbol})"
             )
-        if its.seen == UNKNOWN:
-            notes.append(f"{one.symbol}: no exchange rules known, a fine grid is used")
         if one.market == "spot":
             notes.append(f"{one.symbol}: spot candles stand in for futures")
     return notes

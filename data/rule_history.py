@@ -4,6 +4,7 @@ An answer of the exchange is kept as what it changed. Together with the instants
 is enough to tell what each of them said, so an older one can be put between two others at any time.
 """
 
+from bisect import bisect
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -72,12 +73,11 @@ def with_answer(
         For the same answers always the same, in whatever order they are added. Where two of one
         instant differ, the one that is written later in the alphabet stays.
     """
-    instants = {*timeline.whole, at_ms} if whole else {*timeline.whole}
     lines = dict(timeline.lines)
     for name in {*timeline.lines, *said} if whole else said:
-        cells = _cells(timeline, name)
-        cells[at_ms] = _one_of(cells.get(at_ms), said.get(name))
-        lines[name] = _line(cells, instants)
+        line = lines.get(name, Line(()))
+        lines[name] = _with_cell(line, timeline.whole, at_ms, said.get(name), whole)
+    instants = {*timeline.whole, at_ms} if whole else timeline.whole
     return Timeline(tuple(sorted(instants)), dict(sorted(lines.items())))
 
 
@@ -106,13 +106,37 @@ def _cells(timeline: Timeline[_T], symbol: str) -> dict[int, _T | None]:
     return cells
 
 
-def _line(cells: Mapping[int, _T | None], whole: set[int]) -> Line[_T]:
+def _with_cell(
+    line: Line[_T], known: tuple[int, ...], at_ms: int, what: _T | None, whole: bool
+) -> Line[_T]:
+    changes = {change.at_ms: change.what for change in line.said}
+    if _is_in(known, at_ms) or at_ms in line.alone:
+        what = _one_of(what, _at(line, at_ms))
+    # The answer that follows still says what it said.
+    later = [times[i] for times in (known, line.alone) if (i := bisect(times, at_ms)) < len(times)]
+    if later:
+        changes.setdefault(min(later), _at(line, min(later)))
+    changes[at_ms] = what
+    alone = {*line.alone}
+    if whole:
+        alone.discard(at_ms)
+    elif not _is_in(known, at_ms):
+        alone.add(at_ms)
     said: list[Change[_T]] = []
-    for at_ms in sorted(cells):
-        what = cells[at_ms]
-        if not _same(said[-1].what if said else None, what):
-            said.append(Change(at_ms, what))
-    return Line(tuple(said), tuple(sorted(cells.keys() - whole)))
+    for its_ms, its in sorted(changes.items(), key=lambda change: change[0]):
+        if not _same(said[-1].what if said else None, its):
+            said.append(Change(its_ms, its))
+    return Line(tuple(said), tuple(sorted(alone)))
+
+
+def _at(line: Line[_T], at_ms: int) -> _T | None:
+    i = bisect(line.said, at_ms, key=lambda change: change.at_ms)
+    return line.said[i - 1].what if i else None
+
+
+def _is_in(times: tuple[int, ...], at_ms: int) -> bool:
+    i = bisect(times, at_ms)
+    return i > 0 and times[i - 1] == at_ms
 
 
 def _same(one: _T | None, other: _T | None) -> bool:

@@ -17,7 +17,7 @@ from data.manifest import known_market
 from data.overrides import BALANCE, from_flags, from_toml, share_of_bps
 from data.selection import market_of, only_symbol, refuse_twice
 from data.settings import Settings
-from data.symbols import SymbolRules, fine_rules, rules_for
+from data.symbols import RuleBook, SymbolRules, fine_rules
 from live.connect import shown
 from live.session import Addresses, Session
 from strategy.errors import WickError
@@ -103,7 +103,12 @@ def draft(asked: Asked, settings: Settings, now_ms: int, command: Sequence[str])
     count = _warm_up(strategy, params)
     if on == "paper":
         span = _replayed(asked, strategy, settings.store, market, symbols, count)
-        rules = tuple(_rules(settings.store, market, one, strategy.timeframe) for one in symbols)
+        book = RuleBook(settings.store, market)
+        rules = tuple(
+            book.rules(one, span.start_ms)
+            or _fine_rules(settings.store, market, one, strategy.timeframe)
+            for one in symbols
+        )
     else:
         span = _Span(first_open_time(strategy.timeframe, now_ms, count), now_ms, 0)
         rules = ()
@@ -273,10 +278,7 @@ def _warm_up(strategy: Strategy, params: Any) -> int:
     return count
 
 
-def _rules(folder: Path, market: str, symbol: str, timeframe: str) -> SymbolRules:
-    known = rules_for(market, symbol)
-    if known is not None:
-        return known
+def _fine_rules(folder: Path, market: str, symbol: str, timeframe: str) -> SymbolRules:
     candles = store.load(folder, market, symbol, timeframe, optional=())
     return fine_rules(market, symbol, float(candles.arrays["open"][0]))
 

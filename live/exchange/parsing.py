@@ -8,8 +8,9 @@ from decimal import Decimal
 
 import msgspec
 
+from data import listings
 from data.dates import show_day
-from data.symbols import SymbolRules
+from data.symbols import rules_of
 from live.decimals import units
 from live.exchange.port import (
     AlgoState,
@@ -29,59 +30,21 @@ class _Answer(msgspec.Struct, frozen=True, rename="camel"):
     pass
 
 
-class _Filter(_Answer, frozen=True):
-    filter_type: str
-    tick_size: str = "0"
-    step_size: str = "0"
-    min_qty: str = "0"
-    max_qty: str = "0"
-    notional: str = "0"
-
-
-class _Symbol(_Answer, frozen=True):
-    symbol: str
-    status: str
-    quote_asset: str
-    contract_type: str
-    filters: tuple[_Filter, ...]
-
-
-class ExchangeInfo(_Answer, frozen=True):
+class ExchangeInfo(listings.ExchangeInfo, frozen=True):
     """The answer of /exchangeInfo."""
-
-    symbols: tuple[_Symbol, ...]
 
     def infos(self, market: str, now_ms: int) -> dict[str, SymbolInfo]:
         """Return every symbol by name, its rules dated with the day."""
         seen = show_day(now_ms)
         return {
             one.symbol: SymbolInfo(
-                _rules(one, market, seen), one.status, one.quote_asset, one.contract_type
+                rules_of(one.listing(), market, one.symbol, seen),
+                one.status,
+                one.quote_asset,
+                one.contract_type,
             )
             for one in self.symbols
         }
-
-
-def _rules(symbol: _Symbol, market: str, seen: str) -> SymbolRules:
-    by_type = {one.filter_type: one for one in symbol.filters}
-    none = _Filter("")
-    lot = by_type.get("LOT_SIZE", none)
-    ours = by_type.get("MARKET_LOT_SIZE", none)
-    return SymbolRules(
-        market=market,
-        symbol=symbol.symbol,
-        tick_size=_short(by_type.get("PRICE_FILTER", none).tick_size),
-        # Zero in the market orders' filter means that the general one counts.
-        step_size=_short(ours.step_size, lot.step_size),
-        min_qty=_short(ours.min_qty, lot.min_qty),
-        max_qty=_short(ours.max_qty, lot.max_qty),
-        min_notional=_short(by_type.get("MIN_NOTIONAL", none).notional),
-        seen=seen,
-    )
-
-
-def _short(text: str, otherwise: str = "0") -> str:
-    return format((Decimal(text) or Decimal(otherwise)).normalize(), "f")
 
 
 class AccountConfig(_Answer, frozen=True):

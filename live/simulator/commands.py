@@ -93,7 +93,7 @@ def serve(
     candles, start_ms, end_ms = _candles(folder, symbols, market, timeframe, start, end)
     simulator = Simulator(
         candles,
-        [_rules(one) for one in candles],
+        [_rules(folder, one, start_ms) for one in candles],
         Costs(
             share_of_bps("--fee-bps", fee_bps, Costs().fee_rate),
             share_of_bps("--slippage-bps", slippage_bps, Costs().slippage),
@@ -171,11 +171,11 @@ def _candles(
     return candles, start_ms, last_ms + candles[0].timeframe_ms
 
 
-def _rules(candles: "Candles") -> "SymbolRules":
-    from data.symbols import fine_rules, rules_for
+def _rules(folder: Path, candles: "Candles", start_ms: int) -> "SymbolRules":
+    from data.symbols import RuleBook, fine_rules
 
     first = float(candles.arrays["open"][0])
-    known = rules_for(candles.market, candles.symbol)
+    known = RuleBook(folder, candles.market).rules(candles.symbol, start_ms)
     return known or fine_rules(candles.market, candles.symbol, first)
 
 
