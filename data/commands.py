@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from data.symbols_commands import symbols
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -203,3 +205,6 @@ def show(
         tables.print_json(shown)
     else:
         series_tables.print_series(shown)
+
+
+app.command(epilog="Example: wick data symbols BTCUSDT ETHUSDT")(symbols)

@@ -155,10 +155,12 @@ class ExchangeInfo(_Answer, frozen=True):
         Raises
         ------
         WickError
-            It is of coin-margined futures.
+            It is of coin-margined futures, or names no symbol.
         """
         if any(one.contract_size is not None for one in self.symbols):
             raise WickError("it holds coin-margined futures, which are not supported", _WANTED)
+        if not self.symbols:
+            raise WickError("it names no symbol", _WANTED)
         return "um" if any(one.contract_type for one in self.symbols) else "spot"
 
     def listings(self) -> tuple[dict[str, Listing], list[str]]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from data.dates import show_day
+from data.listings import Listing
 from data.symbols import UNKNOWN, RuleBook, SymbolRules, rules_of
 
 _MANY = 3  # changes of one symbol
@@ -14,12 +15,38 @@ _WORDS = {
     "max_qty": "largest market order",
     "min_notional": "least notional",
 }
+_LOT = {_WORDS[name] for name in ("step_size", "min_qty", "max_qty")}
 
 
 def differences(old: SymbolRules, new: SymbolRules) -> str:
     """Say what differs between two rules, such as `step 0.001 → 0.0001`; empty for nothing."""
     pairs = [(word, getattr(old, name), getattr(new, name)) for name, word in _WORDS.items()]
     return ", ".join(f"{word} {one} → {other}" for word, one, other in pairs if one != other)
+
+
+def listing_differences(old: Listing, new: Listing) -> str:
+    """Say all that differs between two answers about a symbol."""
+    pairs = zip(_described(old), _described(new), strict=True)
+    found = {word: f"{word} {one} → {other}" for (word, one), (_, other) in pairs if one != other}
+    if found.keys() & _LOT:  # the limit orders' lot mostly changes with the market orders'
+        found.pop("limit orders", None)
+    return ", ".join(found.values())
+
+
+def _described(listing: Listing) -> list[tuple[str, str]]:
+    rules = rules_of(listing, "", "", None)
+    lot = listing.lot
+    days = [show_day(at_ms) if at_ms else "–" for at_ms in (listing.listed_ms, listing.delivery_ms)]
+    return [
+        *((word, getattr(rules, name)) for name, word in _WORDS.items()),
+        ("limit orders", f"{lot.least} to {lot.most} by {lot.step}"),
+        ("status", listing.status),
+        ("contract", listing.contract or "–"),
+        ("listed", days[0]),
+        ("delivery", days[1]),
+        ("liquidation fee", listing.liquidation_fee or "–"),
+        ("trigger protect", listing.trigger_protect or "–"),
+    ]
 
 
 def rule_notes(
