@@ -1,6 +1,7 @@
 """What a run is made of: strategy, params, risk, costs and candles, as asked for."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,13 +101,15 @@ def gather(
     notes += _span_notes(asked, candles)
     notes += _data_notes(candles, asked.strict)
     spans = [(int(one.arrays["open_time"][0]), _end_ms(one)) for one in candles]
-    notes += rule_notes(books, rules, spans)
+    balance = BALANCE if asked.balance is None else asked.balance
+    notional = min(risk.max_leverage * balance, risk.max_notional or math.inf)
+    notes += rule_notes(books, rules, spans, risk.leverage, notional)
     return Inputs(
         strategy=strategy,
         params=params,
         risk=risk,
         costs=_costs(asked, source),
-        balance=BALANCE if asked.balance is None else asked.balance,
+        balance=balance,
         candles=candles,
         rules=rules,
         grids=grids_of(rules),

@@ -53,8 +53,10 @@ def rule_notes(
     books: Mapping[str, RuleBook],
     rules: Sequence[SymbolRules],
     spans: Sequence[tuple[int, int]],
+    leverage: float,
+    notional: float,
 ) -> list[str]:
-    """Say where the rules of a run are not those that held all through it.
+    """Say where a run does not keep to what the exchange asked for all through it.
 
     Parameters
     ----------
@@ -64,6 +66,8 @@ def rule_notes(
         As used, one a symbol.
     spans : sequence of (int, int)
         Each symbol's first candle and the end of its last one, UTC ms.
+    leverage, notional : float
+        As set for every symbol, and the largest position there can be at the start.
     """
     notes = []
     later: dict[str, list[str]] = {}
@@ -81,6 +85,7 @@ def rule_notes(
             if len(changed) > _MANY:
                 notes.append(f"{used.symbol}: … and {len(changed) - _MANY} more changes of rules")
             notes += _life_notes(book, used.symbol, first_ms, end_ms)
+        notes += _bracket_notes(book, used.symbol, first_ms, leverage, notional)
     which = [f"the exchange rules of {', '.join(its)} are {what}" for what, its in later.items()]
     return which + notes
 
@@ -95,7 +100,10 @@ def _changes(book: RuleBook, used: SymbolRules, first_ms: int, end_ms: int) -> I
         what = differences(old, new)
         # The day on which the first candle opens is the day of the rules that are used.
         if what and max(show_day(first_ms), used.seen or "") < day <= show_day(end_ms - 1):
-            yield f"{used.symbol}: {day} has other exchange rules, {what}; the first ones are used"
+            which = f"those of {used.seen}" if used.seen else "the undated ones"
+            yield (
+                f"{used.symbol}: the exchange rules had changed by {day}, {what}; {which} are used"
+            )
 
 
 def _life_notes(book: RuleBook, symbol: str, first_ms: int, end_ms: int) -> Iterator[str]:
@@ -109,4 +117,19 @@ def _life_notes(book: RuleBook, symbol: str, first_ms: int, end_ms: int) -> Iter
         yield (
             f"{symbol}: the candles go on to {show_day(end_ms - 1)}, after it was delisted"
             f" ({show_day(life.ended_ms)})"
+        )
+
+
+def _bracket_notes(
+    book: RuleBook, symbol: str, at_ms: int, leverage: float, notional: float
+) -> Iterator[str]:
+    found = book.brackets_on(symbol, at_ms)
+    if found is None:
+        return
+    brackets, day = found
+    its = next((one for one in brackets if notional < float(one.cap)), brackets[-1])
+    if leverage > its.leverage:
+        yield (
+            f"{symbol}: risk.leverage is {leverage:g}, the exchange allows {its.leverage} on a"
+            f" position of {notional:,.0f} (brackets of {day})"
         )

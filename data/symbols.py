@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -12,6 +12,8 @@ from data.listings import Brackets, Listing
 from data.rule_history import Span, spans
 from data.rule_store import MarketRules, packaged_rules, stored_rules
 from strategy.timeframes import DAY_MS
+
+_T = TypeVar("_T")
 
 
 class SymbolRules(msgspec.Struct, frozen=True):
@@ -111,17 +113,14 @@ class RuleBook:
         at_ms : int, optional
             Any moment of the day, UTC ms; by default the newest rules.
         """
-        listed = [one for one in self.listings(symbol) if one.what is not None]
-        if not listed:
-            return None
-        span = listed[-1]
-        times: Sequence[int] = span.times
-        if at_ms is not None:
-            end_ms = at_ms - at_ms % DAY_MS + DAY_MS
-            span = next((one for one in reversed(listed) if one.times[0] < end_ms), listed[0])
-            times = [one for one in span.times if one < end_ms] or span.times[:1]
-        assert span.what is not None
-        return rules_of(span.what, self.market, symbol, show_day(times[-1]) if times[-1] else None)
+        found = _on(self.listings(symbol), at_ms)
+        return found and rules_of(found[0], self.market, symbol, found[1])
+
+    def brackets_on(
+        self, symbol: str, at_ms: int | None = None
+    ) -> tuple[Brackets, str | None] | None:
+        """Return the leverage brackets that held on a day and their own day, chosen as `rules`."""
+        return _on(self.brackets(symbol), at_ms)
 
     def life(self, symbol: str) -> Life:
         """Say when a symbol was listed and delisted, as far as it is known."""
@@ -138,6 +137,20 @@ class RuleBook:
                 break
             ended_ms = named[-1].delivery_ms or one.times[0]
         return Life(listed_ms, ended_ms, status)
+
+
+def _on(history: Sequence[Span[_T]], at_ms: int | None) -> tuple[_T, str | None] | None:
+    told = [one for one in history if one.what is not None]
+    if not told:
+        return None
+    span = told[-1]
+    times: Sequence[int] = span.times
+    if at_ms is not None:
+        end_ms = at_ms - at_ms % DAY_MS + DAY_MS
+        span = next((one for one in reversed(told) if one.times[0] < end_ms), told[0])
+        times = [one for one in span.times if one < end_ms] or span.times[:1]
+    assert span.what is not None
+    return span.what, show_day(times[-1]) if times[-1] else None
 
 
 def rules_of(listing: Listing, market: str, symbol: str, seen: str | None) -> SymbolRules:

@@ -1,10 +1,19 @@
 """The exchange's rules that ship with the package are complete and make sense."""
 
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 
-from data.symbols import known_symbols, rules_for
+from data.dates import parse_time
+from data.rule_notes import rule_notes
+from data.symbols import RuleBook, SymbolRules, known_symbols, rules_for
+
+UM = RuleBook(None, "um")
+
+
+def day(text: str) -> int:
+    return parse_time(text, "")
 
 
 def test_the_grid_of_btcusdt_futures_is_known() -> None:
@@ -30,3 +39,100 @@ def test_all_rules_are_positive_and_bounds_lie_on_the_grid(market: str) -> None:
         assert min(step, Decimal(rules.tick_size), Decimal(rules.min_notional)) > 0
         assert Decimal(rules.min_qty) % step == 0 == Decimal(rules.max_qty) % step
         assert Decimal(rules.min_qty) < Decimal(rules.max_qty)
+
+
+@pytest.mark.parametrize(
+    ("moment", "seen", "step"),
+    [
+        ("2019-09-08", "2025-11-26", "0.001"),
+        ("2025-11-26", "2025-11-26", "0.001"),
+        ("2026-03-30T23:59", "2025-11-26", "0.001"),
+        ("2026-03-31", "2026-03-31", "0.0001"),
+        ("2030-01-01", "2026-03-31", "0.0001"),
+    ],
+)
+def test_a_day_has_the_rules_that_held_on_it(moment: str, seen: str, step: str) -> None:
+    rules = UM.rules("BTCUSDT", day(moment))
+    assert rules is not None
+    assert (rules.seen, rules.step_size) == (seen, step)
+
+
+def test_brackets_of_btcusdt_follow_on_one_another_and_their_sums_agree() -> None:
+    found = UM.brackets_on("BTCUSDT", day("2026-10-01"))
+    assert found is not None
+    brackets, seen = found
+    assert seen == "2026-09-25"
+    assert [one.leverage for one in brackets][:4] == [150, 100, 75, 50]
+    assert [one.maintenance for one in brackets][:4] == ["0.004", "0.005", "0.0065", "0.01"]
+    # The maintenance margin is continuous: cum rises by floor × the step of the rate.
+    for one, following in pairwise(brackets):
+        assert one.cap == following.floor
+        step = Decimal(following.maintenance) - Decimal(one.maintenance)
+        assert Decimal(following.cum) == Decimal(one.cum) + Decimal(following.floor) * step
+
+
+def notes(
+    symbol: str, first: str, end: str, *, leverage: float = 1.0, notional: float = 1.0
+) -> list[str]:
+    rules = UM.rules(symbol, day(first))
+    assert rules is not None
+    return rule_notes({"um": UM}, [rules], [(day(first), day(end))], leverage, notional)
+
+
+def test_rules_that_held_all_through_a_run_need_no_note() -> None:
+    assert notes("BTCUSDT", "2025-11-26", "2026-03-31") == []
+    assert notes("BTCUSDT", "2026-03-31", "2026-06-01") == []
+
+
+def test_later_rules_are_flagged_with_their_day() -> None:
+    assert notes("BTCUSDT", "2025-01-01", "2025-03-01") == [
+        "the exchange rules of BTCUSDT are of 2025-11-26, later than this run"
+    ]
+    assert notes("ETHUSDT", "2025-11-25T23:59", "2026-03-01") == [
+        "the exchange rules of ETHUSDT are of 2025-11-26, later than this run begins"
+    ]
+
+
+def test_symbols_with_later_rules_of_one_day_share_a_note() -> None:
+    names = ("BTCUSDT", "ETHUSDT")
+    rules = [UM.rules(name, 1) for name in names]
+    span = (day("2024-01-01"), day("2024-02-01"))
+    used = [one for one in rules if one is not None]
+    assert rule_notes({"um": UM}, used, [span, span], 1.0, 1.0) == [
+        "the exchange rules of BTCUSDT, ETHUSDT are of 2025-11-26, later than this run"
+    ]
+
+
+def test_a_change_inside_a_run_is_told_with_its_day() -> None:
+    (note,) = notes("BTCUSDT", "2026-01-01", "2026-03-31T00:01")
+    assert note == (
+        "BTCUSDT: the exchange rules had changed by 2026-03-31, step 0.001 → 0.0001,"
+        " least quantity 0.001 → 0.0001, largest market order 1000 → 120;"
+        " those of 2025-11-26 are used"
+    )
+
+
+def test_a_run_that_begins_before_the_listing_says_so() -> None:
+    assert notes("ARBUSDT", "2023-03-19", "2023-04-01")[-1] == (
+        "ARBUSDT: the candles begin on 2023-03-19, before it was listed (2023-03-20)"
+    )
+
+
+def test_leverage_that_the_exchange_does_not_allow_is_told() -> None:
+    calm = {"first": "2026-10-01", "end": "2026-10-02"}
+    assert notes("BTCUSDT", **calm, leverage=150.0, notional=299_999.0) == []
+    assert notes("BTCUSDT", **calm, leverage=20.0, notional=150e6) == [
+        (
+            "BTCUSDT: risk.leverage is 20, the exchange allows 10 on a position of 150,000,000"
+            " (brackets of 2026-09-25)"
+        )
+    ]
+    assert "allows 1 on" in notes("BTCUSDT", **calm, leverage=2.0, notional=9e99)[0]
+
+
+def test_a_run_of_rules_that_nobody_knows_any_more_still_has_its_own() -> None:
+    own = SymbolRules("um", "OLDUSDT", "0.1", "1", "1", "10", "5", "2024-05-01")
+    span = (day("2024-04-01"), day("2024-06-01"))
+    assert rule_notes({"um": UM}, [own], [span], 1.0, 1.0) == [
+        "the exchange rules of OLDUSDT are of 2024-05-01, later than this run begins"
+    ]

@@ -10,6 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.dates import parse_time
+from data.listings import Listing, Lot
+from data.rule_history import with_answer
+from data.rule_store import MarketRules, change_rules
 from data.settings import load_settings
 from data.synthetic import synthetic_market
 from data.writer import save
@@ -162,6 +165,29 @@ def test_a_testnet_session_starts_now_with_history_before_it(drafted: Drafting) 
     assert session.trade_from == NOW
     assert session.first_open_time == NOW - NOW % DAY_MS - DAY_MS
     assert session.rules == ()
+
+
+def test_a_replay_takes_the_rules_of_the_day_it_starts_on(drafted: Drafting, store: Path) -> None:
+    path = store / "rules" / "um.json"
+    shown = [("2025-05-02", "0.01"), ("2025-05-03", "0.05")]
+    lots = Lot("0.002", "0.002", "9")
+    for day, tick in shown:
+        at_ms, said = parse_time(day, "") + 1, {"BTCUSDT": Listing(tick, "7", lots, "TRADING")}
+
+        def change(
+            rules: MarketRules, at_ms: int = at_ms, said: dict[str, Listing] = said
+        ) -> MarketRules:
+            return MarketRules(with_answer(rules.listings, at_ms, said, whole=False))
+
+        change_rules(store, "um", change)
+    try:
+        for day, tick in shown:
+            (rules,) = drafted(start_ms=parse_time(f"{day}T13:00", "")).session.rules
+            assert (rules.seen, rules.tick_size, rules.step_size) == (day, tick, "0.002")
+    finally:
+        path.unlink()
+    (rules,) = drafted(start_ms=MAY + DAY_MS).session.rules
+    assert (rules.seen, rules.step_size) == ("2025-11-26", "0.001")
 
 
 @given(
