@@ -120,7 +120,9 @@ def run_facts(record: RunRecord) -> str:
     """Say in one line what a run was."""
     row = _run_row(record)
     words = [row["symbols"], row["timeframe"], f"{row['from']} to {row['to']}"]
-    return " · ".join(map(str, [*words, f"made {row['made (UTC)']} UTC", record.id]))
+    days = sorted({data.rules.seen or "undated" for data in record.data})
+    words += [f"exchange rules {', '.join(days)}", f"made {row['made (UTC)']} UTC", record.id]
+    return " · ".join(map(str, words))
 
 
 def run_tiles(record: RunRecord) -> list[tuple[str, str, str | None]]:

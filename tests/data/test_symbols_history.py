@@ -12,6 +12,7 @@ from data.listings import Listing, Lot
 from data.rule_history import Timeline, spans, with_answer
 from data.rule_store import MarketRules, change_rules, stored_rules
 from data.symbols import RuleBook
+from strategy.errors import RunRefused, WickError
 
 DAY_MS = 86_400_000
 # None of these comes with the package.
@@ -123,9 +124,27 @@ def test_an_answer_that_says_nothing_new_adds_its_instant_and_no_rules() -> None
     assert all(a < b for a, b in pairwise(year.whole))
 
 
-def test_a_damaged_file_is_named_and_left_alone(tmp_path: Path) -> None:
-    from strategy.errors import WickError
+def test_a_change_that_dies_before_its_rename_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored(tmp_path, told([(1, {"AAAUSDT": "0.1"}, True)]))
+    path = tmp_path / "rules" / "um.json"
+    before = path.read_bytes()
 
+    def die(*names: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", die)
+        with pytest.raises(RunRefused, match=r"cannot be written to .*rules: No space left"):
+            stored(tmp_path, told([(2, {"BBBUSDT": "0.1"}, True)]))
+    assert path.read_bytes() == before
+    # What the dead one left in its way does not hinder the next.
+    (tmp_path / "rules" / "um.new").write_text("half of")
+    assert stored(tmp_path, told([(2, {"BBBUSDT": "0.5"}, True)])).rules("BBBUSDT") is not None
+
+
+def test_a_damaged_file_is_named_and_left_alone(tmp_path: Path) -> None:
     stored(tmp_path, told([(1, {"AAAUSDT": "0.1"}, True)]))
     path = tmp_path / "rules" / "um.json"
     path.write_bytes(path.read_bytes()[:-5])
