@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from data.dates import show_time
 from data.kinds import AGG_TRADES, FUNDING, KLINES, MARK
+from data.listings import ExchangeInfo
 from data.manifest import Series
 from data.quality import first_fault
 from data.rest_answers import Funding, Kline, Time, Trade, added_up, empty_table, table_of_rows
@@ -43,6 +44,10 @@ class _Question:
 
 
 _TIME = {"um": _Question("futures_time", 0, 1), "spot": _Question("get_server_time", 0, 1)}
+_INFO = {
+    "um": _Question("futures_exchange_info", 0, 1),
+    "spot": _Question("get_exchange_info", 0, 20),
+}
 _QUESTIONS = {
     ("um", KLINES.name): _Question("futures_klines", 1500, 10),
     ("um", MARK.name): _Question("futures_mark_price_klines", 1500, 10),
@@ -107,6 +112,18 @@ class Rest:
         said = self._ask(market, _TIME[market], Time, self._pools[market], _no_page, {})
         self._known_now[market] = said.time
         return said.time
+
+    def exchange_info(self, market: str) -> ExchangeInfo:
+        """Ask for all symbols of a market with their rules.
+
+        Raises
+        ------
+        Unreachable
+            There is no usable answer.
+        """
+        pool = self._pools[market]
+        info: ExchangeInfo = self._ask(market, _INFO[market], ExchangeInfo, pool, _no_page, {})
+        return info
 
     def earliest_ms(self, series: Series) -> int:
         """Return from when on REST has rows of this kind: of futures' trades two days, else all."""

@@ -209,7 +209,9 @@ class RestClient:
             raise Unreachable(
                 f"{where} refused the question (status {status}, code {code}): {text[:120]}", _AGAIN
             )
-        return f"answered {status} {response.reason}".rstrip()
+        wait_s = _asked_wait_s(response)
+        pause = f" and asks for a pause of {wait_s:.0f} s" if wait_s else ""
+        return f"answered {status} {response.reason}".rstrip() + pause
 
     def _connected(self) -> Any:
         if self._client is None:

@@ -10,14 +10,15 @@ from typing import TypeVar
 import msgspec
 
 from data.dates import show_day, show_time
-from data.exchange_rest import ask_exchange
 from data.listings import WHOLE, Brackets, ExchangeInfo, read_answer
+from data.rest import Rest
 from data.rule_history import Timeline, spans, with_answer
 from data.rule_notes import listing_differences
 from data.rule_store import MarketRules, change_rules, packaged_rules, stored_rules
 from strategy.errors import WickError
 
 _T = TypeVar("_T")
+_SETTINGS = {"um": "rest_url", "spot": "spot_rest_url"}
 _DAY_HINT = "--seen 2026-03-31 names the day on which it was taken"
 
 
@@ -51,14 +52,13 @@ class Update:
     notes: tuple[str, ...] = ()
 
 
-def refresh_rules(store: Path, url: str, market: str, now_ms: int) -> str | None:
+def refresh_rules(store: Path, rest: Rest, market: str, now_ms: int) -> str | None:
     """Let today's exchange rules come along with something else, at most once a UTC day.
 
     Parameters
     ----------
     store : Path
-    url : str
-        The setting `rest_url`, or `spot_rest_url` for spot.
+    rest : Rest
     market : str
         um or spot.
     now_ms : int
@@ -72,31 +72,33 @@ def refresh_rules(store: Path, url: str, market: str, now_ms: int) -> str | None
     try:
         today = show_day(now_ms)
         if not any(show_day(at_ms) == today for at_ms in _asked(stored_rules(store, market))):
-            update_rules(store, url, market, now_ms)
+            update_rules(store, rest, market, now_ms)
     except WickError as error:
         return f"the exchange rules of {today} could not be had: {error.message}"
     return None
 
 
-def update_rules(store: Path, url: str, market: str, now_ms: int) -> Update:
+def update_rules(store: Path, rest: Rest, market: str, now_ms: int) -> Update:
     """Ask the exchange for its rules of today, and keep them.
 
     Raises
     ------
     WickError
-        The address is none, or the answer makes no sense.
+        The answer makes no sense.
     RunRefused
         There is no usable answer, or the store cannot be written.
     """
-    info = ask_exchange(url, market)
+    info = rest.exchange_info(market)
     try:
         if info.market() != market:
-            raise WickError(f"it lists {info.market()}, not {market}", "mend the address")
+            raise WickError(f"it lists {info.market()}, not {market}", f"mend {_SETTINGS[market]}")
         # Its serverTime is of a cache and can be days old.
         return _keep_info(store, info, now_ms)
     except WickError as error:
-        raise type(error)(
-            f"the answer of {url} cannot be used: {error.message}", error.hint
+        if error.exit_code == 1:  # the store's fault, not the answer's
+            raise
+        raise WickError(
+            f"the exchange's answer about {market} cannot be used: {error.message}", error.hint
         ) from error
 
 

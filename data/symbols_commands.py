@@ -86,10 +86,12 @@ def symbols(
 
 
 def _update(settings: "Settings", markets: Sequence[str], now_ms: int) -> "list[Update]":
+    from data.rest import Rest
     from data.rule_updates import update_rules
 
-    urls = {"um": settings.rest_url, "spot": settings.spot_rest_url}
-    return [update_rules(settings.store, urls[its], its, now_ms) for its in markets]
+    # Once: who sits before the screen would rather know than wait.
+    with Rest(settings.rest_url, settings.spot_rest_url, attempts=1) as rest:
+        return [update_rules(settings.store, rest, market, now_ms) for market in markets]
 
 
 def _wanted(books: "Mapping[str, RuleBook]", names: Sequence[str] | None) -> list[tuple[str, str]]:

@@ -122,5 +122,5 @@ def test_an_exchange_that_refuses_is_a_refused_run(
     exchange.faults = [(429, {"Retry-After": "7"})]
     assert run("--update") == 1
     said = capsys.readouterr()
-    assert "wants a pause for 7 s (429)" in said.err
+    assert "answered 429 Too Many Requests and asks for a pause of 7 s" in said.err
     assert not Path("var").exists()

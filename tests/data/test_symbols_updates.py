@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from data import exchange_rest
 from data.dates import parse_time
+from data.rest import Rest
 from data.rule_store import stored_rules
 from data.rule_updates import import_rules, refresh_rules, update_rules
 from data.symbols import RuleBook
@@ -21,19 +21,23 @@ from tests.data.exchange_server import ExchangeServer, serving, spot_symbol, sym
 NOW = parse_time("2026-11-28T10:00", "")
 DAY_MS = 86_400_000
 FAULTS: list[tuple[Any, str]] = [
-    ((429, {"Retry-After": "31"}), r"asked too much from this address and wants a pause for 31 s"),
-    (429, r"wants a pause \(429\)"),
-    ((418, {"Retry-After": "3600"}), r"has banned this address for 3600 s .* \(418\)"),
-    (403, r"closed to this address: its firewall refuses this network \(403\)"),
-    (451, r"closed to this address: it serves no one from here \(451\)"),
-    (404, r"answered 404 Not Found"),
-    (503, r"is out of order \(503 Service Unavailable\)"),
-    (500, r"is out of order \(500 Internal Server Error\)"),
-    ("html", r"something else than its symbols: '<html>please log in</html>'"),
-    ("torn", r"something else than its symbols: .*truncated"),
-    ("list", r"something else than its symbols: .*Expected `object`"),
-    ("cut", r"cut its answer off"),
+    ((429, {"Retry-After": "31"}), r"429 Too Many Requests and asks for a pause of 31 s"),
+    (429, r"answered 429 Too Many Requests"),
+    ((418, {"Retry-After": "3600"}), r"has banned this address for another 3600 s"),
+    (403, r"closed to this address \(status 403"),
+    (451, r"closed to this address \(status 451"),
+    (404, r"refused the question \(status 404"),
+    (503, r"answered 503 Service Unavailable"),
+    (500, r"answered 500 Internal Server Error"),
+    ("html", r"something else than the data asked for: '<html>"),
+    ("torn", r"something else than the data asked for"),
+    ("list", r"something else than the data asked for"),
+    ("cut", r"did not answer \(ChunkedEncodingError\)"),
 ]
+
+
+def once(exchange: ExchangeServer, timeout_s: float = 10.0) -> Rest:
+    return Rest(exchange.url, exchange.url, attempts=1, timeout_s=timeout_s)
 
 
 @pytest.fixture
@@ -49,7 +53,7 @@ def exchange() -> Iterator[ExchangeServer]:
 def test_the_exchange_is_asked_and_dated_by_our_clock(
     exchange: ExchangeServer, tmp_path: Path
 ) -> None:
-    update = update_rules(tmp_path, exchange.url, "um", NOW)
+    update = update_rules(tmp_path, once(exchange), "um", NOW)
     assert (update.seen, update.symbols, len(update.new)) == ("2026-11-28", 151, 150)
     # Symbols of the package that a whole answer does not name are not listed any more.
     assert "ETHUSDT" in update.gone
@@ -62,7 +66,7 @@ def test_the_exchange_is_asked_and_dated_by_our_clock(
 def test_spot_has_its_own_filters_and_a_small_answer_takes_nobody_away(
     exchange: ExchangeServer, tmp_path: Path
 ) -> None:
-    update = update_rules(tmp_path, exchange.url, "spot", NOW)
+    update = update_rules(tmp_path, once(exchange), "spot", NOW)
     assert update.gone == ()
     assert "fewer than 100 symbols" in update.notes[0]
     book = RuleBook(tmp_path, "spot")
@@ -82,23 +86,20 @@ def test_what_is_no_answer_is_said_and_changes_nothing(
 ) -> None:
     exchange.faults = [fault]
     with pytest.raises(RunRefused, match=sentence) as refused:
-        update_rules(tmp_path, exchange.url, "um", NOW)
+        update_rules(tmp_path, once(exchange), "um", NOW)
     assert exchange.url in refused.value.message
     assert not (tmp_path / "rules").exists()
-    assert update_rules(tmp_path, exchange.url, "um", NOW).symbols == 151
+    assert update_rules(tmp_path, once(exchange), "um", NOW).symbols == 151
 
 
-def test_silence_and_closed_doors_are_told_apart(
-    exchange: ExchangeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(exchange_rest, "_TIMEOUT_S", 0.2)
+def test_silence_and_closed_doors_are_told_apart(exchange: ExchangeServer, tmp_path: Path) -> None:
     exchange.faults = ["slow"]
-    with pytest.raises(RunRefused, match="did not answer within"):
-        update_rules(tmp_path, exchange.url, "um", NOW)
-    with pytest.raises(RunRefused, match="cannot be reached"):
-        update_rules(tmp_path, "http://127.0.0.1:9", "um", NOW)
-    with pytest.raises(WickError, match="spot_rest_url is 'api', expected an address"):
-        update_rules(tmp_path, "api", "spot", NOW)
+    with pytest.raises(RunRefused, match=r"did not answer \(ReadTimeout\)"):
+        update_rules(tmp_path, once(exchange, timeout_s=0.2), "um", NOW)
+    nowhere = Rest("http://127.0.0.1:9", "http://127.0.0.1:9", attempts=1)
+    with pytest.raises(RunRefused, match=r"did not answer \(ConnectionError\)"):
+        update_rules(tmp_path, nowhere, "um", NOW)
+    assert refresh_rules(tmp_path, nowhere, "spot", NOW) is not None
 
 
 def test_the_other_market_under_an_address_is_refused(
@@ -106,10 +107,10 @@ def test_the_other_market_under_an_address_is_refused(
 ) -> None:
     exchange.symbols["um"] = [spot_symbol("BTCUSDT")]
     with pytest.raises(WickError, match="it lists spot, not um"):
-        update_rules(tmp_path, exchange.url, "um", NOW)
+        update_rules(tmp_path, once(exchange), "um", NOW)
     exchange.symbols["um"] = []
     with pytest.raises(WickError, match="it names no symbol"):
-        update_rules(tmp_path, exchange.url, "um", NOW)
+        update_rules(tmp_path, once(exchange), "um", NOW)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -121,21 +122,20 @@ def test_rules_come_along_once_a_day_and_their_failure_is_a_note(
         exchange.faults = [dice.choice(FAULTS)[0] for _ in range(dice.randrange(4))]
         failures = len(exchange.faults)
         for _ in range(failures):
-            note = refresh_rules(tmp_path, exchange.url, "um", NOW + day * DAY_MS)
+            note = refresh_rules(tmp_path, once(exchange), "um", NOW + day * DAY_MS)
             assert note is not None
             assert note.startswith(f"the exchange rules of 2026-11-{28 + day} could not be had: ")
         asked = exchange.asked
         for hours in (0, 1, 13):
-            assert refresh_rules(tmp_path, exchange.url, "um", NOW + day * DAY_MS + hours) is None
+            assert refresh_rules(tmp_path, once(exchange), "um", NOW + day * DAY_MS + hours) is None
         assert exchange.asked == asked + 1
     assert len(stored_rules(tmp_path, "um").listings.whole) == 3
-    assert refresh_rules(tmp_path, "nowhere", "um", NOW + 9 * DAY_MS) is not None
 
 
 def test_a_damaged_store_does_not_fail_a_fetch(exchange: ExchangeServer, tmp_path: Path) -> None:
     (tmp_path / "rules").mkdir()
     (tmp_path / "rules" / "um.json").write_text("{")
-    note = refresh_rules(tmp_path, exchange.url, "um", NOW)
+    note = refresh_rules(tmp_path, once(exchange), "um", NOW)
     assert note is not None
     assert "um.json is damaged" in note
 
@@ -234,7 +234,7 @@ def test_what_cannot_be_placed_is_refused_with_the_files_name(
         (b"", "not whole JSON"),
         (b'{"symbols": [', "not whole JSON"),
         (b"\xff\xfe", "not whole JSON"),
-        (gzip.compress(b"{}" * 999)[:-9], "gzip is damaged"),
+        (gzip.compress(b"{}" * 999, mtime=0)[:-9], "gzip is damaged"),
         (b"\x1f\x8bnonsense", "gzip is damaged"),
     ],
 )
