@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
-from rich.table import Table
 
 from data.dates import show_day
 from data.listings import Bracket, Brackets, Listing
@@ -13,11 +12,11 @@ from data.rule_history import Span
 from data.rule_notes import listing_differences
 from data.rule_updates import Update
 from data.symbols import Life, RuleBook
+from data.terminal import counted, new_table, out, print_some
 
-_MANY = 5
 _WIDE = 110  # below it a line has no room for all that is known
 # In a pipe or file nothing is folded to fit a window that is not there.
-_out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+_tables = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +72,17 @@ def look_up(book: RuleBook, symbol: str) -> Known:
 def print_symbols(known: Sequence[Known]) -> None:
     """Print one line a symbol, with its newest rules, in a table per market."""
     for market in dict.fromkeys(its.market for its in known):
-        table = _table(market, "since", "tick>", "step>", "notional>", "leverage>", "status")
-        wide = _out.width >= _WIDE
+        table = new_table(market, "since", "tick>", "step>", "notional>", "leverage>", "status")
+        wide = _tables.width >= _WIDE
         if wide:
-            table = _table(
+            table = new_table(
                 *(market, "since", "last seen", "tick>", "step>", "notional>", "leverage>"),
                 *("listed", "status"),
             )
         for its in known:
             if its.market == market:
                 table.add_row(*_newest_cells(its, wide))
-        _out.print(table)
+        _tables.print(table)
 
 
 def _newest_cells(its: Known, wide: bool) -> list[str]:
@@ -110,8 +109,10 @@ def print_history(known: Sequence[Known]) -> None:
         if its.delisted_ms:
             dates += f"{', ' if dates else ''}delisted {_day(its.delisted_ms)}"
         words = ", ".join(word for word in (contract, its.status, dates) if word)
-        _out.print(f"[bold]{its.symbol} {its.market}[/]: {words}", soft_wrap=True)
-        table = _table("seen", "tick>", "step>", "least>", "largest>", "min notional>", "changed")
+        out.print(f"[bold]{its.symbol} {its.market}[/]: {words}", soft_wrap=True)
+        table = new_table(
+            "seen", "tick>", "step>", "least>", "largest>", "min notional>", "changed"
+        )
         for one in its.versions:
             seen = _days(one.first_seen, one.last_seen)
             if one.listing is None:
@@ -122,32 +123,30 @@ def print_history(known: Sequence[Known]) -> None:
                 *(seen, one.listing.tick_size, lot.step, lot.least, lot.most),
                 *(one.listing.min_notional, one.changed),
             )
-        _out.print(table)
+        _tables.print(table)
         if its.brackets:
             _print_brackets(its.brackets[-1])
 
 
 def print_update(update: Update) -> None:
     """Print what an answer was understood to be, and what was new in it."""
-    _out.print(
-        f"[bold]{update.market}[/]: {update.what} of {update.symbols:,} symbols, seen"
+    out.print(
+        f"[bold]{update.market}[/]: {update.what} of {counted(update.symbols, 'symbol')}, seen"
         f" {update.seen}; {len(update.new):,} new, {len(update.changed):,} changed,"
         f" {len(update.gone):,} gone",
         soft_wrap=True,
     )
-    for word, lines in (("changed", update.changed), ("gone", update.gone), ("note", update.notes)):
-        for line in lines[:_MANY]:
-            _out.print(f"{word}: {line}", markup=False, soft_wrap=True)
-        if len(lines) > _MANY:
-            _out.print(f"{word}: … and {len(lines) - _MANY:,} more")
+    print_some("changed", update.changed)
+    print_some("gone", update.gone)
+    print_some("note", update.notes)
 
 
 def _print_brackets(newest: BracketVersion) -> None:
-    _out.print(f"brackets, seen {_days(newest.first_seen, newest.last_seen)}")
-    table = _table("notional from>", "to>", "leverage>", "maintenance>", "cum>")
+    out.print(f"brackets, seen {_days(newest.first_seen, newest.last_seen)}")
+    table = new_table("notional from>", "to>", "leverage>", "maintenance>", "cum>")
     for one in newest.brackets:
         table.add_row(*_bracket_cells(one))
-    _out.print(table)
+    _tables.print(table)
 
 
 def _bracket_cells(bracket: Bracket) -> tuple[str, ...]:
@@ -179,14 +178,3 @@ def _days(first: str | None, last: str | None) -> str:
 
 def _day(at_ms: int) -> str:
     return show_day(at_ms) if at_ms else "–"
-
-
-def _table(*headings: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in headings:
-        table.add_column(
-            heading.rstrip(">"),
-            justify="right" if heading.endswith(">") else "left",
-            no_wrap=heading != "changed",
-        )
-    return table

@@ -62,8 +62,8 @@ def test_a_symbol_is_shown_with_its_changes_and_brackets(
 def test_an_update_is_told_stored_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--update") == 0
     said = capsys.readouterr().out
-    assert "um: exchange rules of 1 symbols, seen " in said
-    assert "spot: exchange rules of 1 symbols, seen " in said
+    assert "um: exchange rules of 1 symbol, seen " in said
+    assert "spot: exchange rules of 1 symbol, seen " in said
     assert "changed: BTCUSDT: step 0.0001 → 0.00002" in said
     assert run("BTCUSDT", "--json", "--market", "um") == 0
     (btc,) = json.loads(capsys.readouterr().out)
@@ -76,7 +76,7 @@ def test_an_update_is_told_stored_and_shown(capsys: pytest.CaptureFixture[str]) 
 def test_an_update_of_named_symbols_shows_them(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--update", "BTCUSDT", "--market", "um") == 0
     said = capsys.readouterr().out
-    assert "um: exchange rules of 1 symbols" in said
+    assert "um: exchange rules of 1 symbol" in said
     assert "BTCUSDT um: PERPETUAL, TRADING" in said
 
 
@@ -86,7 +86,7 @@ def test_a_saved_answer_is_told_with_what_it_was(
     path = tmp_path / "saved.json"
     path.write_text(json.dumps({"symbols": [symbol("NEWUSDT", onboardDate=1700000000000)]}))
     assert run("--import", str(path), "--seen", "2024-01-01") == 0
-    assert "um: exchange rules of 1 symbols, seen 2024-01-01; 1 new" in capsys.readouterr().out
+    assert "um: exchange rules of 1 symbol, seen 2024-01-01; 1 new" in capsys.readouterr().out
     assert run("NEWUSDT") == 0
     said = capsys.readouterr().out
     assert "NEWUSDT um: PERPETUAL, TRADING, listed 2023-11-14" in said
