@@ -1,6 +1,7 @@
-"""Candles from the public archive: monthly zips, daily ones where no monthly one is out yet.
+"""Files of the public archive: monthly zips, daily ones where no monthly one is out yet.
 
     URL/data/futures/um/monthly/klines/BTCUSDT/1m/BTCUSDT-1m-2024-05.zip and .zip.CHECKSUM
+    URL/data/futures/um/daily/aggTrades/BTCUSDT/BTCUSDT-aggTrades-2024-05-31.zip
     URL/data/spot/daily/klines/BTCUSDT/1m/BTCUSDT-1m-2024-05-31.zip
 
 Every zip is stored on its own, with its name and checksum in the manifest; so a stopped fetch goes
@@ -8,56 +9,34 @@ on where it was, and a zip that the exchange has replaced since is noticed.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Protocol
+from dataclasses import dataclass
 
 import numpy as np
 
 from data.clean import cleaned
 from data.dates import show_time
 from data.download import Archive, Download, downloads
+from data.fetched import Fetched, Watcher
+from data.kinds import Kind
 from data.manifest import Series, Source
 from data.parse import parse
-from data.table import column, month_of, month_start_ms
-from data.writer import Merge, SeriesWriter, writing
-from strategy.errors import WickError, did_you_mean
-from strategy.timeframes import DAY_MS, EXCHANGE_TIMEFRAMES, MONTH
+from data.table import column, month_of, month_start_ms, period_end_ms, period_start_ms
+from data.writer import Merge, SeriesWriter
+from strategy.errors import RunRefused, WickError
+from strategy.timeframes import DAY_MS, MONTH, longest_ms
 
 # Monthly zips come out on the first Monday of the next month, sometimes later: how many months
 # after the newest one daily zips are looked for.
 DAILY_MONTHS = np.timedelta64(2, "M")
+_MONTH_LENGTH = len("2024-05")
 _PATHS = {"um": "data/futures/um", "spot": "data/spot"}
-
-
-class Watcher(Protocol):
-    """Whoever shows the progress of a fetch."""
-
-    def expect(self, files: int) -> None:
-        """More files are going to be asked for."""
-
-    def receive(self, size_bytes: int) -> None:
-        """A piece of a file has arrived; called from several threads."""
-
-    def finish(self) -> None:
-        """A file is stored, was stored before, or does not exist."""
-
-
-@dataclass(slots=True)
-class Fetched:
-    """What a fetch of one series did."""
-
-    series: Series
-    files: int = 0
-    known: int = 0
-    merge: Merge = field(default_factory=Merge)
-    notes: list[str] = field(default_factory=list)
-    missing_days: list[str] = field(default_factory=list)
+# By how much rows of a day may lie outside: metrics of midnight belong to the day that ends.
+_SLACK_MS = 600_000
 
 
 @dataclass(frozen=True, slots=True)
 class Zip:
-    """One file of the archive and the open times it covers."""
+    """One file of the archive and the times it covers."""
 
     series: Series
     period: str
@@ -72,157 +51,216 @@ class Zip:
     def path(self) -> str:
         """The file's place under the archive's address."""
         its = self.series
-        often = "monthly" if len(self.period) == len("2024-05") else "daily"
+        often = "monthly" if len(self.period) == _MONTH_LENGTH else "daily"
         folders = [its.its_kind.archive, its.symbol, *filter(None, [its.file_timeframe])]
         return f"{_PATHS[its.market]}/{often}/{'/'.join(folders)}/{self.name}"
 
 
-def fetch(
-    store: Path,
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the archive has of a range.
+
+    Attributes
+    ----------
+    found : set of str
+        Months and days with a file.
+    absent : list of str
+        Days (months of a kind that has no daily files) after the first file without one.
+    """
+
+    found: set[str]
+    absent: list[str]
+
+
+def fetch_archive(
     archive: Archive,
     series: Series,
     start_ms: int,
     end_ms: int,
     now_ms: int,
+    writer: SeriesWriter,
+    result: Fetched,
     watcher: Watcher,
-) -> Fetched:
-    """Bring whole months of a series, up to yesterday, from the archive into the store.
+) -> Held:
+    """Bring what the archive has of a range, up to yesterday, into the store.
 
     Parameters
     ----------
-    store : Path
-        Folder of the store.
     archive : Archive
         Address and manners.
     series : Series
         What to fetch.
     start_ms, end_ms : int
-        First open time wanted and first not wanted, UTC milliseconds; widened to whole months.
+        First time wanted and first not wanted, UTC ms; widened to whole months where there are
+        monthly files, and to whole days.
     now_ms : int
-        The present: the running day is never stored.
+        The present: the running day is never asked for.
+    writer : SeriesWriter
+        Holds the series.
+    result : Fetched
+        Counts and notes are added to it.
     watcher : Watcher
         Told about the progress.
 
     Raises
     ------
-    WickError
-        The archive has nothing of this series in this range.
     RunRefused
-        The archive does not answer, a file stays damaged, or another process writes this series.
+        The archive does not answer, or a file stays damaged.
     """
-    if series.timeframe not in (*EXCHANGE_TIMEFRAMES, MONTH):
-        raise WickError(
-            f"unknown timeframe {series.timeframe!r}, the exchange has none such",
-            f"known: {' '.join(EXCHANGE_TIMEFRAMES)} {MONTH}",
-        )
-    today = now_ms - now_ms % DAY_MS
+    kind, today = series.its_kind, now_ms - now_ms % DAY_MS
     end_ms = min(end_ms, today)
     if start_ms >= end_ms:
-        raise WickError(
-            f"the range from {show_time(start_ms)} to {show_time(end_ms)} UTC holds no whole day",
-            "give --from a date before yesterday and before --to",
-        )
-    result = Fetched(series)
-    with writing(store, series) as writer:
-        months = _months(start_ms, end_ms)
-        whole = [m for m in months if month_start_ms(_next(m)) <= today]
-        found = _take(archive, [Zip(series, m) for m in whole], writer, now_ms, result, watcher)
+        return Held(set(), [])
+    task = _Task(archive, series, writer, now_ms, result, watcher)
+    if has_months(kind):
+        months = months_of(start_ms, end_ms)
+        whole = [m for m in months if period_end_ms(m) <= today]
+        found = task.take(whole)
         # No day holds a closed candle of a month.
-        days = [] if series.timeframe == MONTH else _days_to_try(months, found, end_ms)
-        found |= _take(archive, [Zip(series, d) for d in days], writer, now_ms, result, watcher)
-        if not found:
-            raise _nothing_there(archive, series, start_ms, end_ms)
-    first = min(found)[: len("2024-05")]
-    result.missing_days = [d for d in days if d not in found and d[: len(first)] >= first]
-    return result
+        has_days = "daily" in kind.periods and series.timeframe != MONTH
+        lived = found | result.refused.keys()
+        asked = (
+            _days_to_try([m for m in months if m not in found], lived, end_ms) if has_days else []
+        )
+        found |= task.take(asked)
+        asked = asked or whole
+    else:
+        asked, found = _take_days(task, start_ms, end_ms)
+    first = min(found, default="9999")
+    absent = [p for p in asked if p not in found and p[: len(first)] >= first[: len(p)]]
+    return Held(found, absent)
 
 
-def _months(start_ms: int, end_ms: int) -> list[str]:
+def has_months(kind: Kind) -> bool:
+    """Say whether monthly files are used; a month of trades would not fit into memory."""
+    return "monthly" in kind.periods and not kind.by_day
+
+
+def months_of(start_ms: int, end_ms: int) -> list[str]:
+    """List the months that a range touches."""
     first = np.datetime64(month_of(start_ms), "M")
-    return [
-        str(m)
-        for m in np.arange(first, np.datetime64(month_of(end_ms - 1), "M") + np.timedelta64(1, "M"))
-    ]
+    last = np.datetime64(month_of(end_ms - 1), "M")
+    return [str(m) for m in np.arange(first, last + np.timedelta64(1, "M"))]
 
 
-def _next(month: str) -> str:
-    return str(np.datetime64(month, "M") + np.timedelta64(1, "M"))
+def days_of(start_ms: int, end_ms: int) -> list[str]:
+    """List the days that a range touches."""
+    first = np.datetime64(start_ms, "ms").astype("datetime64[D]")
+    last = np.datetime64(end_ms - 1, "ms").astype("datetime64[D]")
+    return [str(d) for d in np.arange(first, last + np.timedelta64(1, "D"))]
 
 
-def _days_to_try(months: Sequence[str], found: set[str], end_ms: int) -> list[str]:
+def _days_to_try(months: Sequence[str], lived: set[str], end_ms: int) -> list[str]:
     """Days of months without a monthly zip: never before the listing, nor long after the last one.
 
     Otherwise a symbol that began in 2023 and was asked for from 2019 would cost 1,500 questions.
     """
+    if not months:
+        return []
     before = np.datetime64(months[-1], "M") - DAILY_MONTHS
-    oldest = np.datetime64(min(found), "M") if found else before
-    newest = np.datetime64(max(found), "M") if found else before
+    oldest = np.datetime64(min(lived), "M") if lived else before + 1
+    newest = np.datetime64(max(lived), "M") if lived else before
     days: list[str] = []
     for month in months:
-        if month in found or not oldest < np.datetime64(month, "M") <= newest + DAILY_MONTHS:
-            continue
-        day = np.datetime64(month, "D")
-        while str(day)[: len(month)] == month and day < np.datetime64(end_ms, "ms"):
-            days.append(str(day))
-            day += np.timedelta64(1, "D")
+        if oldest <= np.datetime64(month, "M") <= newest + DAILY_MONTHS:
+            days += days_of(month_start_ms(month), min(end_ms, period_end_ms(month)))
     return days
 
 
-def _take(
-    archive: Archive,
-    zips: Sequence[Zip],
-    writer: SeriesWriter,
-    now_ms: int,
-    result: Fetched,
-    watcher: Watcher,
-) -> set[str]:
-    """Store what is there and not stored yet; return the periods that are there."""
-    watcher.expect(len(zips))
-    found = set()
-    known = {s.name: s.sha256 for m in writer.manifest.files for s in m.sources}
-    by_path = {z.path: z for z in zips}
-    for got in downloads(archive, list(by_path), known, watcher.receive):
-        archived = by_path[got.path]
-        if got.exists:
-            found.add(archived.period)
-        if got.content is not None:
-            _store(archived, got, writer, now_ms, result)
-            if archived.name in known:
-                result.notes.append(f"{archived.name} was replaced in the archive; fetched again")
-        elif got.exists:
-            result.known += 1
-        watcher.finish()
-    return found
+def _take_days(task: "_Task", start_ms: int, end_ms: int) -> tuple[list[str], set[str]]:
+    """Take daily files; of a long range first one a month, to see where the symbol's life lies."""
+    days = days_of(start_ms, end_ms)
+    months = months_of(start_ms, end_ms)
+    if len(months) <= DAILY_MONTHS.astype(int) + 1:
+        return days, task.take(days)
+    probes = [next(d for d in days if d.startswith(month)) for month in months]
+    found = task.take(probes)
+    if not found:
+        found_months = months[-int(DAILY_MONTHS.astype(int)) :]
+    else:
+        first = max(months.index(min(found)[:_MONTH_LENGTH]) - 1, 0)
+        last = months.index(max(found)[:_MONTH_LENGTH])
+        found_months = months[first : last + 1]
+    left = [d for d in days if d[:_MONTH_LENGTH] in found_months and d not in probes]
+    asked = sorted({*left, *(p for p in probes if p[:_MONTH_LENGTH] in found_months)})
+    return asked, found | task.take(left)
 
 
-def _store(
-    archived: Zip, got: Download, writer: SeriesWriter, now_ms: int, result: Fetched
-) -> None:
-    assert got.content is not None
-    today = now_ms - now_ms % DAY_MS
-    its = archived.series.its_kind
-    parsed = parse(archived.name, got.content, its)
-    table, notes = cleaned(parsed, archived.series, now_ms, end_ms=today)
-    times = column(table, its.time)
-    period = np.datetime64(archived.period).astype("datetime64[ms]").astype(np.int64)
-    if len(times) and month_of(int(times[0])) != month_of(int(period)):
+class _Task:
+    """One fetch's files on their way from the archive to the store."""
+
+    def __init__(
+        self,
+        archive: Archive,
+        series: Series,
+        writer: SeriesWriter,
+        now_ms: int,
+        result: Fetched,
+        watcher: Watcher,
+    ) -> None:
+        self._archive, self._series, self._writer = archive, series, writer
+        self._now_ms, self._result, self._watcher = now_ms, result, watcher
+
+    def take(self, periods: Sequence[str]) -> set[str]:
+        """Store what is there and not stored yet; return the periods that are there."""
+        self._watcher.expect(len(periods))
+        found = set()
+        known = {s.name: s.sha256 for m in self._writer.manifest.files for s in m.sources}
+        by_path = {z.path: z for z in (Zip(self._series, period) for period in periods)}
+        for got in downloads(self._archive, list(by_path), known, self._watcher.receive):
+            archived = by_path[got.path]
+            if got.content is not None:
+                if self._stored(archived, got, archived.name in known):
+                    found.add(archived.period)
+            elif got.exists:
+                found.add(archived.period)
+                self._result.known += 1
+            self._watcher.finish()
+        return found
+
+    def _stored(self, archived: Zip, got: Download, was_known: bool) -> bool:
+        assert got.content is not None
+        notes = self._result.notes
+        if was_known:
+            notes.append(f"{archived.name} was replaced in the archive; fetched again")
+        try:
+            merge, said = self._store(archived, got.content, got.sha256)
+        except RunRefused:
+            raise
+        except WickError as error:
+            self._result.refused[archived.period] = error.message
+            return False
+        self._result.files += 1
+        notes += [f"{archived.name}: {note}" for note in said]
+        if merge.replaced and not was_known:
+            notes.append(
+                f"{archived.name}: rows that differ from those stored before, and replace them:"
+                f" {merge.replaced:,}"
+            )
+        return True
+
+    def _store(self, archived: Zip, content: bytes, sha256: str) -> tuple[Merge, list[str]]:
+        parsed = parse(archived.name, content, archived.series.its_kind)
+        table, notes = cleaned(parsed, archived.series, self._now_ms)
+        if not len(table):
+            return Merge(), notes
+        _refuse_other_times(archived, column(table, parsed.kind.time))
+        source = Source(archived.name, sha256)
+        merge = self._writer.add(table, source)
+        self._result.stored(merge, source)
+        return merge, notes
+
+
+def _refuse_other_times(archived: Zip, times: np.ndarray) -> None:
+    its = archived.series
+    # A week or a month can begin before the file that holds it.
+    slack = longest_ms(its.timeframe) if its.timeframe else _SLACK_MS
+    slack = 0 if its.timeframe and slack <= DAY_MS else slack
+    start, end = period_start_ms(archived.period), period_end_ms(archived.period)
+    outside = times[(times < start - slack) | (times >= end + slack)]
+    if len(outside):
         raise WickError(
-            f"{archived.name} holds candles of {show_time(int(times[0]))}, not of its own month",
+            f"{archived.name} holds {its.its_kind.plural} of {show_time(int(outside[0]))} UTC, not"
+            " of its own time",
             "nothing of this file was stored; try again later",
         )
-    if len(table):
-        result.merge += writer.add(table, Source(archived.name, got.sha256))
-    result.files += 1
-    result.notes += [f"{archived.name}: {note}" for note in notes]
-
-
-def _nothing_there(archive: Archive, series: Series, start_ms: int, end_ms: int) -> WickError:
-    from data.symbols import known_symbols
-
-    other = "spot" if series.market == "um" else "um"
-    return WickError(
-        f"{archive.url} has no {series} candles from {show_time(start_ms)} to {show_time(end_ms)}",
-        "take a later --from"
-        if series.symbol in known_symbols(series.market)
-        else did_you_mean(series.symbol, known_symbols(series.market)) + f"; or --market {other}",
-    )

@@ -36,44 +36,54 @@ def fetch(
     start: Annotated[str, typer.Option("--from", help="First day, UTC, such as 2023-01-01.")],
     end: To = None,
     market: Annotated[str, typer.Option("--market", help="um (futures) or spot.")] = "um",
-    timeframe: Annotated[str, typer.Option("--timeframe", help="Such as 1m, 5m, 1h.")] = "1m",
+    timeframe: Annotated[
+        str | None, typer.Option("--timeframe", help="Of candles, such as 5m; default 1m.")
+    ] = None,
+    kind: Annotated[
+        str,
+        typer.Option("--kind", help="klines, aggTrades, funding, mark, bookDepth or metrics."),
+    ] = "klines",
     store: Store = None,
     as_json: Json = False,
 ) -> None:
-    """Fetch candles from the public archive.
+    """Fetch market data: from the public archive, then from REST what the archive lacks.
 
-    Whole months, up to yesterday; each file is checked against its checksum.
-    A stopped fetch goes on where it was: files already stored are skipped.
+    Whole months or days, each file checked against its checksum; candles that have not closed by
+    the exchange's clock are left out. A stopped fetch goes on where it was.
     """
-    from data import archive, tables
+    from data import tables
     from data.dates import now_ms, parse_time
     from data.download import Archive
+    from data.fetch import Sources, fetch_all
+    from data.kinds import known_kind
     from data.manifest import Series, known_market
+    from data.rest import Rest
     from data.settings import load_settings
+    from strategy.errors import RunRefused
 
     settings = load_settings(store=store)
-    now = now_ms()
     start_ms = parse_time(start, "--from")
-    end_ms = now if end is None else parse_time(end, "--to")
+    end_ms = None if end is None else parse_time(end, "--to")
     known_market(market)
+    length = timeframe or ("1m" if known_kind(kind).has_timeframe else "")
+    wanted = [Series(market, symbol.upper(), length, kind) for symbol in dict.fromkeys(symbols)]
     results = []
-    for symbol in symbols:
-        series = Series(market, symbol.upper(), timeframe)
-        with tables.Progress(str(series)) as progress:
-            result = archive.fetch(
-                settings.store,
-                Archive(settings.archive_url),
-                series,
-                start_ms,
-                end_ms,
-                now,
-                progress,
-            )
-        results.append(result)
-        if not as_json:
-            tables.print_fetched(result)
+    with Rest(settings.rest_url, settings.spot_rest_url) as rest:
+        sources = Sources(Archive(settings.archive_url), rest)
+        for result in fetch_all(
+            settings.store, sources, wanted, start_ms, end_ms, now_ms(), tables.Progress
+        ):
+            results.append(result)
+            if not as_json:
+                tables.print_fetched(result)
     if as_json:
         tables.print_json(results)
+    lacking = [f"{r.series} {period}" for r in results for period in r.lacking]
+    if lacking:
+        raise RunRefused(
+            f"nothing usable could be had of {', '.join(lacking)}",
+            "the archive's file is refused above; fetch again when it has been mended",
+        )
 
 
 @app.command(name="import", epilog="Example: wick data import ../klines --market spot")

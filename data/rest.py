@@ -30,6 +30,7 @@ REST_KINDS = (KLINES.name, MARK.name, FUNDING.name, AGG_TRADES.name)
 _HOUR_MS = 3_600_000
 # The futures' REST forgets trades after this.
 TRADES_KEPT_MS = 48 * _HOUR_MS
+_SPARE_MS = 300_000
 _KLINE_WEIGHTS = ((99, 1), (499, 2), (1000, 5), (1500, 10))
 OnPage = Callable[[int, int], None]
 
@@ -129,8 +130,8 @@ class Rest:
         """Return from when on REST has rows of this kind: of futures' trades two days, else all."""
         if (series.market, series.kind) != ("um", AGG_TRADES.name):
             return 0
-        # A minute, so that the first question is not too late already.
-        return self.now_ms(series.market) - TRADES_KEPT_MS + 60_000
+        # Some minutes, so that the first question is not too late already.
+        return self.now_ms(series.market) - TRADES_KEPT_MS + _SPARE_MS
 
     def rows(
         self, series: Series, start_ms: int, end_ms: int, on_page: OnPage | None = None
@@ -169,7 +170,7 @@ class Rest:
         now_ms = self._known_now.get(series.market, 0)
         if end_ms > now_ms:
             now_ms = self.now_ms(series.market)
-        if start_ms < self.earliest_ms(series):
+        if start_ms < self.earliest_ms(series) - _SPARE_MS:
             raise RunRefused(
                 f"REST has {series} of the last 48 hours only, asked for from"
                 f" {show_time(start_ms)} UTC",

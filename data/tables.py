@@ -8,8 +8,9 @@ import msgspec
 from rich import progress as rich_progress
 from rich.console import Console
 
-from data.archive import Fetched
 from data.dates import show_time
+from data.fetched import Fetched
+from data.gaps import OUTAGE
 from data.importer import Imported, Refused
 from data.terminal import MANY as _MANY
 from data.terminal import counted
@@ -75,11 +76,23 @@ def print_fetched(fetched: Fetched) -> None:
     merge = fetched.merge
     _out.print(
         f"[bold]{fetched.series}[/]: {counted(fetched.files, 'file')} fetched,"
-        f" {fetched.known} stored before; {merge.added:,} candles added,"
-        f" {merge.replaced:,} replaced",
+        f" {fetched.known} stored before"
+        + (f"; {counted(fetched.rest_rows, 'row')} from REST" if fetched.rest_rows else "")
+        + f"; {merge.added:,} {fetched.series.its_kind.plural} added, {merge.replaced:,} replaced",
         soft_wrap=True,
     )
     _print_some("note", fetched.notes)
+    _print_some("refused", list(fetched.refused.values()))
+    for word, outage in (("filled from REST", False), ("REST has none either", True)):
+        _print_some(
+            word,
+            [
+                f"{counted(e.count, 'row')}, {show_time(e.first)} to {show_time(e.last)} UTC"
+                f" ({e.cause})"
+                for e in fetched.filled
+                if (e.cause == OUTAGE) == outage
+            ],
+        )
     days = fetched.missing_days
     if days:
         listed = ", ".join(days[:_MANY]) + (", …" if len(days) > _MANY else "")

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from data.archive import Fetched, fetch
 from data.download import Archive, archive_reachable, downloads
+from data.fetch import fetch
+from data.fetched import Fetched
 from data.manifest import Series, read_manifest
 from data.quality import holes
 from data.store import load
@@ -49,7 +50,7 @@ def run(
     watcher: Watching | None = None,
 ) -> Fetched:
     archive = Archive(server.url, retry_wait_s=0.01, timeout_s=5.0)
-    return fetch(store, archive, series, start, now, now, watcher or Watching())
+    return fetch(store, archive, None, series, start, now, now, watcher or Watching())
 
 
 @pytest.mark.parametrize("header", [False, True])

@@ -16,7 +16,7 @@ from data.store import load
 from data.table import REQUIRED
 from data.writer import save
 from strategy.candles import Candles
-from tests.data.conftest import JAN_2023, ArchiveServer, binance_csv, zipped
+from tests.data.conftest import DAY_MS, JAN_2023, ArchiveServer, binance_csv, zipped
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -178,7 +178,9 @@ def test_fetch_goes_on_after_ctrl_c(
     archive_server.before = hang
     range_ = ["--from", "2023-01-01", "--to", "2023-04-01", "--timeframe", "1h"]
     command = [sys.executable, str(ROOT / "wick.py"), "data", "fetch", "BTCUSDT", *range_]
-    environment = os.environ | {"WICK_ARCHIVE_URL": archive_server.url}
+    archive_server.now_ms = JAN_2023 + 400 * DAY_MS
+    url = archive_server.url
+    environment = os.environ | {"WICK_ARCHIVE_URL": url, "WICK_REST_URL": url}
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     assert stuck.wait(30)
     # The other months are stored before the signal comes.

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wick
-from data.archive import fetch
 from data.check import check_series
 from data.download import Archive
+from data.fetch import fetch
 from data.importer import Labels, import_file
 from data.manifest import Series
 from data.quality import Gap, holes
@@ -104,7 +104,7 @@ def test_months_are_fetched_from_the_folder_of_the_archive(
     archive_server.publish(monthly, ["2023-01", "2023-02"])
     archive = Archive(archive_server.url, retry_wait_s=0.01, timeout_s=5.0)
     now = MARCH + 30 * DAY_MS
-    done = fetch(tmp_path, archive, MONTHS, JAN_2023, now, now, Watching())
+    done = fetch(tmp_path, archive, None, MONTHS, JAN_2023, now, now, Watching())
     assert (done.files, done.missing_days) == (2, [])
     assert same_candles(load(tmp_path, "um", "BTCUSDT", "1M"), monthly.slice(0, 2))
     assert all("/1mo/BTCUSDT-1mo-2023-0" in path for path in archive_server.asked)

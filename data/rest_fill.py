@@ -1,0 +1,254 @@
+"""What the archive does not have, from REST: all after the last stored row, and holes before it.
+
+A hole is asked for once: the ledger keeps whether the exchange has rows there.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from math import ceil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from data.dates import show_day, show_time
+from data.fetched import Fetched, Watcher
+from data.gaps import ARCHIVE_LOSS, OUR_LOSS, OUTAGE, Entry, read_ledger, record, unexplained
+from data.kinds import AGG_TRADES
+from data.manifest import Series, Source, open_file
+from data.quality import Gap, holes
+from data.rest import Rest
+from data.table import column, period_end_ms, period_start_ms
+from data.writer import SeriesWriter
+from strategy.timeframes import MONTH, close_times, month_numbers, month_opens, timeframe_ms
+
+# What is stored at once, so that a stopped fetch loses little.
+_CANDLES_AT_ONCE = 30_000
+_TRADES_AT_ONCE_MS = 4 * 3_600_000
+# How long a page of REST is taken to be, for the progress.
+_CANDLES_A_PAGE = 1_000
+_TRADES_A_PAGE_MS = 600_000
+
+
+class Filler:
+    """One fetch's questions to REST.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of the store.
+    rest : Rest or None
+        Where to ask; None only to look at what is stored.
+    series : Series
+        What is fetched.
+    now_ms : int
+        The exchange's time.
+    writer : SeriesWriter
+        Holds the series.
+    result : Fetched
+        Counts and notes are added to it.
+    watcher : Watcher
+        Told about the progress.
+    """
+
+    def __init__(
+        self,
+        store: Path,
+        rest: Rest | None,
+        series: Series,
+        now_ms: int,
+        writer: SeriesWriter,
+        result: Fetched,
+        watcher: Watcher,
+    ) -> None:
+        self._folder = series.folder(store)
+        self._rest, self._series, self._now_ms = rest, series, now_ms
+        self._writer, self._result, self._watcher = writer, result, watcher
+
+    def fill_tail(self, start_ms: int, end_ms: int) -> int:
+        """Store all that REST has after the last stored row of a range; return the last one's time.
+
+        0 where nothing is stored in the range.
+
+        Raises
+        ------
+        WickError
+            As `Rest.rows`.
+        """
+        assert self._rest is not None
+        after_ms = self._after_stored(start_ms, end_ms)
+        earliest_ms = self._rest.earliest_ms(self._series)
+        if after_ms < min(earliest_ms, end_ms):
+            self._result.notes.append(
+                f"{self._series.its_kind.plural} from {show_time(after_ms)} to"
+                f" {show_time(min(earliest_ms, end_ms))} UTC are not in the archive (yet) and not"
+                " at REST any more; fetch again when the archive has them"
+            )
+        self._take(max(after_ms, earliest_ms), end_ms)
+        return self.last_stored(start_ms, end_ms)
+
+    def fill_holes(self, start_ms: int, end_ms: int, absent: list[str]) -> None:
+        """Ask for the holes that nobody has asked for, and write down what came of it.
+
+        Parameters
+        ----------
+        start_ms, end_ms : int
+            The range.
+        absent : list of str
+            Months that the archive has no file of, for kinds whose rows lie on no grid.
+
+        Raises
+        ------
+        WickError
+            As `Rest.rows`.
+        """
+        found = self._holes(start_ms, end_ms, absent)
+        for hole in unexplained(found, read_ledger(self._folder), self._series):
+            first, last = hole.gap.first_missing, hole.gap.last_missing
+            cause = OUR_LOSS if hole.cause == OUR_LOSS else ARCHIVE_LOSS
+            times = self._take(first, last + 1)
+            source = self._result.sources[-1].name if len(times) else ""
+            entries = [
+                Entry(
+                    part.first_missing,
+                    part.last_missing,
+                    part.count,
+                    cause if there else OUTAGE,
+                    part.count if there else 0,
+                    source if there else "",
+                    self._now_ms,
+                )
+                for part, there in _parts(hole.gap, times, self._series)
+            ]
+            self._result.filled += entries
+            record(self._folder, self._series, entries)
+
+    def stored_times(self, start_ms: int, end_ms: int) -> NDArray[np.int64]:
+        """Read the times of stored rows in a range."""
+        name = self._series.its_kind.time
+        parts = [np.empty(0, np.int64)]
+        for stored in self._writer.manifest.files:
+            if stored.first_ms < end_ms and stored.last_ms >= start_ms:
+                file = open_file(self._folder, stored, pending=False)
+                parts.append(column(file.read(columns=[name]), name))
+        times = np.concatenate(parts)
+        return times[(times >= start_ms) & (times < end_ms)]
+
+    def last_stored(self, start_ms: int, end_ms: int) -> int:
+        """Return the time of the last stored row in a range, 0 for none."""
+        files = self._writer.manifest.files
+        there = [f for f in files if start_ms <= f.last_ms and f.first_ms < end_ms][-1:]
+        # Only the last file: of trades the whole range would be large.
+        if not there:
+            return 0
+        times = self.stored_times(max(start_ms, there[0].first_ms), end_ms)
+        return int(times[-1]) if len(times) else 0
+
+    def stored_periods(self, start_ms: int, end_ms: int, length: int) -> set[str]:
+        """Return the days, or months, of a range with stored rows, as texts of this length."""
+        if self._series.its_kind.by_day:
+            return {f.period[:length] for f in self._writer.manifest.files}
+        unit = "D" if length > len("2023-01") else "M"
+        times = self.stored_times(start_ms, end_ms).astype("datetime64[ms]")
+        return set(np.unique(times.astype(f"datetime64[{unit}]")).astype(str).tolist())
+
+    def _after_stored(self, start_ms: int, end_ms: int) -> int:
+        last_ms = self.last_stored(start_ms, end_ms)
+        if not last_ms:
+            return start_ms
+        if self._series.its_kind.has_candles:
+            return int(close_times(np.array([last_ms]), self._series.timeframe)[0])
+        # There may be more of the same instant.
+        return last_ms
+
+    def _holes(self, start_ms: int, end_ms: int, absent: list[str]) -> list[Gap]:
+        its = self._series
+        if its.its_kind is AGG_TRADES:
+            return []
+        times = self.stored_times(start_ms, end_ms)
+        if its.its_kind.has_candles:
+            return holes(times, its.timeframe)
+        spans = [(period_start_ms(p), period_end_ms(p)) for p in absent]
+        return [
+            Gap(low, high - 1, 1)
+            for low, high in spans
+            if not np.any((times >= low) & (times < high)) and np.any(times >= high)
+        ]
+
+    def _take(self, start_ms: int, end_ms: int) -> NDArray[np.int64]:
+        """Store what REST has of a stretch, piece by piece; return the times of its rows."""
+        times = [np.empty(0, np.int64)]
+        if start_ms >= end_ms:
+            return times[0]
+        at_once_ms, page_ms = self._lengths(end_ms - start_ms)
+        steps = ceil((end_ms - start_ms) / page_ms)
+        self._watcher.expect(steps)
+        done = 0
+
+        def on_page(size_bytes: int, reached_ms: int) -> None:
+            nonlocal done
+            if size_bytes:
+                self._watcher.receive(size_bytes)
+            while done < min((reached_ms - start_ms) // page_ms, steps):
+                self._watcher.finish()
+                done += 1
+
+        for low in range(start_ms, end_ms, at_once_ms):
+            high = min(low + at_once_ms, end_ms)
+            assert self._rest is not None
+            table = self._rest.rows(self._series, low, high, on_page)
+            on_page(0, high)
+            if len(table):
+                times.append(column(table, self._series.its_kind.time))
+                self._store(table)
+        on_page(0, start_ms + steps * page_ms)
+        return np.concatenate(times)
+
+    def _lengths(self, whole_ms: int) -> tuple[int, int]:
+        """Return how much is stored at once and what counts as a step of the progress, in ms."""
+        its = self._series
+        if its.its_kind is AGG_TRADES:
+            return _TRADES_AT_ONCE_MS, _TRADES_A_PAGE_MS
+        if not its.timeframe or its.timeframe == MONTH:
+            return whole_ms, whole_ms
+        length_ms = timeframe_ms(its.timeframe)
+        return _CANDLES_AT_ONCE * length_ms, _CANDLES_A_PAGE * length_ms
+
+    def _store(self, table: pa.Table) -> None:
+        source = Source(f"REST {show_day(self._now_ms)}", _sha256_of(table))
+        merge = self._writer.add(table, source)
+        self._result.stored(merge, source)
+        self._result.rest_rows += len(table)
+        if merge.replaced:
+            self._result.notes.append(
+                f"{source.name}: rows that differ from those stored before, and replace them:"
+                f" {merge.replaced:,}"
+            )
+
+
+def _sha256_of(table: pa.Table) -> str:
+    """Hash every value of the rows, column by column; a missing value counts as NaN."""
+    digest = hashlib.sha256()
+    for name in table.column_names:
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(column(table, name)).tobytes())
+    return digest.hexdigest()
+
+
+def _parts(gap: Gap, times: NDArray[np.int64], its: Series) -> Iterator[tuple[Gap, bool]]:
+    """Cut a hole into stretches that REST has and stretches that it has not."""
+    if not its.timeframe:
+        found = len(times)
+        yield (Gap(gap.first_missing, gap.last_missing, found or gap.count), bool(found))
+        return
+    if its.timeframe == MONTH:
+        numbers = month_numbers(np.array([gap.first_missing, gap.last_missing]))
+        opens = month_opens(np.arange(numbers[0], numbers[1] + 1))
+    else:
+        length_ms = timeframe_ms(its.timeframe)
+        opens = np.arange(gap.first_missing, gap.last_missing + 1, length_ms)
+    there = np.isin(opens, times)
+    edges = np.flatnonzero(np.diff(there)) + 1
+    for part, flags in zip(np.split(opens, edges), np.split(there, edges), strict=True):
+        yield Gap(int(part[0]), int(part[-1]), len(part)), bool(flags[0])
