@@ -19,6 +19,7 @@ from data.writer import writing
 from strategy.errors import WickError, did_you_mean
 from strategy.timeframes import DAY_MS, EXCHANGE_TIMEFRAMES, MONTH, longest_ms
 
+_KEPT = "; what the archive has is stored"
 # A clock that is wrong by less is nobody's trouble.
 _CLOCK_TOLERANCE_MS = 60_000
 
@@ -147,12 +148,16 @@ def fetch(
         The archive does not answer, a file stays damaged, or another process writes this series.
     """
     _refuse_unknown(series)
+    result = Fetched(series)
+    today = now_ms - now_ms % DAY_MS
     if series.kind not in REST_KINDS:
         rest = None
+        if end_ms > today:
+            what = series.its_kind.plural
+            result.notes.append(f"REST has no {what}: they end with the archive, a day behind")
     # The archive has whole days only.
-    end_ms = min(end_ms, now_ms if rest is not None else now_ms - now_ms % DAY_MS)
+    end_ms = min(end_ms, now_ms if rest is not None else today)
     _refuse_empty(start_ms, end_ms)
-    result = Fetched(series)
     with writing(store, series) as writer:
         held = fetch_archive(archive, series, start_ms, end_ms, now_ms, writer, result, watcher)
         has_ended = False
@@ -182,7 +187,7 @@ def _fill(filler: Filler, start_ms: int, end_ms: int, held: Held, result: Fetche
             )
         return True
     except Unreachable as error:
-        result.notes.append(f"{error.message}; what the archive has is stored")
+        result.notes.append(error.message + _KEPT)
         return False
     if last_ms and last_ms < end_ms - DAY_MS - _length_ms(its):
         result.notes.append(
@@ -197,6 +202,8 @@ def _missing(filler: Filler, its: Series, absent: list[str], has_ended: bool) ->
     """Leave of days without a file those that nothing is stored of."""
     if not absent or _length_ms(its) > DAY_MS:
         return []
+    if its.kind not in REST_KINDS:
+        return absent
     start_ms, end_ms = period_start_ms(absent[0]), period_end_ms(absent[-1])
     stored = filler.stored_periods(start_ms, end_ms, len(absent[0]))
     last = max(stored, default="") if has_ended else "9999"
@@ -246,7 +253,8 @@ def _nothing_there(archive: Archive, result: Fetched, start_ms: int, end_ms: int
     known = known_symbols(series.market)
     return WickError(
         f"{archive.url} has no {series} {series.its_kind.plural} from {show_time(start_ms)} to"
-        f" {show_time(end_ms)}" + "".join(f"; {note}" for note in result.notes[:1]),
+        f" {show_time(end_ms)}"
+        + "".join(f"; {note.removesuffix(_KEPT)}" for note in result.notes if _KEPT in note),
         "take a later --from"
         if series.symbol in known
         else did_you_mean(series.symbol, known) + f"; or --market {other}",
