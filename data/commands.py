@@ -185,6 +185,56 @@ def check(
         raise typer.Exit(1)
 
 
+@app.command(epilog="Example: wick data repair BTCUSDT --market um --timeframe 1m")
+def repair(
+    symbols: Annotated[
+        list[str] | None, typer.Argument(metavar="[SYMBOL…]", help="By default all stored.")
+    ] = None,
+    market: AnyMarket = None,
+    timeframe: AnyTimeframe = None,
+    kind: AnyKind = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Ask also for holes that were asked for before.")
+    ] = False,
+    store: Store = None,
+    as_json: Json = False,
+) -> None:
+    """Mend damaged files and fill holes from the archive and the exchange's REST.
+
+    Why rows were missing is written down; what the exchange itself lacks is not asked for again. A
+    stopped repair goes on where it was. Exits with 1 if something could not be asked for or is to
+    be imported again.
+    """
+    from data import repair_tables, tables
+    from data.dates import now_ms
+    from data.download import Archive
+    from data.find import find_series
+    from data.repair import repair_series
+    from data.rest import Rest
+    from data.settings import load_settings
+    from data.supply import Supply
+
+    settings = load_settings(store=store)
+    found = find_series(settings.store, symbols, market, timeframe, kind)
+    archive = Archive(settings.archive_url)
+    results = []
+    with (
+        Rest(settings.rest_url, settings.spot_rest_url) as rest,
+        tables.Progress("repairing") as progress,
+    ):
+        progress.expect(len(found))
+        for series in found:
+            supply = Supply(archive, rest, series, now_ms(), progress)
+            results.append(repair_series(settings.store, supply, again))
+            progress.finish()
+    if as_json:
+        tables.print_json(results)
+    else:
+        repair_tables.print_repaired(results)
+    if not all(result.done for result in results):
+        raise typer.Exit(1)
+
+
 @app.command(epilog="Example: wick data show BTCUSDT --market spot --timeframe 1m")
 def show(
     symbol: Annotated[str | None, typer.Argument(help="By default, list the store.")] = None,

@@ -15,6 +15,7 @@ from typing import Literal
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from data.disk import sync_folder, write_synced
 from data.kinds import AGG_TRADES
@@ -170,6 +171,68 @@ def unexplained(gaps: Sequence[Gap], ledger: Ledger, series: Series) -> list[Exp
     return [one for one in classify(gaps, ledger, series) if one.cause != OUTAGE]
 
 
+def unasked(gaps: Sequence[Gap], ledger: Ledger, series: Series) -> list[Gap]:
+    """Return what of the present holes nobody has asked for, or was filled and is lost again."""
+    asked = [e for e in ledger.entries if e.asked_ms and not e.filled]
+    closed = Ledger(tuple(msgspec.structs.replace(e, cause=OUTAGE) for e in asked))
+    return [one.gap for one in classify(gaps, closed, series) if one.cause == UNKNOWN]
+
+
+def cut(gap: Gap, present: NDArray[np.int64], series: Series) -> tuple[list[Gap], list[Gap]]:
+    """Cut a hole into the parts that rows were found for and those that are still missing.
+
+    Parameters
+    ----------
+    gap : Gap
+        What was missing.
+    present : int64 array
+        Open times found, increasing; of trades their ids. Of other kinds, whose holes are no more
+        than estimates, one row found fills the hole.
+    """
+    axis = _Axis(series)
+    inside = present[(present >= gap.first_missing) & (present <= gap.last_missing)]
+    if not len(inside):
+        return [], [gap]
+    if not axis.exact:
+        return [Gap(gap.first_missing, gap.last_missing, gap.count)], []
+    filled: list[Gap] = []
+    places = np.array([axis.place(int(value)) for value in inside])
+    ends = np.append(np.flatnonzero(np.diff(places) > 1), len(places) - 1)
+    start = 0
+    for end in ends.tolist():
+        filled.append(Gap(int(inside[start]), int(inside[end]), end - start + 1))
+        start = end + 1
+    rest = [Entry(gap.first_missing, gap.last_missing, gap.count, UNKNOWN)]
+    for part in filled:
+        known = Entry(part.first_missing, part.last_missing, part.count, UNKNOWN)
+        rest = [left for one in rest for left in _outside(one, known, axis)]
+    return filled, [Gap(left.first, left.last, left.count) for left in rest]
+
+
+def settled(ledger: Ledger, gaps: Sequence[Gap], span: tuple[int, int], series: Series) -> Ledger:
+    """Return a ledger in which what is not missing any more is filled, whoever has filled it.
+
+    Parameters
+    ----------
+    gaps : sequence of Gap
+        All present holes.
+    span : tuple of int
+        First and last stored open time; of trades their ids.
+    """
+    axis = _Axis(series)
+    new: list[Entry] = []
+    for entry in ledger.entries:
+        if entry.filled or entry.last < span[0] or entry.first > span[1]:
+            continue
+        parts = [axis.part(entry, *span)]
+        for gap in gaps:
+            if gap.last_missing >= entry.first and gap.first_missing <= entry.last:
+                known = Entry(gap.first_missing, gap.last_missing, gap.count, UNKNOWN)
+                parts = [left for one in parts for left in _outside(one, known, axis)]
+        new += [msgspec.structs.replace(part, filled=part.count) for part in parts]
+    return recorded(ledger, series, new) if new else ledger
+
+
 class _Axis:
     """Places on the line of what can be missing: one after the other without a space between."""
 
@@ -180,7 +243,7 @@ class _Axis:
             length, self._offset = grid_of(series.timeframe)
             self._months, self._length = not length, length or 1
         # Of other kinds it is not known where rows would have been, but for the ids of trades.
-        self._exact = bool(series.timeframe) or series.kind == AGG_TRADES.name
+        self.exact = bool(series.timeframe) or series.kind == AGG_TRADES.name
 
     def place(self, value: int) -> int:
         if self._months:
@@ -197,7 +260,7 @@ class _Axis:
         first, last = max(first, entry.first), min(last, entry.last)
         places = self.place(last) - self.place(first) + 1
         whole = self.place(entry.last) - self.place(entry.first) + 1
-        count = places if self._exact else max(1, round(entry.count * places / whole))
+        count = places if self.exact else max(1, round(entry.count * places / whole))
         filled = round(entry.filled * count / entry.count)
         return msgspec.structs.replace(entry, first=first, last=last, count=count, filled=filled)
 

@@ -42,12 +42,15 @@ class Inspected:
         Rows that are what was stored, as far as anything can tell.
     errors : tuple of str
         What is wrong, each with the file's name, and row and time where they are known.
+    certain : bool
+        False for a changed file that nothing inside tells the changed rows of.
     """
 
     table: pa.Table | None
     intact: bool
     good: NDArray[np.bool_]
     errors: tuple[str, ...]
+    certain: bool = True
 
 
 def inspect(folder: Path, stored: StoredFile, pending: bool, kind: Kind) -> Inspected:
@@ -76,11 +79,13 @@ def inspect(folder: Path, stored: StoredFile, pending: bool, kind: Kind) -> Insp
         return _unreadable(*changed, f"{path} has no column {', '.join(missing)}")
     good, rows = _good_rows(table, stored, kind, pages)
     errors = [*changed, *(_page_error(stored, page) for page in pages), *rows]
+    # Candles tell by themselves; of other rows, pages of our own have a CRC and told it above.
+    certain = intact or bool(pages) or (kind.has_candles and CHECKSUM in table.column_names)
     if changed and kind.has_candles and CHECKSUM not in table.column_names:
         errors[0] += "; it has no checksums of candles, so the row is not known"
     elif changed and kind.has_candles and not pages and good.all() and len(good) == stored.rows:
         errors[0] += "; yet every candle agrees with its own checksum"
-    return Inspected(table, intact, good, tuple(errors))
+    return Inspected(table, intact, good, tuple(errors), certain)
 
 
 def _good_rows(

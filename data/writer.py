@@ -125,19 +125,28 @@ class Addition:
         if held.stored is not None:
             self._laid[held.period] = msgspec.structs.replace(held.stored, sources=held.sources)
             return
-        raw = encoded(held.table, self._kind)
-        times = column(held.table, self._kind.time)
-        stored = StoredFile(
-            period=held.period,
-            sha256=hashlib.sha256(raw).hexdigest(),
-            size_bytes=len(raw),
-            rows=len(times),
-            first_ms=int(times[0]),
-            last_ms=int(times[-1]),
-            sources=held.sources,
+        self._laid[held.period] = laid_down(
+            self._folder, held.period, held.table, held.sources, self._kind
         )
-        write_synced(self._folder / (stored.name + NEW), raw)
-        self._laid[held.period] = stored
+
+
+def laid_down(
+    folder: Path, period: str, table: pa.Table, sources: tuple[Source, ...], kind: Kind
+) -> StoredFile:
+    """Write a file under its `.new` name, synced, and return what the manifest has to say of it."""
+    raw = encoded(table, kind)
+    times = column(table, kind.time)
+    stored = StoredFile(
+        period=period,
+        sha256=hashlib.sha256(raw).hexdigest(),
+        size_bytes=len(raw),
+        rows=len(times),
+        first_ms=int(times[0]),
+        last_ms=int(times[-1]),
+        sources=sources,
+    )
+    write_synced(folder / (stored.name + NEW), raw)
+    return stored
 
 
 @dataclass(slots=True)
@@ -208,6 +217,37 @@ class SeriesWriter:
             self._recover()
             raise
 
+    def replace(self, period: str, table: pa.Table, sources: tuple[Source, ...]) -> None:
+        """Store rows in place of all that is stored of a month or day.
+
+        Parameters
+        ----------
+        period : str
+            Such as 2023-01, or 2023-01-31.
+        table : pa.Table
+            All rows of it, at least one; sorted by time, each key once, checked.
+        sources : tuple of Source
+            What they came from.
+        """
+        old = {stored.period: stored for stored in self.manifest.files}
+        try:
+            stored = laid_down(
+                self._folder, period, with_schema(table, self._kind), sources, self._kind
+            )
+            self._commit(old, [stored])
+        except BaseException:
+            self._recover()
+            raise
+
+    def adopt(self, manifest: Manifest) -> None:
+        """Take files that lie in the folder for what is stored."""
+        self._replace_manifest(manifest)
+
+    def drop(self, period: str) -> None:
+        """Name a month or day no more in the manifest; its file is left to the caller."""
+        files = tuple(stored for stored in self.manifest.files if stored.period != period)
+        self._replace_manifest(Manifest(files))
+
     def _commit(self, old: dict[str, StoredFile], new: Sequence[StoredFile]) -> None:
         files = old | {stored.period: stored for stored in new}
         ordered = tuple(files[period] for period in sorted(files))
@@ -245,6 +285,21 @@ def writing(store: Path, series: Series) -> Iterator[SeriesWriter]:
 
     Raises
     ------
+    WickError
+        Its manifest is damaged.
+    RunRefused
+        Another process holds it.
+    """
+    with holding(store, series) as folder:
+        yield SeriesWriter(folder, series.its_kind)
+
+
+@contextmanager
+def holding(store: Path, series: Series) -> Iterator[Path]:
+    """Hold the folder of a series, in whatever state it is, and give it.
+
+    Raises
+    ------
     RunRefused
         Another process holds it.
     """
@@ -270,7 +325,7 @@ def writing(store: Path, series: Series) -> Iterator[SeriesWriter]:
         lock.write(str(os.getpid()))
         lock.flush()
         try:
-            yield SeriesWriter(folder, series.its_kind)
+            yield folder
         finally:
             if not (folder / MANIFEST).exists():
                 _remove_empty(path, store)

@@ -1,0 +1,128 @@
+"""Mend a stored series: its manifest, its files, its holes, each step stored before the next.
+
+Nothing that can be read is given up before what replaces it is stored. What cannot be replaced is
+set aside under a name that nothing reads, so that wrong candles never pass for right ones.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from data.gaps import LEDGER, Explained, classify, read_ledger
+from data.manifest import MANIFEST, Manifest, Series, StoredFile, read_manifest
+from data.mend import Mender
+from data.present import gaps_of
+from data.refill import Refill
+from data.repaired import Repaired
+from data.salvage import (
+    Damaged,
+    find_damaged,
+    no_rows,
+    remade_manifest,
+    set_aside,
+    sound_rows,
+)
+from data.supply import Supply
+from data.writer import SeriesWriter, holding
+from strategy.errors import WickError
+
+
+def repair_series(store: Path, supply: Supply, again: bool = False) -> Repaired:
+    """Mend one stored series.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of the store.
+    supply : Supply
+        Where rows come from, and of which series.
+    again : bool
+        Ask also for holes that were asked for before.
+
+    Raises
+    ------
+    RunRefused
+        Another process writes this series, or a file cannot be opened.
+    """
+    series, done = supply.series, Repaired(supply.series)
+    with holding(store, series) as folder:
+        remade = _remade(folder, series, done)
+        writer = SeriesWriter(folder, series.its_kind)
+        broken: list[StoredFile] = []
+        if remade is not None:
+            manifest, broken = remade
+            writer.adopt(manifest)
+        supply.own = any(s.tumbled for f in writer.manifest.files for s in f.sources)
+        _mend_ledger(folder, done)
+        _place_strangers(folder, series, writer, {f.name for f in broken}, done)
+        mender = Mender(folder, writer, supply, done)
+        none = no_rows(series.its_kind)
+        for stored in broken:
+            mender.mend(Damaged(stored, none, True, "it cannot be read"))
+        for damaged in find_damaged(folder, writer.manifest, series):
+            mender.mend(damaged)
+        # Holes are known once all files can be read.
+        if not mender.left_alone and writer.manifest.files:
+            _fill(store, writer, supply, again, done)
+    done.failed += [text for text in (supply.archive_failed, supply.rest_failed) if text]
+    done.notes += supply.notes
+    return done
+
+
+def _fill(store: Path, writer: SeriesWriter, supply: Supply, again: bool, done: Repaired) -> None:
+    refill = Refill(store, writer, supply)
+    done.missing += sum(gap.count for gap in gaps_of(store, supply.series))
+    left = refill.fill(again)
+    done.filled += refill.filled
+    ledger = read_ledger(supply.series.folder(store))
+    _count(done, classify(left, ledger, supply.series))
+
+
+def _count(done: Repaired, left: Sequence[Explained]) -> None:
+    for hole in left:
+        done.left += hole.gap.count
+        done.causes[hole.cause] = done.causes.get(hole.cause, 0) + hole.gap.count
+
+
+def _remade(
+    folder: Path, series: Series, done: Repaired
+) -> tuple[Manifest, list[StoredFile]] | None:
+    """Make a lost or damaged manifest anew; return it and the files it could not be made of."""
+    path = folder / MANIFEST
+    why = "was lost"
+    try:
+        read_manifest(folder)
+        if path.exists():
+            return None
+    except WickError:
+        why = f"was damaged and is kept as {set_aside(path).name}"
+    manifest, broken = remade_manifest(folder, series)
+    done.mended.append(
+        f"{MANIFEST} {why}: made anew from {len(manifest.files)} files; where their rows came from"
+        " is not known any more"
+    )
+    return manifest, broken
+
+
+def _mend_ledger(folder: Path, done: Repaired) -> None:
+    try:
+        read_ledger(folder)
+    except WickError:
+        aside = set_aside(folder / LEDGER)
+        done.mended.append(f"{LEDGER} was damaged: begun anew, the old one is kept as {aside.name}")
+
+
+def _place_strangers(
+    folder: Path, series: Series, writer: SeriesWriter, known: set[str], done: Repaired
+) -> None:
+    """Take in files that the manifest does not name where they are sound, else set them aside."""
+    named = known | {f.name for f in writer.manifest.files}
+    strangers = [path for path in sorted(folder.glob("*.parquet")) if path.name not in named]
+    sound = {f.name: f for f in remade_manifest(folder, series)[0].files} if strangers else {}
+    for path in strangers:
+        rows = sound_rows(folder, sound[path.name], series) if path.name in sound else None
+        if rows is None:
+            kept = f"kept as {set_aside(path).name}"
+        else:
+            writer.replace(sound[path.name].period, rows, ())
+            kept = "taken in"
+        done.mended.append(f"{path.name} was not in the manifest: {kept}")
