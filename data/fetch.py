@@ -11,10 +11,11 @@ from data.download import Archive
 from data.fetched import Fetched, Watcher
 from data.kinds import FUNDING, KLINES
 from data.manifest import Series
-from data.parse import MEND
 from data.rest import REST_KINDS, NotListed, Rest, Unreachable
 from data.rest_fill import Filler
+from data.rule_updates import refresh_rules
 from data.table import period_end_ms, period_start_ms
+from data.times import MEND
 from data.writer import writing
 from strategy.errors import WickError, did_you_mean
 from strategy.timeframes import DAY_MS, EXCHANGE_TIMEFRAMES, MONTH, longest_ms
@@ -41,7 +42,7 @@ def fetch_all(
     local_ms: int,
     watching: Callable[[str], AbstractContextManager[Watcher]],
 ) -> Iterator[Fetched]:
-    """Fetch series one after the other; candles of futures bring their funding rates along.
+    """Fetch series one after the other; candles bring exchange rules along, futures' also funding.
 
     Parameters
     ----------
@@ -81,16 +82,26 @@ def fetch_all(
 
     for series in wanted:
         result = get(series)
-        result.notes[:0], notes = notes, []
         companion = None
-        if (series.market, series.kind) == ("um", KLINES.name):
-            try:
-                companion = get(Series("um", series.symbol, "", FUNDING.name))
-            except WickError as error:
-                result.notes.append(f"no funding rates: {error.message}")
+        if series.kind == KLINES.name:
+            if series.market == "um":
+                companion = _noted(get, Series("um", series.symbol, "", FUNDING.name), result)
+            if rest is not None and series == wanted[0]:
+                failure = refresh_rules(store, rest, series.market, now_ms)
+                result.notes += [failure] if failure else []
+        result.notes[:0], notes = notes, []
         yield result
         if companion is not None:
             yield companion
+
+
+def _noted(get: Callable[[Series], Fetched], series: Series, result: Fetched) -> Fetched | None:
+    """Fetch what comes along; a failure is a note of the result that it comes along with."""
+    try:
+        return get(series)
+    except WickError as error:
+        result.notes.append(f"no {series.its_kind.plural}: {error.message}")
+        return None
 
 
 def exchange_time(rest: Rest, market: str, local_ms: int) -> tuple[int, list[str]]:

@@ -168,7 +168,6 @@ class RestClient:
                 why = self._judged(response, market, parameters)
                 wait_s = _asked_wait_s(response)
                 if wait_s > _LONGEST_WAIT_S:
-                    why += f" and asks to wait for {wait_s:.0f} s"
                     break
             except msgspec.DecodeError:
                 why = f"answered with something else than {_named(response)}"

@@ -93,6 +93,8 @@ class ArchiveServer:
         Candles by market, symbol, timeframe, and by symbol, timeframe.
     fundings, trades : dict
         Rows as REST gives them, by symbol, and by market and symbol.
+    infos : dict
+        Rows of exchangeInfo's symbols by market.
     headers : dict
         Sent with every answer of REST.
     bodies : dict
@@ -114,6 +116,7 @@ class ArchiveServer:
         self.marks: dict[tuple[str, str], Candles] = {}
         self.fundings: dict[str, list[dict[str, Any]]] = {}
         self.trades: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        self.infos: dict[str, list[dict[str, Any]]] = {}
         self.headers: dict[str, str] = {}
         self.bodies: dict[str, bytes] = {}
         self.refusals: dict[str, tuple[int, bytes]] = {}
@@ -164,6 +167,8 @@ class ArchiveServer:
         start, end = int(given.get("startTime", 0)), int(given.get("endTime", 2**62))
         if method == "time":
             return {"serverTime": self.now_ms}
+        if method == "exchangeInfo" and market in self.infos:
+            return {"serverTime": self.now_ms, "symbols": self.infos[market]}
         if method in ("klines", "markPriceKlines"):
             return self._candles(market, method, symbol, given["interval"], start, end)[:limit]
         if method == "fundingRate" and market == "um":

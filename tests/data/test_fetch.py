@@ -15,10 +15,12 @@ from data.gaps import ARCHIVE_LOSS, OUR_LOSS, OUTAGE, read_ledger
 from data.manifest import Series, read_manifest
 from data.rest import Rest
 from data.store import load, load_arrays
+from data.symbols import RuleBook
 from data.writer import Merge
 from strategy.candles import Candles
 from strategy.errors import WickError
 from tests.data.conftest import DAY_MS, JAN_2023, ArchiveServer, binance_csv, same_candles, zipped
+from tests.data.exchange_server import symbol
 from tests.data.served import HOUR_MS
 from tests.data.test_archive import BTC, MONTHS, NOW, Watching, days
 from tests.data.test_kinds import TEXTS
@@ -482,7 +484,20 @@ def test_what_fails_with_a_companion_is_a_note(
     server.publish(hourly, [*MONTHS, *DAYS_TO_YESTERDAY])
     (candles,) = run_all(server, tmp_path, NOW)
     assert candles.notes[0].startswith("no funding rates: ")
+    assert candles.notes[1].startswith("the exchange rules of 2023-03-31 could not be had: ")
     assert len(stored(tmp_path)) == 89 * 24 + 12
+
+
+def test_candles_bring_the_exchange_rules_of_the_day_along(
+    tmp_path: Path, server: ArchiveServer, hourly: Candles
+) -> None:
+    server.publish(hourly, [*MONTHS, *DAYS_TO_YESTERDAY])
+    server.infos["um"] = [symbol("BTCUSDT")]
+    (candles,) = run_all(server, tmp_path, NOW)
+    assert not any("exchange rules" in note for note in candles.notes)
+    rules = RuleBook(tmp_path, "um").rules("BTCUSDT", NOW)
+    assert rules is not None
+    assert rules.seen == "2023-03-31"
 
 
 def agg_trades(start_ms: int, end_ms: int, step_ms: int = 60_000) -> list[dict[str, Any]]:

@@ -239,7 +239,7 @@ def test_a_wait_that_nobody_sits_through_is_said_at_once(
 ) -> None:
     archive_server.headers["Retry-After"] = "7200"
     archive_server.faults["time"] = [429]
-    with pytest.raises(Unreachable, match=r"answered 429 .* and asks to wait for 7200 s"):
+    with pytest.raises(Unreachable, match=r"answered 429 .* and asks for a pause of 7200 s"):
         rest.now_ms("um")
     assert waiting.waits == []
 
