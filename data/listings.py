@@ -101,8 +101,8 @@ class Symbol(_Answer, frozen=True):
     contract_type: str = ""
     onboard_date: int | None = 0
     delivery_date: int | None = 0
-    liquidation_fee: str | None = ""
-    trigger_protect: str | None = ""
+    liquidation_fee: Any = ""
+    trigger_protect: Any = ""
     contract_size: float | None = None  # in coin-margined futures alone
 
     def listing(self) -> Listing:
@@ -135,8 +135,8 @@ class Symbol(_Answer, frozen=True):
             contract=self.contract_type,
             listed_ms=self.onboard_date or 0,
             delivery_ms=0 if delivery_ms >= _NEVER_MS else delivery_ms,
-            liquidation_fee=self._text(self.liquidation_fee) if self.liquidation_fee else "",
-            trigger_protect=self._text(self.trigger_protect) if self.trigger_protect else "",
+            liquidation_fee=_share(self.liquidation_fee),
+            trigger_protect=_share(self.trigger_protect),
         )
 
     def _text(self, text: str | None, otherwise: str = "0") -> str:
@@ -255,6 +255,12 @@ def decimal(value: Any, symbol: str, otherwise: str = "0") -> str:
     if _DECIMAL.fullmatch(text) is None:
         raise WickError(f"{text[:40]!r} of {symbol} is no decimal number", _WANTED)
     return format((Decimal(text) or Decimal(otherwise)).normalize(), "f")
+
+
+def _share(value: Any) -> str:
+    # Nothing rests on these yet: a form that is new here must not keep a session from its rules.
+    known = isinstance(value, str) and _DECIMAL.fullmatch(value) is not None
+    return decimal(value, "") if known else ""
 
 
 def _checked(found: Mapping[str, Sequence[_BinanceBracket]]) -> dict[str, Brackets]:

@@ -88,6 +88,7 @@ class RuleBook:
         none = MarketRules()
         stored = none if store is None else stored_rules(store, market)
         self._both = (packaged_rules().get(market, none), stored)
+        self._known: dict[str, tuple[Span[Listing], ...]] = {}
 
     def symbols(self) -> list[str]:
         """List the symbols that are known."""
@@ -95,7 +96,9 @@ class RuleBook:
 
     def listings(self, symbol: str) -> tuple[Span[Listing], ...]:
         """Return all that was said about a symbol, oldest first; empty where it is unknown."""
-        return spans((one.listings for one in self._both), symbol)
+        if symbol not in self._known:
+            self._known[symbol] = spans((one.listings for one in self._both), symbol)
+        return self._known[symbol]
 
     def brackets(self, symbol: str) -> tuple[Span[Brackets], ...]:
         """Return all leverage brackets of a symbol, oldest first."""

@@ -156,6 +156,18 @@ def test_writers_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
     assert set(lines) == {f"S{i}USDT" for i in range(12)}
 
 
+@pytest.mark.parametrize("fee", [None, "", 0.0125, "1.25 %", {}])
+def test_a_fee_in_a_form_that_is_new_does_not_cost_the_rules(tmp_path: Path, fee: object) -> None:
+    path = tmp_path / "saved.json"
+    answer = {"serverTime": NOW, "symbols": [symbol("BTCUSDT", liquidationFee=fee)]}
+    path.write_text(json.dumps(answer))
+    import_rules(tmp_path, path, None, None, NOW)
+    listing = RuleBook(tmp_path, "um").listings("BTCUSDT")[-1].what
+    assert listing is not None
+    assert (listing.liquidation_fee, listing.trigger_protect) == ("", "0.05")
+    assert listing.lot.step == "0.001"
+
+
 BRACKETS: list[dict[str, Any]] = [
     {"bracket": 1, "initialLeverage": 50, "notionalCap": 5000, "notionalFloor": 0,
      "maintMarginRatio": 0.0065, "cum": 0.0},
