@@ -240,6 +240,20 @@ def fee_of(fee_rate, qty, price):
 
 
 @kernel
+def funding_of(steps, g, price, rate):
+    """Return what a position pays at a funding instant, in units of 1e-8; below 0 it receives.
+
+    Parameters
+    ----------
+    steps : int
+        Held, signed: a long pays where the rate is above 0, a short receives.
+    price : float
+        The symbol's mark price at the instant.
+    """
+    return money(rate * (qty_of(steps, g) * price))
+
+
+@kernel
 def free_margin(account, positions, grids, leverage):
     """Return the balance that no open position binds: wallet plus each one's unrealized profit less
     its margin, at the last closes."""

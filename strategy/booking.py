@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from strategy.account import book_fill, fee_of, free_margin
+from strategy.account import book_fill, fee_of, free_margin, funding_of
 from strategy.fills import slipped, stop_level, take_level
 from strategy.grid import qty_of
 from strategy.kernel import kernel
@@ -36,7 +36,8 @@ def open_position(account, positions, grids, costs, risk, s, order, price, now, 
     p.reversal, p.first_stop = order.reversal, stop
     p.parts, p.realized, p.part_value, p.part_prices_vary = 0, 0, 0.0, 0
     set_parts(p, g, risk)
-    p.entry_time, p.entry_candle, p.fees = now, candle, fee
+    p.entry_time, p.entry_candle = now, candle
+    p.fees, p.funding = fee, 0
     p.slippage, p.risked = qty * abs(fill - price), qty * order.stop_distance
     p.lowest, p.highest = fill, fill
     return APPROVED
@@ -97,15 +98,24 @@ def close_position(account, positions, grids, costs, risk, s, price, slippage, c
         trade.exit_price = (p.part_value + steps * fill) / p.entry_steps
     trade.stop, trade.last_stop, trade.take = p.first_stop, p.stop_level, p.take_level
     trade.pnl, trade.fees, trade.slippage = p.realized + pnl, p.fees + fee, p.slippage
+    trade.funding = p.funding
     worst, best = (low, high) if side > 0 else (high, low)
     trade.mae = side * (worst - entry) / entry
     trade.mfe = side * (best - entry) / entry
     trade.risked, trade.reversal, trade.parts = p.risked, p.reversal, p.parts
     trade.exit_candle, trade.ambiguous, trade.ordered = candle, 0, 0
     part.steps, part.price, part.pnl, part.fee = steps, fill, pnl, fee
-    if trade.pnl < trade.fees:
+    if trade.pnl < trade.fees + trade.funding:
         p.cooldown_until = candle + np.int64(risk.cooldown)
     p.stop_level, p.take_level, p.part_level_1, p.part_level_2 = 0.0, 0.0, 0.0, 0.0
+
+
+@kernel
+def book_funding(account, p, g, price, rate):
+    """Book what an open position pays at a funding instant (see `funding_of`)."""
+    paid = funding_of(p.steps, g, price, rate)
+    account.wallet -= paid
+    p.funding += paid
 
 
 @kernel

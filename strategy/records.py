@@ -63,6 +63,7 @@ POSITION = np.dtype(
         ("entry_steps", np.int64),
         ("reversal", np.int64),
         ("fees", np.int64),
+        ("funding", np.int64),  # paid above 0, received below; units
         ("slippage", np.float64),
         ("stop_distance", np.float64),  # as decided
         ("risked", np.float64),
@@ -108,8 +109,9 @@ TRADE = np.dtype(
         ("stop", np.float64),  # as placed at the entry
         ("last_stop", np.float64),  # where it lay at the exit
         ("take", np.float64),
-        ("pnl", np.int64),  # before fees, units of 1e-8
+        ("pnl", np.int64),  # before fees and funding, units of 1e-8
         ("fees", np.int64),
+        ("funding", np.int64),  # paid above 0, received below
         ("slippage", np.float64),  # cost contained in the prices, quote currency
         ("mae", np.float64),  # worst and best excursion, share of the entry price
         ("mfe", np.float64),

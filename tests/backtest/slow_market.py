@@ -87,6 +87,7 @@ class Trade:
     exit_candle: int = 0
     exit_price: float = 0.0
     pnl: int = 0
+    funding: int = 0
     mae: float = 0.0
     mfe: float = 0.0
     exit_reason: str = ""

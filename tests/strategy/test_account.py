@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strategy.account import book_transfer, loses_too_much, mark, money, notional, step
+from strategy.account import (
+    book_transfer,
+    funding_of,
+    loses_too_much,
+    mark,
+    money,
+    notional,
+    step,
+)
+from strategy.booking import book_funding
 from strategy.grid import grid
 from strategy.records import ACCOUNT, EXIT_REASONS, ORDER, PART, POSITION, SAID, TRADE
 from strategy.risk import REFUSALS, Risk
@@ -65,6 +74,42 @@ def test_the_mark_is_the_wallet_and_each_open_profit() -> None:
     assert account[0].equity == 9_985.0
     assert notional(positions[2], grids[2]) == 420.0
     assert notional(positions[1], grids[1]) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("steps", "rate", "paid"),
+    [
+        (2_500, 0.0001, 12_518_750),  # 2.5 × 500.75 × 0.0001 = 0.1251875
+        (-2_500, 0.0001, -12_518_750),
+        (2_500, -0.0075, -938_906_250),
+        (-2_500, -0.0075, 938_906_250),
+        (2_500, 0.0, 0),
+        (1, 1 / 512, 97_803),  # 0.50075 / 512 = 0.00097802734…
+    ],
+)
+def test_a_long_pays_a_positive_rate_and_a_short_receives_it(
+    steps: int, rate: float, paid: int
+) -> None:
+    assert funding_of(steps, grid("0.01", "0.001")[0], 500.75, rate) == paid
+
+
+def test_half_a_unit_of_funding_is_rounded_to_the_even_one() -> None:
+    one = grid("0.01", "1")[0]
+    assert [funding_of(1, one, x, 1 / 512) for x in (1.0, 3.0, -1.0)] == [
+        195_312,
+        585_938,
+        -195_312,
+    ]
+
+
+def test_funding_leaves_the_wallet_and_is_kept_with_the_position() -> None:
+    account: Any = np.zeros(1, ACCOUNT).view(np.recarray)
+    position: Any = np.zeros(1, POSITION).view(np.recarray)
+    account[0].wallet, position[0].steps = 1_000 * 10**8, -20
+    for rate, wallet, booked in ((0.001, 1_000.2, -0.2), (-0.005, 999.2, 0.8)):
+        book_funding(account[0], position[0], grid("0.1", "0.1")[0], 100.0, rate)
+        assert account[0].wallet == round(wallet * 1e8)
+        assert position[0].funding == round(booked * 1e8)
 
 
 def test_a_record_has_no_bytes_between_its_fields() -> None:
