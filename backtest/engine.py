@@ -14,6 +14,7 @@ from strategy.account import MOST
 from strategy.candles import Candles
 from strategy.errors import RunRefused, WickError
 from strategy.fills import Costs
+from strategy.funding import Funding, instants_of, no_funding
 from strategy.grid import fine_grid
 from strategy.load import Strategy
 from strategy.records import ACCOUNT, ORDER, PART, POSITION, SAID, TRADE, UNIT
@@ -47,6 +48,8 @@ class Result:
         How many entries were refused, by reason.
     parts : record array of PART
         The exits of trades that were closed in parts, in the order of the trades.
+    funding : tuple of Funding
+        What was given of each symbol, without instants where there was none.
     """
 
     strategy: Strategy
@@ -61,6 +64,7 @@ class Result:
     equity: NDArray[np.float64]
     refused: NDArray[np.int64]
     parts: Any
+    funding: tuple[Funding, ...]
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -88,6 +92,7 @@ def backtest(
     costs: Costs = Costs(),
     balance: float = 10_000.0,
     grids: Grids | None = None,
+    funding: Funding | Sequence[Funding | None] | None = None,
 ) -> Result:
     """Run a strategy over the candles of one or more symbols on one balance.
 
@@ -107,6 +112,8 @@ def backtest(
         Quote currency to start with.
     grids : array of GRID, optional
         Ticks, steps and limits per symbol; fine enough not to matter otherwise.
+    funding : Funding or sequence of Funding, optional
+        The instants per symbol, None for none; those outside the candles find no position.
 
     Returns
     -------
@@ -115,7 +122,7 @@ def backtest(
     Raises
     ------
     WickError
-        Wrong timeframe, params or risk, or fewer candles than the indicators need.
+        Wrong timeframe, params, risk or funding, or fewer candles than the indicators need.
     RunRefused
         The equity fell to zero or below.
     """
@@ -134,8 +141,17 @@ def backtest(
     if len(grids) != len(every):
         raise WickError(f"{len(grids)} grids for {len(every)} symbols", "give one grid a symbol")
     grids = grids.view(np.recarray)
+    if funding is None:
+        funding = [None] * len(every)
+    elif isinstance(funding, Funding):
+        funding = [funding]
+    if len(funding) != len(every):
+        raise WickError(
+            f"{len(funding)} fundings for {len(every)} symbols", "give one, or None, a symbol"
+        )
+    each = tuple(no_funding() if one is None else one for one in funding)
     signals = [signals_of(strategy, one, params) for one in every]
-    return _run(strategy, every, signals, params, risk, costs, balance, grids)
+    return _run(strategy, every, signals, params, risk, costs, balance, grids, each)
 
 
 def signals_of(strategy: Strategy, candles: Candles, params: Any) -> Signals:
@@ -187,6 +203,7 @@ def _run(
     costs: Costs,
     balance: float,
     grids: Grids,
+    funding: tuple[Funding, ...],
 ) -> Result:
     symbols = len(every)
     joined = [_join([one.arrays[name] for one in every]) for name in _FIELDS]
@@ -218,6 +235,7 @@ def _run(
         trail,
         strategy.has_take,
         every[0].timeframe_ms,
+        instants_of(funding, [one.symbol for one in every]),
         grids,
         risk,
         costs,
@@ -245,6 +263,7 @@ def _run(
         equity,
         refused,
         _by_trade(parts[:partial], trades[:count]),
+        funding,
     )
 
 

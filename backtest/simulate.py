@@ -5,6 +5,7 @@ import numpy as np
 from strategy.account import MOST, is_old, loses_too_much, mark, step
 from strategy.booking import close_part, close_position, open_position
 from strategy.fills import NOT_FILLED, STOP_FILLED, TAKE_FILLED, resting_fill
+from strategy.funding import pay_funding
 from strategy.grid import qty_of
 from strategy.kernel import kernel
 from strategy.records import BY_END, BY_TAKE, UNIT
@@ -31,6 +32,7 @@ def simulate(
     trail,  # distances of the rule by candle, empty without one
     has_take,
     timeframe_ms,
+    instants,  # of funding, of all symbols
     grids,
     risk,
     costs,
@@ -59,7 +61,7 @@ def simulate(
     cursor = first[:-1].copy()
     signal = first_signal[:-1].copy()
     has_trail = len(trail) > 0
-    count, partial, k = 0, 0, -1
+    count, partial, k, instant = 0, 0, -1, 0
     # Calls that take many arrays cost more than a candle's work, so they are made only where
     # something happens.
     while True:
@@ -82,6 +84,8 @@ def simulate(
                 c,
                 flags,
                 trail,
+                instants,
+                instant,
                 grids,
                 risk,
                 book,
@@ -102,6 +106,9 @@ def simulate(
         if k >= n:
             break
         now = timeline[k] + timeframe_ms
+        if instants[instant].time <= timeline[k]:
+            until = timeline[k] + 1
+            instant = pay_funding(book, positions, grids, instants, instant, until)
         for s in range(symbols):
             i = _search(open_time, cursor[s], first[s + 1], timeline[k], k - before)
             cursor[s] = i
@@ -126,6 +133,8 @@ def simulate(
                 partial,
                 refused,
             )
+        if instants[instant].time < now:
+            instant = pay_funding(book, positions, grids, instants, instant, now)
         for s in range(symbols):
             p, word = positions[s], said[s]
             word.signals = 0
@@ -211,6 +220,8 @@ def _hold(
     c,
     flags,
     trail,
+    instants,
+    instant,
     grids,
     risk,
     book,
@@ -219,13 +230,17 @@ def _hold(
 ):
     # Pass over the instants after k at which open positions are marked and nothing else can
     # happen: every symbol has a candle, no rule speaks, no level is touched, no stop moves beyond
-    # the market, no position is too old, no day begins, no data ends and the daily limit holds.
-    # Returns the last of them.
+    # the market, no position is too old, no day begins, no data ends, no position pays funding and
+    # the daily limit holds. Returns the last of them.
     wallet = book.wallet / UNIT
     has_trail = len(trail) > 0
     moves = moves_stops(risk, has_trail)
     while k + 1 < len(timeline):
         opens = timeline[k + 1]
+        while instants[instant].time < opens + timeframe_ms:
+            if positions[instants[instant].symbol].steps != 0:
+                return k
+            instant += 1
         value = wallet
         for s in range(len(positions)):
             i = cursor[s]

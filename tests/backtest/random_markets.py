@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -12,13 +13,14 @@ import numpy as np
 from backtest.engine import Result, backtest
 from strategy.candles import Candles
 from strategy.fills import Costs
+from strategy.funding import Funding
 from strategy.grid import grid
 from strategy.records import EXIT_REASONS
 from strategy.risk import REFUSALS, Risk
-from strategy.timeframes import timeframe_ms
+from strategy.timeframes import DAY_MS, timeframe_ms
 from tests.backtest.script import MONDAY, NAN, Bar, candles_of, scripted
 from tests.backtest.slow_engine import SlowEngine
-from tests.backtest.slow_market import Candle, Market, Rules, Said
+from tests.backtest.slow_market import Candle, Instant, Market, Rules, Said
 
 _TICKS = ("0.00000001", "0.0001", "0.01", "0.1", "0.5", "0.25", "5")
 _STEPS = ("0.00000001", "0.001", "0.1", "1", "0.025")
@@ -37,6 +39,12 @@ class World:
     start: int
     take: bool
     trail: bool  # a rule gives the trailing stop's distance; such a strategy has a take rule
+    instants: tuple[tuple[Instant, ...], ...] = ()  # of funding, by symbol; empty for none at all
+
+    @property
+    def funding(self) -> list[Funding | None]:
+        """The instants as the engine takes them."""
+        return [funding_of_instants(each) if each else None for each in self.instants]
 
     @property
     def candles(self) -> list[Candles]:
@@ -78,6 +86,44 @@ def draw_world(seed: int, length: int, symbols: int) -> World:
         start=start,
         take=take,
         trail=trail,
+    )
+
+
+def draw_funded(seed: int, length: int, symbols: int) -> World:
+    """Draw a world whose positions pay funding; but for that it is the one of `draw_world`."""
+    world, rng = draw_world(seed, length, symbols), random.Random(seed)
+    end = world.start + length * timeframe_ms(world.timeframe)
+    instants = (_instants(rng, some, world.start, end) for some in world.bars)
+    return dataclasses.replace(world, instants=tuple(instants))
+
+
+def _instants(
+    rng: random.Random, bars: tuple[Bar | None, ...], start: int, end: int
+) -> tuple[Instant, ...]:
+    # The interval changes on the way, as the exchange's does from 8 hours to 4 to 1; a span of
+    # minutes sees any only if they come faster.
+    hours = (8, 4, 1) if end - start > DAY_MS else (1, 1 / 12, 1 / 30, 1 / 60)
+    prices = [bar.close for bar in bars if bar is not None] or [1.0]
+    known, step = rng.choice([0.0, 0.5, 1.0]), 3_600_000
+    sizes = rng.choice([[0.0001], [0.0, 0.0001, 0.0075, 0.02], [0.02, 0.3]])
+    out: list[Instant] = []
+    time = (start // step - rng.randrange(10)) * step
+    while time <= end + DAY_MS and len(out) < 300:
+        rate = rng.choice([-1, 1]) * rng.choice(sizes)
+        price = rng.choice(prices) * rng.choice([1.0, 0.999, 1.01])
+        out.append(Instant(time, rate, price if rng.random() < known else NAN))
+        if rng.random() < 0.2:
+            step = round(rng.choice(hours) * 3_600_000)
+        time += step
+    return tuple(out) if rng.random() < 0.9 else ()
+
+
+def funding_of_instants(instants: Sequence[Instant]) -> Funding:
+    """Give instants as arrays."""
+    return Funding(
+        np.array([one.time for one in instants], np.int64),
+        np.array([one.rate for one in instants], np.float64),
+        np.array([one.price for one in instants], np.float64),
     )
 
 
@@ -167,6 +213,7 @@ def run_fast(world: World) -> Result:
         costs=world.costs,
         balance=world.balance,
         grids=np.concatenate(records).view(np.recarray),
+        funding=world.funding or None,
     )
 
 
@@ -184,7 +231,8 @@ def run_slow(world: World) -> SlowEngine:
             for position, bar in enumerate(bars)
             if bar is not None
         ]
-        markets.append(Market(at, rules, there))
+        instants = list(world.instants[at]) if world.instants else []
+        markets.append(Market(at, rules, there, instants))
     return SlowEngine(
         markets, world.risk, world.costs, world.balance, timeframe_ms(world.timeframe)
     ).run()

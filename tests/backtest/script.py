@@ -13,6 +13,7 @@ import numpy as np
 from backtest.engine import Result, backtest
 from strategy.candles import Candles
 from strategy.fills import Costs
+from strategy.funding import Funding
 from strategy.load import Strategy, load
 from strategy.risk import Risk
 from strategy.timeframes import timeframe_ms
@@ -90,6 +91,7 @@ def run(
     timeframe: str = "1m",
     take: bool | None = None,
     trail: bool = False,
+    funding: Funding | Sequence[Funding | None] | None = None,
 ) -> Result:
     """Backtest the bars of one or more symbols named AAA, BBB, CCC.
 
@@ -112,6 +114,17 @@ def run(
         costs=costs,
         balance=balance,
         grids=grids,
+        funding=funding,
+    )
+
+
+def pays(*instants: tuple[int, float] | tuple[int, float, float]) -> Funding:
+    """Write funding as (time, rate) or (time, rate, mark price)."""
+    price = [one[2] if len(one) > 2 else NAN for one in instants]
+    return Funding(
+        np.array([one[0] for one in instants], np.int64),
+        np.array([one[1] for one in instants], np.float64),
+        np.array(price, np.float64),
     )
 
 

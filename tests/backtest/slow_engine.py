@@ -44,8 +44,12 @@ class SlowEngine:
 
     def run(self) -> "SlowEngine":
         self.wallet = round(self.balance * UNIT)
+        passed = -1
         for time in sorted({candle.time for market in self.markets for candle in market.candles}):
+            self.funding(passed, time)
             self.market_orders(time)
+            passed = time + self.timeframe_ms - 1
+            self.funding(time, passed)
             for market in self.markets:
                 self.resting_orders(market, time)
             self.mark(time)
@@ -56,6 +60,29 @@ class SlowEngine:
                 self.broke = time + self.timeframe_ms
                 return self
         return self
+
+    # Between the decision and the open, and inside the candle before resting orders.
+
+    def funding(self, after: int, to: int) -> None:
+        """Pay for the instants after one time and up to another."""
+        due = [
+            (one.time, market.at, one)
+            for market in self.markets
+            for one in market.funding
+            if after < one.time <= to
+        ]
+        for time, at, one in sorted(due, key=lambda each: each[:2]):
+            market = self.markets[at]
+            trade = market.trade
+            if trade is None:
+                continue
+            price = one.price
+            if math.isnan(price):
+                closed = [c for c in market.candles if c.time + self.timeframe_ms <= time]
+                price = closed[-1].close
+            paid = money(one.rate * (trade.side * market.rules.qty(market.left) * price))
+            self.wallet -= paid
+            trade.funding += paid
 
     # At the open.
 
@@ -149,7 +176,7 @@ class SlowEngine:
             leg.trade = len(self.trades)
         self.parts += legs if len(legs) > 1 else []
         trade.exit_time, trade.exit_candle = time, position
-        if trade.pnl - trade.fees < 0:
+        if trade.pnl - trade.fees - trade.funding < 0:
             market.rests_until = position + int(self.risk.cooldown)
         moves = [
             trade.side * (x - trade.entry_price) / trade.entry_price

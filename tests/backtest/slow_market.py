@@ -65,6 +65,15 @@ class Candle:
     said: Said
 
 
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """A funding instant: its rate, and its mark price, NaN where that is not known."""
+
+    time: int
+    rate: float
+    price: float
+
+
 @dataclass(slots=True)
 class Trade:
     """A closed trade, with the fields of the engine's record."""
@@ -128,6 +137,7 @@ class Market:
     at: int
     rules: Rules
     candles: list[Candle]
+    funding: list[Instant] = field(default_factory=list)
     trade: Trade | None = None  # the open position
     left: int = 0  # steps of it that are still held
     distance: float = 0.0  # its stop's, as decided

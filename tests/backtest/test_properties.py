@@ -17,14 +17,17 @@ from strategy.fills import Costs
 from strategy.grid import grid
 from strategy.records import EXIT_REASONS
 from strategy.risk import REFUSALS, Risk
-from tests.backtest.random_markets import World, draw_world, run_fast
+from tests.backtest.random_markets import World, draw_funded, draw_world, run_fast
 from tests.backtest.script import FREE, WIDE, Bar, run
 from tests.backtest.slow_market import Rules
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = int(os.environ.get("WICK_TEST_EXAMPLES", "1500")) // 5
 SEEDS = st.integers(0, 2**32)
-WORLDS = st.builds(draw_world, seed=SEEDS, length=st.integers(1, 90), symbols=st.integers(1, 3))
+WORLDS, FUNDED = (
+    st.builds(draw, seed=SEEDS, length=st.integers(1, 90), symbols=st.integers(1, 3))
+    for draw in (draw_world, draw_funded)
+)
 examples = settings(max_examples=EXAMPLES, deadline=None)
 
 
@@ -38,16 +41,17 @@ def solvent(world: World) -> Result:
 
 
 @examples
-@given(WORLDS)
+@given(WORLDS | FUNDED)
 def test_money_is_conserved_to_the_last_unit(world: World) -> None:
     result = solvent(world)
-    booked = int(result.trades["pnl"].sum() - result.trades["fees"].sum())
+    trades = result.trades
+    booked = int((trades["pnl"] - trades["fees"] - trades["funding"]).sum())
     # The wallet is exact; its float is the nearest one, which above 2**53 units is not all of it.
     assert np.float64(round(world.balance * 10**8) + booked) / 1e8 == result.equity[-1]
 
 
 @examples
-@given(WORLDS)
+@given(WORLDS | FUNDED)
 def test_records_are_consistent(world: World) -> None:
     result = solvent(world)
     trades = result.trades
@@ -89,7 +93,7 @@ def test_records_are_consistent(world: World) -> None:
 
 
 @examples
-@given(WORLDS)
+@given(WORLDS | FUNDED)
 def test_every_entry_signal_is_a_trade_a_refusal_or_has_a_reason_to_be_neither(
     world: World,
 ) -> None:
@@ -319,6 +323,32 @@ def test_a_fee_changes_no_trade_and_costs_exactly_itself(
 
 
 @examples
+@given(SEEDS, st.integers(1, 90))
+def test_funding_changes_no_trade_and_costs_exactly_itself(seed: int, length: int) -> None:
+    world = plain_world(seed, length)
+    world = dataclasses.replace(world, risk=world.risk._replace(cooldown=0))
+    free = solvent(world)
+    paid = solvent(dataclasses.replace(world, instants=draw_funded(seed, length, 1).instants))
+    for name in free.trades.dtype.names or ():
+        if name != "funding":
+            assert free.trades[name].tolist() == paid.trades[name].tolist()
+    gone = round(float(free.equity[-1] - paid.equity[-1]) * 1e8)
+    assert gone == pytest.approx(int(paid.trades["funding"].sum()), abs=64)
+
+
+@examples
+@given(FUNDED)
+def test_a_rate_of_zero_is_as_no_funding_at_all(world: World) -> None:
+    still = tuple(
+        tuple(dataclasses.replace(one, rate=0.0) for one in each) for each in world.instants
+    )
+    result = solvent(dataclasses.replace(world, instants=still))
+    without = run_fast(dataclasses.replace(world, instants=()))
+    assert result.trades.tobytes() == without.trades.tobytes()
+    assert result.equity.tobytes() == without.equity.tobytes()
+
+
+@examples
 @given(WORLDS)
 def test_slippage_makes_every_fill_worse_by_at_most_itself_and_a_tick(world: World) -> None:
     result = solvent(dataclasses.replace(world, costs=Costs(0.0, world.costs.slippage)))
@@ -350,8 +380,9 @@ def fingerprint() -> str:
     """Return all results of a few small worlds as hexadecimal digits."""
     parts = []
     for seed in range(12):
+        draw = draw_funded if seed % 2 else draw_world
         try:
-            result = run_fast(draw_world(seed, 40, 1 + seed % 3))
+            result = run_fast(draw(seed, 40, 1 + seed % 3))
         except RunRefused as refusal:
             parts.append(refusal.message.encode())
         else:

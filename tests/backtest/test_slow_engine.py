@@ -27,6 +27,7 @@ from strategy.risk import REFUSALS
 from tests.backtest.random_markets import (
     World,
     assert_equal,
+    draw_funded,
     draw_risk,
     draw_world,
     run_fast,
@@ -37,16 +38,19 @@ from tests.backtest.slow_engine import SlowEngine
 from tests.backtest.slow_market import Candle, Market, Rules, Said
 
 EXAMPLES = int(os.environ.get("WICK_TEST_EXAMPLES", "1500"))
-WORLDS = st.builds(
-    draw_world,
-    seed=st.integers(0, 2**32),
-    length=st.integers(1, 90),
-    symbols=st.integers(1, 3),
+WORLDS, FUNDED = (
+    st.builds(
+        draw,
+        seed=st.integers(0, 2**32),
+        length=st.integers(1, 90),
+        symbols=st.integers(1, 3),
+    )
+    for draw in (draw_world, draw_funded)
 )
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(WORLDS)
+@given(WORLDS | FUNDED)
 def test_both_engines_give_the_same_trades_equity_and_refusals(world: World) -> None:
     slow = run_slow(world)
     if slow.broke is None:
@@ -75,6 +79,33 @@ def test_the_random_worlds_reach_every_exit_and_every_refusal() -> None:
     wanted = {*EXIT_REASONS[1:], *REFUSALS[1:], "broke", "ambiguous"}
     wanted -= {"no balance", "flatten"}
     assert wanted <= {name for name, count in seen.items() if count}
+
+
+def test_the_funded_worlds_reach_every_place_of_an_instant() -> None:
+    seen: Counter[str] = Counter()
+    for seed in range(200):
+        world = draw_funded(seed, 90, 1 + seed % 3)
+        slow = run_slow(world)
+        opens = {close - slow.timeframe_ms for close, _ in slow.marks}
+        for trade in slow.trades:
+            market = slow.markets[trade.symbol]
+            seen["received" if trade.funding < 0 else "paid" if trade.funding else "neither"] += 1
+            seen["profit turned to loss"] += 0 < trade.pnl - trade.fees < trade.funding
+            for one in market.funding:
+                seen["at an entry"] += one.time == trade.entry_time
+                seen["at an exit"] += one.time == trade.exit_time
+                if trade.entry_time < one.time < trade.exit_time:
+                    inside = one.time - one.time % slow.timeframe_ms
+                    seen["at an open"] += one.time in opens
+                    seen["inside a candle"] += one.time not in opens and inside in opens
+                    seen["in a gap"] += one.time not in opens and inside not in opens
+                    seen["at a mark price"] += not np.isnan(one.price)
+                    seen["at a close"] += bool(np.isnan(one.price))
+            steps = np.diff([one.time for one in market.funding])
+            seen["of changing intervals"] += len(set(steps.tolist())) > 1
+        seen["broke"] += slow.broke is not None
+    assert len(seen) == 13
+    assert all(count >= 10 for count in seen.values()), seen
 
 
 @settings(max_examples=max(10, EXAMPLES // 20), deadline=None)
