@@ -25,6 +25,10 @@ def portfolio_of(run: Run, candles: Sequence[Candles]) -> Any:
     each at its price and with its fee. A row's value is that at its close. A symbol without a
     candle has NaN as its close, which vectorbt fills with the last one.
 
+    vectorbt knows no funding. What a trade paid of it is in the fee of the order that closes it, so
+    trades agree, and values wherever nothing is open; while one is open, the value lacks the
+    funding it has paid or received so far.
+
     `portfolio.trades` has a row for each of our trades (they are vectorbt's positions);
     `portfolio.exit_trades` has one for each part in which a trade was closed. vectorbt's statistics
     of time count rows, so where candles are missing they differ from ours.
@@ -115,23 +119,26 @@ def _orders(
         },
         its.index,
     )
+    # Runs of before there was funding have no column for it.
+    funding = its.get("funding", pd.Series(0.0, its.index))
     exits = pd.DataFrame(
         {
             "candle": entries["candle"] + its["bars"],
             "size": its["qty"],
             "price": its["exit_price"],
-            "fees": its["fees"] - entries["fees"],
+            "fees": its["fees"] - entries["fees"] + funding,
             "side": long.astype(int),
         }
     )
     if parts is not None:
         some = parts[parts["symbol"] == candles.symbol].set_index("trade")
+        last = ~some.index.duplicated(keep="last")
         apart = pd.DataFrame(
             {
                 "candle": entries["candle"].reindex(some.index) + some["bars"],
                 "size": some["qty"],
                 "price": some["price"],
-                "fees": some["fee"],
+                "fees": some["fee"] + funding.reindex(some.index) * last,
                 "side": exits["side"].reindex(some.index),
             }
         )

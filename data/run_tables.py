@@ -26,7 +26,7 @@ def result_hash(trades: Any, equity: NDArray[np.float64]) -> str:
 
 def trade_table(trades: Any, symbols: tuple[str, ...]) -> pa.Table:
     """Turn trade records into a table with names, signs and money that a person can read."""
-    net = (trades["pnl"] - trades["fees"]) / UNIT
+    net = (trades["pnl"] - trades["fees"] - trades["funding"]) / UNIT
     in_r = trades["qty"] * trades["entry_price"] / trades["risked"]
     columns = {
         "symbol": arrow_text(symbols, trades["symbol"]),
@@ -41,6 +41,7 @@ def trade_table(trades: Any, symbols: tuple[str, ...]) -> pa.Table:
         "take": np.where(trades["take"] > 0.0, trades["take"], np.nan),
         "pnl": trades["pnl"] / UNIT,
         "fees": trades["fees"] / UNIT,
+        "funding": trades["funding"] / UNIT,
         "net": net,
         "slippage": trades["slippage"],
         "mae": trades["mae"],

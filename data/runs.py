@@ -137,8 +137,8 @@ class Run:
     folder : Path
     record : RunRecord
     trades : Table
-        One row a trade: symbol, side, times, prices, qty, pnl, fees, net, stop, take, mae, mfe, r,
-        mae_r, mfe_r, bars, reason. Runs of before a column was added lack it.
+        One row a trade: symbol, side, times, prices, qty, pnl, fees, funding, net, stop, take, mae,
+        mfe, r, mae_r, mfe_r, bars, reason. Runs of before a column was added lack it.
     time, equity : array (n,)
         UTC ms of each candle's open, and the account value at its close.
     parts : Table or None

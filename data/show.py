@@ -20,8 +20,8 @@ _LEFT = (
 )  # fmt: skip
 _RIGHT = (
     "trades", "longs", "win_rate", "profit_factor", "payoff", "expectancy", "expectancy_r", "sqn",
-    "loss_streak", "holding", "mae_r", "edge_ratio", "gross", "fees", "slippage", "ambiguous",
-    "open_at_end",
+    "loss_streak", "holding", "mae_r", "edge_ratio", "gross", "fees", "funding", "slippage",
+    "ambiguous", "open_at_end",
 )  # fmt: skip
 # A figure and the ends of the range that stands beside it.
 _RANGES = {"sharpe": ("sharpe_low", "sharpe_high")}

@@ -111,6 +111,7 @@ function describe(data, i) {
     ["reason", data.reasons[t.reason[i]] + (t.ambiguous[i] ? " (take touched in the same candle)" : "")],
     ["stop", price(t.stop[i])], ["take", price(t.take[i])], ["quantity", showQuantity(t.qty[i])],
     ["held", showSpan(t.exit_time[i] - t.entry_time[i])], ["fees", money(t.fees[i])],
+    ["funding", money(t.funding[i])],
     ["net", money(t.net[i])], ["R", format(2)(t.r[i])],
     ["MAE", `${share(t.mae[i])}, ${format(2)(t.mae_r[i])} R`], ["MFE", `${share(t.mfe[i])}, ${format(2)(t.mfe_r[i])} R`],
   ];

@@ -86,8 +86,10 @@ def _group_row(its: Group) -> str:
 
 def costs(run: Run) -> str:
     """Write how the profit before all costs becomes the net profit."""
+    names = ("pnl", "fees", "funding", "slippage")
     paid = {
-        name: float(np.sum(run.trades[name].to_numpy())) for name in ("pnl", "fees", "slippage")
+        name: float(np.sum(run.trades[name].to_numpy())) if name in run.trades.column_names else 0.0
+        for name in names  # runs of before there was funding have no column for it
     }
     before = paid["pnl"] + paid["slippage"]
     lines = (
@@ -95,7 +97,8 @@ def costs(run: Run) -> str:
         ("slippage", -paid["slippage"]),
         ("profit before fees", paid["pnl"]),
         ("fees", -paid["fees"]),
-        ("net profit", paid["pnl"] - paid["fees"]),
+        ("funding", -paid["funding"]),
+        ("net profit", paid["pnl"] - paid["fees"] - paid["funding"]),
     )
     widest = max(abs(value) for _, value in lines) or 1.0
     rows = []

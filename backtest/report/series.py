@@ -172,6 +172,9 @@ def _trade_columns(run: Run, symbols: list[str], reasons: list[str], length: int
     ms = {name: table[name].cast("int64").to_numpy() for name in ("entry_time", "exit_time")}
     plain = "entry_price exit_price qty stop take net fees r mae mfe bars ambiguous".split()
     column = {name: table[name].to_numpy().astype(np.float64) for name in plain}
+    # Runs of before there was funding have no column for it.
+    none = np.zeros(len(table))
+    column["funding"] = table["funding"].to_numpy() if "funding" in table.column_names else none
     # From what runs had before they had the excursions in R as columns.
     in_r = column["qty"] * column["entry_price"] / table["risked"].to_numpy()
     held = ms["exit_time"] - ms["entry_time"]

@@ -23,6 +23,7 @@ function columnsOf(data) {
     column("exit price", t.exit_price, price),
     column("qty", t.qty, showQuantity),
     column("fees", t.fees, money),
+    column("funding", t.funding, money),
     column("net", t.net, money, { style: sign }),
     column("R", t.r, r, { style: sign }),
     column("MAE", t.mae, percent),

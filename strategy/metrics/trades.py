@@ -44,8 +44,8 @@ def exit_counts(trades: Any) -> dict[str, int]:
 
 
 def net(trades: Any) -> Floats:
-    """Return each trade's profit after fees in quote currency."""
-    out: Floats = (trades["pnl"] - trades["fees"]) / UNIT
+    """Return each trade's profit after fees and funding in quote currency."""
+    out: Floats = (trades["pnl"] - trades["fees"] - trades["funding"]) / UNIT
     return out
 
 
@@ -57,7 +57,7 @@ def groups(labels: NDArray[np.int64], names: Sequence[str], nets: Floats, r: Flo
     labels : int64 (n,)
         Positions in `names`.
     nets, r : float64 (n,)
-        Profit after fees, in quote currency and in multiples of the risk at entry.
+        Profit after fees and funding, in quote currency and in multiples of the risk at entry.
     """
     found = []
     for at, name in enumerate(names):
@@ -120,7 +120,8 @@ def from_trades(trades: Any, span_ms: int) -> dict[str, float]:
     gained, paid = nets[won].sum(), abs(nets[lost].sum())
     held = (t["exit_time"] - t["entry_time"]).sum()
     notional = t["qty"] * t["entry_price"]
-    gross, fees, slippage = t["pnl"].sum() / UNIT, t["fees"].sum() / UNIT, t["slippage"].sum()
+    gross, fees, funding = (t[name].sum() / UNIT for name in ("pnl", "fees", "funding"))
+    slippage = t["slippage"].sum()
     free = gross + slippage
     with np.errstate(all="ignore"):
         r = nets / t["risked"]
@@ -157,6 +158,7 @@ def from_trades(trades: Any, span_ms: int) -> dict[str, float]:
             "edge_ratio": mfe / abs(mae),
             "gross": gross,
             "fees": fees,
+            "funding": funding,
             "slippage": slippage,
             "fees_share": fees / free if free > 0.0 else np.nan,
             "slippage_share": slippage / free if free > 0.0 else np.nan,

@@ -15,7 +15,8 @@ from data.symbols import fine_rules
 from data.synthetic import synthetic_market
 from strategy.candles import Candles
 from strategy.fills import Costs
-from tests.backtest.script import MONDAY, WIDE, scripted
+from strategy.timeframes import DAY_MS
+from tests.backtest.script import MONDAY, WIDE, pays, scripted
 
 LONG, SHORT = 1.0, 2.0
 
@@ -54,9 +55,18 @@ def report_run(
     notes: Sequence[str] = (),
     name: str | None = None,
     tuned: bool = False,
+    funded: bool = False,
 ) -> Run:
-    """Backtest the script over the candles and keep the run; tuned adds an out-of-sample part."""
-    result = backtest(scripted(), candles, risk=WIDE._replace(per_trade=0.002), costs=Costs())
+    """Backtest the script over the candles and keep the run; tuned adds an out-of-sample part,
+    funded makes every position pay each hour."""
+    hours = range(MONDAY, MONDAY + 30 * DAY_MS, 3_600_000)
+    result = backtest(
+        scripted(),
+        candles,
+        risk=WIDE._replace(per_trade=0.002),
+        costs=Costs(),
+        funding=[pays(*((hour, 0.0001) for hour in hours)) if funded else None] * len(candles),
+    )
     record = record_of(
         result,
         kind="tune" if tuned else "backtest",

@@ -31,14 +31,17 @@ from strategy.fills import Costs
 from strategy.grid import grid
 from strategy.load import available
 from strategy.records import EXIT_REASONS
-from tests.backtest.random_markets import World, draw_world, run_fast
-from tests.backtest.script import WIDE, Bar, bar
+from tests.backtest.random_markets import World, draw_funded, draw_world, run_fast
+from tests.backtest.script import MINUTE, MONDAY, WIDE, Bar, bar, pays
 from tests.backtest.script import run as run_bars
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
 
-WORLDS = st.builds(
-    draw_world, seed=st.integers(0, 2**32), length=st.integers(1, 90), symbols=st.integers(1, 3)
+WORLDS, FUNDED = (
+    st.builds(
+        draw, seed=st.integers(0, 2**32), length=st.integers(1, 90), symbols=st.integers(1, 3)
+    )
+    for draw in (draw_world, draw_funded)
 )
 
 
@@ -56,11 +59,12 @@ def run_of(result: Result) -> runs.Run:
     return runs.Run(Path("none"), record, trades, result.time, result.equity, parts)
 
 
-def check(run: runs.Run, candles: Sequence[Candles]) -> Any:
+def check(run: runs.Run, candles: Sequence[Candles], *, funded: bool = False) -> Any:
     """Hold a Portfolio against its run, to 1e-9 of the money that moves and to our roundings.
 
     A booking of ours is rounded to 1e-8, vectorbt's is not; and what vectorbt adds up is cash with
-    the whole worth of a position in it, beside which equity may be small.
+    the whole worth of a position in it, beside which equity may be small. A trade's funding is in
+    its last fee, so where there is any, values are compared while nothing is open.
     """
     portfolio = portfolio_of(run, candles)
     trades = run.trades.to_pandas()
@@ -80,7 +84,7 @@ def check(run: runs.Run, candles: Sequence[Candles]) -> Any:
     ):  # fmt: skip
         np.testing.assert_allclose(theirs[name], trades[column], rtol=1e-9)
     fees = theirs["entry_fees"] + theirs["exit_fees"]
-    np.testing.assert_allclose(fees, trades["fees"], rtol=1e-9, atol=1e-8)
+    np.testing.assert_allclose(fees, trades["fees"] + trades["funding"], rtol=1e-9, atol=1e-8)
     worth = (trades["qty"] * trades["entry_price"]).to_numpy()
     parts = 0 if run.parts is None else run.parts.num_rows
     # An entry's fee, and fee and profit of up to three exits.
@@ -92,7 +96,10 @@ def check(run: runs.Run, candles: Sequence[Candles]) -> Any:
     if len(worth):
         most = np.maximum(most, worth.max())
     off = np.abs(np.asarray(value) - run.equity)
-    assert (off <= 1e-9 * most + 1e-8 * (2 * len(trades) + parts)).all()
+    flat = np.ones(len(run.time), bool)
+    for entered, left in zip(theirs["entry_idx"], theirs["exit_idx"], strict=True):
+        flat[entered:left] = not funded
+    assert (off <= 1e-9 * most + 1e-8 * (2 * len(trades) + parts))[flat].all()
     exits = len(trades) if run.parts is None else len(trades) + parts - parted(run)
     assert len(portfolio.exit_trades.records) == exits
     assert len(portfolio.orders.records) == len(trades) + exits
@@ -104,8 +111,8 @@ def parted(run: runs.Run) -> int:
     return len(set(run.parts["trade"].to_pylist()))
 
 
-@settings(max_examples=60, deadline=None)
-@given(WORLDS)
+@settings(max_examples=80, deadline=None)
+@given(WORLDS | FUNDED)
 def test_any_run_is_a_portfolio_of_the_same_trades_and_equity(world: World) -> None:
     try:
         result = run_fast(world)
@@ -113,7 +120,23 @@ def test_any_run_is_a_portfolio_of_the_same_trades_and_equity(world: World) -> N
         assume(False)
         raise
     assume((result.trades["exit_price"] > 0.0).all() and (result.parts["price"] > 0.0).all())
-    check(run_of(result), result.candles)
+    check(run_of(result), result.candles, funded=any(world.instants))
+
+
+def test_funding_is_in_the_last_fee_and_in_the_value_from_then_on() -> None:
+    calm: Bar = bar("100 100 100 100")
+    first, second = (MONDAY + k * MINUTE for k in (2, 3))
+    result = run_bars(
+        [bar("100 100 100 100", "long", stop=2.0), calm, calm, bar("100 102 100 101"), calm, calm],
+        grids=grid("0.1", "0.001"),
+        risk=WIDE,
+        funding=pays((first, 0.0001), (second, 0.0002)),
+    )
+    portfolio = check(run_of(result), result.candles, funded=True)
+    # 50 coins at 100: 0.5, then 1.
+    assert result.equity.tolist() == [10_000.0, 10_000.0, 9_999.5, 10_048.5, 9_998.5, 9_998.5]
+    assert (portfolio.value() - result.equity).tolist() == [0.0, 0.0, 0.5, 1.5, 1.5, 0.0]
+    assert portfolio.orders.records["fees"].tolist() == [0.0, 1.5]
 
 
 def test_a_fill_at_a_price_of_zero_is_refused() -> None:

@@ -152,14 +152,22 @@ def test_months_multiply_to_the_total_return(run: Run) -> None:
     assert np.prod(1.0 + np.array(months)) - 1.0 == pytest.approx(total, abs=0.002)
 
 
-def test_the_money_adds_up_to_the_last_equity(run: Run) -> None:
+@pytest.mark.parametrize("funded", [False, True])
+def test_the_money_adds_up_to_the_last_equity(funded: bool, tmp_path: Path) -> None:
+    run = report_run(tmp_path, [market(4_000, 90)], funded=funded)
     html = page(run, None)
     table = html.split("Where the money went")[1].split("</table>")[0]
     amounts = [float(found.replace(",", "")) for found in re.findall(r">(-?[\d,.]+)</td>", table)]
-    before, slippage, gross, fees, net = amounts
+    before, slippage, gross, fees, funding, net = amounts
     assert before + slippage == pytest.approx(gross, abs=0.011)
-    assert gross + fees == pytest.approx(net, abs=0.011)
+    assert gross + fees + funding == pytest.approx(net, abs=0.016)
+    assert (funding != 0.0) is funded
     assert net == pytest.approx(run.equity[-1] - run.record.balance, abs=0.005)
+
+
+def test_a_run_of_before_there_was_funding_is_shown_as_one_that_paid_none(run: Run) -> None:
+    old = Run(run.folder, run.record, run.trades.drop(["funding"]), run.time, run.equity)
+    assert page(old, None) == page(run, None)
 
 
 def test_breakdowns_count_every_trade_once(tmp_path: Path) -> None:

@@ -22,7 +22,9 @@ def test_a_run_of_before_opens_without_what_it_lacks(
     before = ("total_return", "hold_return", "max_drawdown", "sharpe", "profit_factor", "trades")
     figures = [figure for figure in run.record.figures if figure.key in before]
     record = msgspec.structs.replace(run.record, figures=figures, breakdowns={}, months={})
-    old = Run(run.folder, record, run.trades.drop(["mae_r", "mfe_r"]), run.time, run.equity)
+    old = Run(
+        run.folder, record, run.trades.drop(["mae_r", "mfe_r", "funding"]), run.time, run.equity
+    )
     page = opened(write_report(old, candles, tmp_path / "report.html"))
     check_figures(page, figures, "in")
     assert page.locator("td[data-figure]").count() == len(before)

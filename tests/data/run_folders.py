@@ -43,6 +43,7 @@ def drawn_trades(seed: int, count: int) -> Any:
     trades.exit_candle = trades.entry_candle + draw.integers(0, 99, count)
     trades.pnl = draw.integers(-(10**13), 10**13, count)
     trades.fees = draw.integers(0, 10**11, count)
+    trades.funding = draw.integers(-(10**11), 10**11, count)
     trades.exit_reason = draw.integers(1, 6, count)
     # A record array has methods of its own, and take is one of them.
     trades["take"] = np.where(draw.random(count) < 0.5, trades["take"], 0.0)

@@ -287,10 +287,11 @@ def test_a_trade_table_says_what_the_records_say(seed: int, count: int) -> None:
         ):  # fmt: skip
             assert row[name] == trade[name], name
         # The double nearest to the exact amount, as reading its decimal text gives.
-        pnl, fees = Decimal(int(trade.pnl)), Decimal(int(trade.fees))
+        pnl, fees, funding = (Decimal(int(trade[name])) for name in ("pnl", "fees", "funding"))
         assert row["pnl"] == float(pnl.scaleb(-8))
         assert row["fees"] == float(fees.scaleb(-8))
-        assert row["net"] == float((pnl - fees).scaleb(-8))
+        assert row["funding"] == float(funding.scaleb(-8))
+        assert row["net"] == float((pnl - fees - funding).scaleb(-8))
         assert row["r"] == row["net"] / trade.risked
         in_r = trade.qty * trade.entry_price / trade.risked
         assert (row["mae_r"], row["mfe_r"]) == (trade.mae * in_r, trade.mfe * in_r)

@@ -77,6 +77,7 @@ def drawn(seed: int, frame: str, candles: int, trades: int) -> Account:
     low = draw.choice([-1, 0, 1]) * 10**9
     out.pnl = draw.choice([0, 1, 10**6], trades) * draw.integers(low, low + 10**9, trades) // 10**5
     out.fees = draw.choice([0, 123_456]) * draw.integers(0, 9, trades)
+    out.funding = draw.choice([0, 1, 54_321]) * draw.integers(-9, 9, trades)
     out.slippage, out.risked = draw.random(trades), 0.5 + draw.random(trades)
     out.side, out.exit_reason = draw.choice([-1, 1], trades), draw.integers(1, 6, trades)
     out.ambiguous = draw.integers(0, 2, trades)

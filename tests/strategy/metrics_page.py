@@ -13,15 +13,16 @@ with its formula and n, the number of days, candles or trades it rests on.
 
 - **Equity** is marked at the close of every candle and contains open positions at that close. The
   starting balance comes before the first.
-- **Daily returns** r are taken from it per UTC day, after fees. A candle belongs to the day in
-  which it closes; a close at 00:00 belongs to the day that ends. A day in which no candle closes
-  counts as 0. The first day starts from the balance.
+- **Daily returns** r are taken from it per UTC day, after fees and funding. A candle belongs to
+  the day in which it closes; a close at 00:00 belongs to the day that ends. A day in which no
+  candle closes counts as 0. The first day starts from the balance.
 - **A year** has {YEAR_DAYS} days: the market never closes. The risk-free rate is 0. Many tools take
   252 days unless told otherwise; `quantstats` agrees with `periods=365`.
 - **Drawdowns** are those of the candles' curve, not of the daily one, and the balance is its first
   peak.
-- **Net** of a trade is its pnl less its fees; slippage is part of pnl. A win is net above 0, a loss
-  net below 0. A trade that comes out at 0 is neither and still counts as a trade.
+- **Net** of a trade is its pnl less its fees and less the funding that it paid (what it received
+  is below 0); slippage is part of pnl. A win is net above 0, a loss net below 0. A trade that
+  comes out at 0 is neither and still counts as a trade.
 - **Drawdowns by day**, the mean one and the ulcer index, are those of the equity at the ends of
   days: on candles thousands of tiny ones would outweigh the others.
 - **Buy and hold** puts the balance in equal parts into the symbols traded, at the first open of

@@ -22,6 +22,7 @@ class SlowTrade:
     exit_time: int
     pnl: int
     fees: int
+    funding: int
     slippage: float
     risked: float
     ambiguous: int
@@ -34,7 +35,7 @@ class SlowTrade:
 
     @property
     def net(self) -> Fraction:
-        return Fraction(self.pnl - self.fees, 10**8)
+        return Fraction(self.pnl - self.fees - self.funding, 10**8)
 
     @property
     def r(self) -> Fraction:
@@ -286,6 +287,7 @@ def _of_trades(trades: Sequence[SlowTrade], span: int) -> dict[str, float]:
         "edge_ratio": _ratio(sum(mfes), abs(float(sum(maes)))),
         "gross": float(gross),
         "fees": float(fees),
+        "funding": float(Fraction(sum(trade.funding for trade in trades), 10**8)),
         "slippage": float(slippage),
         "fees_share": _ratio(fees, before),
         "slippage_share": _ratio(slippage, before),

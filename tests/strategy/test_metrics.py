@@ -180,7 +180,16 @@ def test_a_steady_gain_has_no_sharpe_though_rounding_makes_it_vary() -> None:
 
 def test_without_a_trade_counts_and_sums_are_zero_and_the_rest_says_so() -> None:
     found = daily([100.0] * 20, []).figures()
-    for key in ("trades", "longs", "gross", "fees", "slippage", "exposure", "open_at_end"):
+    for key in (
+        "trades",
+        "longs",
+        "gross",
+        "fees",
+        "funding",
+        "slippage",
+        "exposure",
+        "open_at_end",
+    ):
         assert found[key].value == 0.0, key
     for key in ("best_trade", "worst_trade", "ambiguous"):
         assert found[key].note == "no trade", key
@@ -201,6 +210,19 @@ def test_no_candles_are_a_bug_of_the_caller() -> None:
     empty = np.empty(0)
     with pytest.raises(ValueError, match="no candles"):
         figures(empty.astype(np.int64), empty, trades_of([]), 100.0, DAY_MS)
+
+
+def test_funding_is_in_net_but_neither_in_gross_nor_in_fees() -> None:
+    account = daily([100.0] * 20, [])
+    trades = trades_of([2.0] * 5 + [1.0] * 5)
+    trades.funding[:5], trades.funding[5:] = 50_000_000, 150_000_000
+    found = figures(account.time, account.equity, trades, 100.0, DAY_MS)
+    assert (found["gross"].value, found["fees"].value, found["funding"].value) == (15.0, 0.0, 10.0)
+    assert (found["expectancy"].value, found["win_rate"].value) == (0.5, 0.5)
+    assert found["profit_factor"].value == 3.0
+    trades.funding = -50_000_000  # received
+    found = figures(account.time, account.equity, trades, 100.0, DAY_MS)
+    assert (found["funding"].value, found["expectancy"].value) == (-5.0, 2.0)
 
 
 def test_fees_are_in_net_but_not_in_gross() -> None:

@@ -50,8 +50,9 @@ def test_every_figure_equals_its_slow_twin_or_is_not_available_for_a_reason(
     plain = [
         SlowTrade(
             int(t.side), int(t.entry_time), int(t.exit_time), int(t.pnl), int(t.fees),
-            float(t.slippage), float(t.risked), int(t.ambiguous), t.exit_reason == BY_END,
-            float(t.qty), float(t.entry_price), float(t.exit_price), float(t.mae), float(t.mfe),
+            int(t.funding), float(t.slippage), float(t.risked), int(t.ambiguous),
+            t.exit_reason == BY_END, float(t.qty), float(t.entry_price), float(t.exit_price),
+            float(t.mae), float(t.mfe),
         )
         for t in account.trades
     ]  # fmt: skip
@@ -105,7 +106,7 @@ def test_scaling_all_money_scales_money_and_leaves_shares_and_ratios(
     account: Account, factor: int
 ) -> None:
     trades = account.trades.copy()
-    for name in ("pnl", "fees", "risked", "slippage", "qty"):
+    for name in ("pnl", "fees", "funding", "risked", "slippage", "qty"):
         trades[name] = trades[name] * factor
     grown = Account(
         account.time, account.equity * factor, trades, account.balance * factor,
@@ -317,6 +318,8 @@ def test_breakdowns_count_every_trade_once_and_are_figures_of_their_own(account:
             }[kind]
             alone = replace(account, trades=trades[mine]).figures()
             assert its.n == alone["trades"].value
-            assert its.net == pytest.approx(alone["gross"].value - alone["fees"].value, abs=1e-6)
+            assert its.net == pytest.approx(
+                alone["gross"].value - alone["fees"].value - alone["funding"].value, abs=1e-6
+            )
             for ours, key in ((its.win_rate, "win_rate"), (its.expectancy_r, "expectancy_r")):
                 assert ours == pytest.approx(alone[key].value, rel=1e-12, nan_ok=True)

@@ -28,7 +28,7 @@ def test_figures_agree_with_quantstats_told_of_365_days(seed: int) -> None:
     series = pd.Series(daily_returns(account.time, account.equity, 1000.0, DAY_MS), index=index)
     curve = holding(account)
     other = pd.Series(curve / np.concatenate(([1.0], curve[:-1])) - 1.0, index=index)
-    nets = pd.Series((account.trades.pnl - account.trades.fees) / UNIT)
+    nets = pd.Series((account.trades.pnl - account.trades.fees - account.trades.funding) / UNIT)
     stats = quantstats.stats
     greeks = stats.greeks(series, other, periods=365)
     details = stats.drawdown_details(stats.to_drawdown_series(series))
