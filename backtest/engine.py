@@ -14,7 +14,7 @@ from strategy.account import MOST
 from strategy.candles import Candles
 from strategy.errors import RunRefused, WickError
 from strategy.fills import Costs
-from strategy.funding import Funding, instants_of, no_funding
+from strategy.funding import Funding, check_funding, instants_of, no_funding
 from strategy.grid import fine_grid
 from strategy.load import Strategy
 from strategy.records import ACCOUNT, ORDER, PART, POSITION, SAID, TRADE, UNIT
@@ -49,7 +49,7 @@ class Result:
     parts : record array of PART
         The exits of trades that were closed in parts, in the order of the trades.
     funding : tuple of Funding
-        What was given of each symbol, without instants where there was none.
+        The instants of each symbol that lie within its candles.
     """
 
     strategy: Strategy
@@ -149,9 +149,18 @@ def backtest(
         raise WickError(
             f"{len(funding)} fundings for {len(every)} symbols", "give one, or None, a symbol"
         )
-    each = tuple(no_funding() if one is None else one for one in funding)
+    each = tuple(map(_within, funding, every))
     signals = [signals_of(strategy, one, params) for one in every]
     return _run(strategy, every, signals, params, risk, costs, balance, grids, each)
+
+
+def _within(funding: Funding | None, candles: Candles) -> Funding:
+    # What lies outside finds no position; a run names only what it could have paid.
+    times = candles.arrays["open_time"]
+    if funding is None or not len(times):
+        return no_funding()
+    check_funding(funding, candles.symbol)
+    return funding.within(int(times[0]), int(times[-1]) + candles.timeframe_ms)
 
 
 def signals_of(strategy: Strategy, candles: Candles, params: Any) -> Signals:
@@ -235,7 +244,7 @@ def _run(
         trail,
         strategy.has_take,
         every[0].timeframe_ms,
-        instants_of(funding, [one.symbol for one in every]),
+        instants_of(funding),
         grids,
         risk,
         costs,

@@ -12,15 +12,18 @@ import numpy as np
 from backtest.engine import Grids, Result
 from data import runs, store
 from data.dates import show_time
+from data.funding import funding_notes, funding_of_store
 from data.manifest import known_market
 from data.overrides import BALANCE, from_flags, from_toml, share_of_bps
 from data.quality import holes
 from data.rule_notes import rule_notes
+from data.run_record import funding_record
 from data.selection import market_of, only_symbol, refuse_twice
 from data.symbols import RuleBook, SymbolRules, fine_rules, grids_of
 from strategy.candles import Candles
 from strategy.errors import RunRefused, WickError
 from strategy.fills import Costs
+from strategy.funding import Funding, no_funding
 from strategy.load import Strategy, load
 from strategy.risk import DISTANCE, LEVEL, REFUSALS, Risk
 from strategy.timeframes import DAY_MS, EXCHANGE_TIMEFRAMES, grid_of, timeframe_ms
@@ -59,6 +62,7 @@ class Inputs:
     candles: tuple[Candles, ...]
     rules: tuple[SymbolRules, ...]
     grids: Grids
+    funding: tuple[Funding, ...]
     notes: tuple[str, ...]
     source: runs.RunRecord | None
 
@@ -97,13 +101,16 @@ def gather(
     candles = _cut(asked, given) if given else _candles(asked, strategy, store_folder)
     books = {market: RuleBook(store_folder, market) for market in {one.market for one in candles}}
     rules = tuple(_rules(one, source, books[one.market]) for one in candles)
-    notes = _source_notes(asked, strategy, candles, source)
+    funding = tuple(_funding(one, store_folder) for one in candles)
+    notes = _source_notes(asked, strategy, candles, funding, source)
     notes += _span_notes(asked, candles)
     notes += _data_notes(candles, asked.strict)
     spans = [(int(one.arrays["open_time"][0]), _end_ms(one)) for one in candles]
     balance = BALANCE if asked.balance is None else asked.balance
     notional = min(risk.max_leverage * balance, risk.max_notional or math.inf)
     notes += rule_notes(books, rules, spans, risk.leverage, notional)
+    for one, its in zip(candles, funding, strict=True):
+        notes += funding_notes(one, its) if one.market == "um" else []
     return Inputs(
         strategy=strategy,
         params=params,
@@ -113,6 +120,7 @@ def gather(
         candles=candles,
         rules=rules,
         grids=grids_of(rules),
+        funding=funding,
         notes=tuple(notes),
         source=source,
     )
@@ -217,6 +225,10 @@ def _rules(candles: Candles, source: runs.RunRecord | None, book: RuleBook) -> S
     return known or fine_rules(candles.market, candles.symbol, first)
 
 
+def _funding(candles: Candles, folder: Path) -> Funding:
+    return funding_of_store(folder, candles) if candles.market == "um" else no_funding()
+
+
 def _source_run(params: str | runs.RunRecord | None, folder: Path) -> runs.RunRecord | None:
     if not isinstance(params, str):
         return params
@@ -300,6 +312,7 @@ def _source_notes(
     asked: Asked,
     strategy: Strategy,
     candles: Sequence[Candles],
+    funding: Sequence[Funding],
     source: runs.RunRecord | None,
 ) -> list[str]:
     if source is None:
@@ -319,6 +332,11 @@ def _source_notes(
             for one in candles
             if known.get((one.market, one.symbol), one.fingerprint) != one.fingerprint
         ]
+        paid = {(its.market, its.symbol): its.funding for its in source.data}
+        for one, its in zip(candles, funding, strict=True):
+            now = funding_record(its)
+            if paid.get((one.market, one.symbol), now) != now:
+                notes.append(f"{one.symbol}: the stored funding has changed since run {source.id}")
     return notes
 
 

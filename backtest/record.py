@@ -31,6 +31,7 @@ def record_of(
         refused=refusals(result),
         notes=notes,
         seed=seed,
+        funding=result.funding,
     )
 
 

@@ -52,6 +52,7 @@ def run_asked(
             costs=inputs.costs,
             balance=inputs.balance,
             grids=inputs.grids,
+            funding=inputs.funding,
         )
         if not len(result.trades) and not result.refused.any():
             refuse_cold(inputs.strategy, inputs.params, inputs.candles)

@@ -11,10 +11,19 @@ from numpy.typing import NDArray
 
 from data.quality import holes
 from data.run_tables import result_hash
-from data.runs import SCHEMA, DataRecord, FigureRecord, GroupRecord, RunRecord, StrategyRecord
+from data.runs import (
+    SCHEMA,
+    DataRecord,
+    FigureRecord,
+    FundingRecord,
+    GroupRecord,
+    RunRecord,
+    StrategyRecord,
+)
 from data.symbols import SymbolRules
 from strategy.candles import Candles
 from strategy.fills import Costs
+from strategy.funding import Funding
 from strategy.kernel import SOURCE_HASH
 from strategy.load import Strategy
 from strategy.metrics import (
@@ -125,6 +134,7 @@ def run_record(
     refused: Mapping[str, int],
     notes: Sequence[str] = (),
     seed: int | None = None,
+    funding: Sequence[Funding | None] = (),
 ) -> RunRecord:
     """Describe an outcome completely: what ran, on which data and rules, and what came out.
 
@@ -136,6 +146,8 @@ def run_record(
         One per symbol, in order.
     refused : mapping
         Entries refused, by reason.
+    funding : sequence of Funding
+        What could be booked, one per symbol; empty for none at all.
     """
     strategy = outcome.strategy
     return RunRecord(
@@ -154,8 +166,10 @@ def run_record(
         balance=outcome.balance,
         seed=seed,
         data=[
-            _data(one, its, int(outcome.time[0]))
-            for one, its in zip(outcome.candles, rules, strict=True)
+            _data(one, its, int(outcome.time[0]), paid)
+            for one, its, paid in zip(
+                outcome.candles, rules, funding or [None] * len(rules), strict=True
+            )
         ],
         figures=figures_of(outcome, follow=True),
         refused=dict(refused),
@@ -190,7 +204,9 @@ def _known(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def _data(candles: Candles, rules: SymbolRules, start_ms: int) -> DataRecord:
+def _data(
+    candles: Candles, rules: SymbolRules, start_ms: int, funding: Funding | None
+) -> DataRecord:
     times, length = candles.arrays["open_time"], candles.timeframe_ms
     empty = not len(times)  # a symbol that was silent all through a live session
     return DataRecord(
@@ -204,6 +220,20 @@ def _data(candles: Candles, rules: SymbolRules, start_ms: int) -> DataRecord:
         columns=list(candles.arrays),
         fingerprint=candles.fingerprint,
         rules=rules,
+        funding=funding_record(funding),
+    )
+
+
+def funding_record(funding: Funding | None) -> FundingRecord | None:
+    """Name exact funding instants; None where there are none."""
+    if funding is None or not len(funding.time):
+        return None
+    return FundingRecord(
+        instants=len(funding.time),
+        marked=int(np.count_nonzero(~np.isnan(funding.price))),
+        first_ms=int(funding.time[0]),
+        last_ms=int(funding.time[-1]),
+        fingerprint=funding.fingerprint,
     )
 
 

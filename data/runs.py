@@ -40,8 +40,19 @@ class StrategyRecord(msgspec.Struct, frozen=True):
     source_hash: str
 
 
+class FundingRecord(msgspec.Struct, frozen=True):
+    """The exact funding instants of one symbol: how many, of how many the mark price was known,
+    the first and the last, and the SHA-256 over their arrays."""
+
+    instants: int
+    marked: int
+    first_ms: int
+    last_ms: int
+    fingerprint: str
+
+
 class DataRecord(msgspec.Struct, frozen=True):
-    """The exact candles of one symbol, and the exchange rules used with them."""
+    """The exact candles of one symbol, and the exchange rules and the funding used with them."""
 
     symbol: str
     market: str
@@ -53,6 +64,7 @@ class DataRecord(msgspec.Struct, frozen=True):
     columns: list[str]
     fingerprint: str
     rules: SymbolRules
+    funding: FundingRecord | None = None  # None where none was booked
 
 
 class FigureRecord(msgspec.Struct, frozen=True):

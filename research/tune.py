@@ -116,6 +116,7 @@ def run(inputs: Inputs, params: Any) -> Result:
         costs=inputs.costs,
         balance=inputs.balance,
         grids=inputs.grids,
+        funding=inputs.funding,
     )
 
 

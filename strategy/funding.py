@@ -60,7 +60,7 @@ def no_funding() -> Funding:
     return Funding(np.empty(0, np.int64), np.empty(0), np.empty(0))
 
 
-def instants_of(each: Sequence[Funding], symbols: Sequence[str]) -> Any:
+def instants_of(each: Sequence[Funding]) -> Any:
     """Merge the instants of all symbols in the order they are booked in: by time, then in the
     symbols' own order.
 
@@ -68,15 +68,7 @@ def instants_of(each: Sequence[Funding], symbols: Sequence[str]) -> Any:
     -------
     record array of INSTANT
         Behind the last one stands one that never comes.
-
-    Raises
-    ------
-    WickError
-        The arrays of a symbol differ in length, its times do not increase or are no whole minutes,
-        a rate is no finite number, or a price neither positive nor NaN.
     """
-    for one, symbol in zip(each, symbols, strict=True):
-        _check(one, symbol)
     lengths = [len(one.time) for one in each]
     out: Any = np.zeros(sum(lengths) + 1, INSTANT).view(np.recarray)
     out.symbol[:-1] = np.repeat(np.arange(len(each)), lengths)
@@ -87,7 +79,15 @@ def instants_of(each: Sequence[Funding], symbols: Sequence[str]) -> Any:
     return out[order]
 
 
-def _check(one: Funding, symbol: str) -> None:
+def check_funding(one: Funding, symbol: str) -> None:
+    """Refuse what cannot be booked.
+
+    Raises
+    ------
+    WickError
+        The arrays differ in length, times do not increase or are no whole minutes, a rate is no
+        finite number, or a price neither positive nor NaN.
+    """
     lengths = [len(array) for array in one]
     if len(set(lengths)) != 1:
         raise WickError(

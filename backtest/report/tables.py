@@ -138,6 +138,7 @@ def _data(data: DataRecord) -> list[tuple[str, str]]:
         ("fingerprint", data.fingerprint[:12]),
         ("tick, step", f"{data.rules.tick_size}, {data.rules.step_size}"),
         ("exchange rules", data.rules.seen or "undated"),
+        ("funding", f"{data.funding.instants:,} instants" if data.funding else "none booked"),
     ]
 
 

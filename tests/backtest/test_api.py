@@ -3,6 +3,7 @@
 import datetime
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,15 +11,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
 from backtest import Run, backtest
 from backtest.commands import backtest_app
+from data.manifest import Series, Source
 from data.store import load as load_candles
 from data.synthetic import synthetic_market
-from data.writer import save
+from data.writer import save, writing
 from strategy.candles import Candles
 from strategy.errors import RunRefused, WickError
 from strategy.load import load
@@ -95,6 +98,35 @@ def test_candles_in_memory_and_a_loaded_strategy_give_the_stored_result(
         Path("strategy/breakout_donchian.py"), load_candles(store, "um", "AUSDT", "1m")
     )
     assert stored.record.result_hash == given.record.result_hash
+
+
+def test_stored_funding_is_booked_for_stored_candles_and_for_those_in_memory(
+    store: Path, runs: Path, tmp_path: Path
+) -> None:
+    funded = Path(shutil.copytree(store, tmp_path / "funded"))
+    hours = [START_MS + k * 3_600_000 for k in range(14 * 24)]
+    table = pa.table({"time": pa.array(hours), "rate": pa.array([0.0003] * len(hours))})
+    with writing(funded, Series("um", "AUSDT", "", "funding")) as writer:
+        writer.add(table, Source("made", "0" * 64))
+    told = wick(funded, runs, "breakout_donchian", "--symbols", "AUSDT")
+    run = backtest("breakout_donchian", "AUSDT", store=funded, runs=runs)
+    candles = load_candles(funded, "um", "AUSDT", "1m")
+    given = backtest("breakout_donchian", candles, store=funded, runs=runs)
+    assert (run.trades["funding"] != 0.0).any()
+    net = run.trades["pnl"] - run.trades["fees"] - run.trades["funding"]
+    assert run.trades["net"].tolist() == pytest.approx(net.tolist(), abs=1e-9)
+    assert run.equity.iloc[-1] == pytest.approx(10_000.0 + net.sum(), abs=1e-7)
+    assert run.figures.loc["funding", "value"] == pytest.approx(run.trades["funding"].sum())
+    hashes = {told["result_hash"], run.record.result_hash, given.record.result_hash}
+    assert len(hashes) == 1
+    free = backtest("breakout_donchian", "AUSDT", store=store, runs=runs)
+    assert free.record.result_hash not in hashes
+    assert any("no funding is stored for AUSDT" in note for note in free.record.notes)
+    # Spot candles never pay it, and nothing is said about it.
+    spot = Candles("AUSDT", "spot", "1m", candles.arrays)
+    run = backtest("breakout_donchian", spot, store=funded, runs=runs)
+    assert not run.trades["funding"].any()
+    assert not any("funding" in note for note in run.record.notes)
 
 
 def test_a_run_read_back_is_the_run_that_was_saved(store: Path, runs: Path) -> None:

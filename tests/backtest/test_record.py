@@ -12,7 +12,7 @@ from data.runs import read_record
 from data.show import figures_table, shown, shown_range
 from strategy.metrics import DEFINITIONS, leverage
 from tests.backtest.report_runs import market, report_run
-from tests.backtest.script import MINUTE, MONDAY, WIDE, scripted
+from tests.backtest.script import MINUTE, MONDAY, WIDE, pays, scripted
 
 
 @pytest.mark.parametrize("changes", [{}, {"part_1": 0.5, "part_1_share": 0.4}])
@@ -46,6 +46,24 @@ def test_a_record_has_every_figure_and_a_search_all_but_leverage(tmp_path: Path)
     assert list(quick) == list(DEFINITIONS)
     held = [one.arrays["close"][-1] / one.arrays["open"][0] - 1.0 for one in candles]
     assert record.figure("hold_return").value == pytest.approx(np.mean(held), rel=1e-12)
+
+
+def test_a_record_names_the_exact_funding_within_its_candles(tmp_path: Path) -> None:
+    candles = [market(300, 90)]
+    assert report_run(tmp_path, candles).record.data[0].funding is None
+    paid = report_run(tmp_path, candles, funded=True).record.data[0].funding
+    assert paid is not None
+    # Five hours; the last close has none.
+    assert (paid.instants, paid.marked) == (5, 0)
+    assert (paid.first_ms, paid.last_ms) == (MONDAY, MONDAY + 240 * MINUTE)
+    hours = [(MONDAY + k * 60 * MINUTE, 0.0001) for k in range(5)]
+    assert paid.fingerprint == pays(*hours).fingerprint
+    for other in (
+        hours[1:],
+        [*hours[:-1], (hours[-1][0], 0.0001 + 1e-19)],
+        [(*hours[0], 1.0), *hours[1:]],
+    ):
+        assert pays(*other).fingerprint != paid.fingerprint
 
 
 def test_a_live_session_holds_from_its_first_decision_on() -> None:

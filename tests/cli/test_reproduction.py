@@ -4,12 +4,14 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from data.dates import show_time
+from data.manifest import Series, Source
 from data.runs import RunRecord, read_record
-from data.writer import save
-from tests.cli.conftest import OFTEN, Command, Said, market, strategy
+from data.writer import save, writing
+from tests.cli.conftest import OFTEN, START_MS, Command, Said, market, strategy
 
 BLUEPRINT = "rsi_macd_atr"
 TRIALS = ("--trials", "4", "--objective", "total_return")
@@ -113,6 +115,42 @@ def test_changed_candles_are_noted(stored: Path, command: Command) -> None:
     changed = f"SYNTHUSDT: the stored candles have changed since run {first}"
     assert changed in notes(command("backtest", BLUEPRINT, *flags))
     assert "changed" not in notes(command("backtest", BLUEPRINT, *flags, "--from", "2023-01-05"))
+
+
+def store_funding(store: Path, rate: float) -> None:
+    hours = [START_MS + k * 3_600_000 for k in range(30 * 24)]
+    table = pa.table({"time": pa.array(hours), "rate": pa.array([rate] * len(hours))})
+    with writing(store, Series("um", "SYNTHUSDT", "", "funding")) as writer:
+        writer.add(table, Source(f"rate {rate}", "0" * 64))
+
+
+def test_stored_funding_is_booked_named_and_reproduced(
+    stored: Path, command: Command, record: Tuned
+) -> None:
+    store = stored / "var" / "store"
+    command_of = "wick data fetch SYNTHUSDT --kind funding --from 2023-01-01"
+    free = command("backtest", BLUEPRINT, *OFTEN)
+    said = f"no funding is stored for SYNTHUSDT, none is booked: {command_of}"
+    assert f"note: {said}\n" in free.out
+    store_funding(store, 0.0001)
+    paid = record("backtest", BLUEPRINT, *OFTEN)
+    rules = "SYNTHUSDT: no exchange rules known, a fine grid is used"
+    assert paid.notes == [rules]
+    its = paid.data[0].funding
+    assert its is not None
+    assert its.instants == 720
+    assert paid.figure("funding").value != 0.0
+
+    again = record("backtest", BLUEPRINT, "--params", paid.id)
+    assert (again.result_hash, again.data, again.notes) == (paid.result_hash, paid.data, [rules])
+    flags = ("backtest", BLUEPRINT, "--json", "--params")
+    changed = "SYNTHUSDT: the stored funding has changed since run"
+    assert notes(command(*flags, free.run)) == f"{changed} {free.run} {rules}"
+    store_funding(store, 0.0002)
+    assert notes(command(*flags, paid.id)) == f"{changed} {paid.id} {rules}"
+    other = record("backtest", BLUEPRINT, "--params", paid.id)
+    assert other.result_hash != paid.result_hash
+    assert "changed" not in notes(command(*flags, paid.id, "--from", "2023-01-05"))
 
 
 def test_runs_of_one_second_and_one_name_are_kept_apart(stored: Path, record: Tuned) -> None:

@@ -15,6 +15,7 @@ from data.runs import (
     SCHEMA,
     DataRecord,
     FigureRecord,
+    FundingRecord,
     GroupRecord,
     Run,
     RunRecord,
@@ -75,6 +76,7 @@ def record(created_ms: int = NOON, **changes: Any) -> RunRecord:
             columns=["open_time", "open", "high", "low", "close", "volume"],
             fingerprint="f" * 64,
             rules=SymbolRules("um", symbol, "0.10", "0.001", "0.001", "120", "100", "2024-01-01"),
+            funding=FundingRecord(3, 2, NOON + 1, NOON + 2, "c" * 64),
         )
         for symbol in SYMBOLS
     ]

@@ -19,6 +19,7 @@ from research.tune import OBJECTIVES, Tuned, tune
 from strategy.candles import Candles
 from strategy.errors import RunRefused, WickError
 from strategy.fills import Costs
+from strategy.funding import Funding, no_funding
 from strategy.load import load
 
 START = 1_672_531_200_000  # 2023-01-01 00:00 UTC
@@ -44,7 +45,17 @@ def inputs(
     rules = tuple(fine_rules(one.market, one.symbol, 30_000.0) for one in every)
     params = strategy.with_params({"overbought": 65.0} | changes)
     return Inputs(
-        strategy, params, strategy.risk, costs, 10_000.0, every, rules, grids_of(rules), (), None
+        strategy=strategy,
+        params=params,
+        risk=strategy.risk,
+        costs=costs,
+        balance=10_000.0,
+        candles=every,
+        rules=rules,
+        grids=grids_of(rules),
+        funding=tuple(no_funding() for _ in every),
+        notes=(),
+        source=None,
     )
 
 
@@ -124,6 +135,17 @@ def test_a_plain_backtest_repeats_the_winner_on_both_spans_to_the_last_bit(objec
     assert value_of(train, objective) == tuned.best_value
     assert figures_of(test) == figures_of(tuned.test)
     assert tuned.train.time[-1] < SPLIT <= tuned.test.time[0]
+
+
+def test_positions_pay_funding_in_both_spans() -> None:
+    given = inputs()
+    hours = np.arange(START, START + 26 * DAY_MS, 3_600_000)
+    ones = np.ones(len(hours))
+    funding = Funding(hours, 0.0001 * ones, np.nan * ones)
+    tuned = search(dataclasses.replace(given, funding=(funding,)))
+    for found in (tuned.train, tuned.test):
+        assert found.trades["funding"].any()
+    assert tuned.train.funding[0].time[-1] < SPLIT <= tuned.test.funding[0].time[0]
 
 
 def test_every_trial_has_the_value_that_a_plain_backtest_gives() -> None:
