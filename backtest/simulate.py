@@ -109,6 +109,9 @@ def simulate(
         if instants[instant].time <= timeline[k]:
             until = timeline[k] + 1
             instant = pay_funding(book, positions, grids, instants, instant, until)
+            if instant < 0:
+                equity[k] = book.wallet / UNIT
+                return count, partial, k
         for s in range(symbols):
             i = _search(open_time, cursor[s], first[s + 1], timeline[k], k - before)
             cursor[s] = i
@@ -135,6 +138,9 @@ def simulate(
             )
         if instants[instant].time < now:
             instant = pay_funding(book, positions, grids, instants, instant, now)
+            if instant < 0:
+                equity[k] = book.wallet / UNIT
+                return count, partial, k
         for s in range(symbols):
             p, word = positions[s], said[s]
             word.signals = 0

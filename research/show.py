@@ -9,7 +9,7 @@ from data.show import print_notes, shown
 
 _SHOWN = (
     "total_return", "sharpe", "sortino", "max_drawdown", "profit_factor", "trades", "win_rate",
-    "expectancy_r", "fees",
+    "expectancy_r", "fees", "funding",
 )  # fmt: skip
 
 

@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from strategy.account import MOST
 from strategy.booking import book_funding
 from strategy.errors import WickError
 from strategy.kernel import kernel
+from strategy.records import UNIT
 
 # One funding instant of one of the symbols.
 INSTANT = np.dtype(
@@ -111,12 +113,15 @@ def check_funding(one: Funding, symbol: str) -> None:
 @kernel
 def pay_funding(account, positions, grids, instants, at, until):
     """Book the instants from position `at` on that come before a time, and return the position of
-    the first one that does not.
+    the first one that does not; -1 where the wallet has left the range in which money is kept.
 
     Each is booked on what its symbol holds now, at its mark price or, where that is not known, at
     the symbol's last close.
     """
     while instants[at].time < until:
+        # There may be many before the next mark, and a few beyond `MOST` would overflow.
+        if not -MOST * UNIT <= account.wallet <= MOST * UNIT:
+            return -1
         one = instants[at]
         p = positions[one.symbol]
         if p.steps != 0:

@@ -17,7 +17,7 @@ UNIT = 10**8
 
 
 def money(amount: float) -> int:
-    return round(amount * 1e8)
+    return round(min(max(amount, -4e10), 4e10) * 1e8)
 
 
 def quote(units: int) -> float:
@@ -46,10 +46,12 @@ class SlowEngine:
         self.wallet = round(self.balance * UNIT)
         passed = -1
         for time in sorted({candle.time for market in self.markets for candle in market.candles}):
-            self.funding(passed, time)
+            if not self.funding(passed, time):
+                return self.beyond_range(time)
             self.market_orders(time)
             passed = time + self.timeframe_ms - 1
-            self.funding(time, passed)
+            if not self.funding(time, passed):
+                return self.beyond_range(time)
             for market in self.markets:
                 self.resting_orders(market, time)
             self.mark(time)
@@ -63,8 +65,14 @@ class SlowEngine:
 
     # Between the decision and the open, and inside the candle before resting orders.
 
-    def funding(self, after: int, to: int) -> None:
-        """Pay for the instants after one time and up to another."""
+    def beyond_range(self, time: int) -> "SlowEngine":
+        """End with the wallet as it is, where no amount can be added to it any more."""
+        self.broke = time + self.timeframe_ms
+        self.marks.append((self.broke, quote(self.wallet)))
+        return self
+
+    def funding(self, after: int, to: int) -> bool:
+        """Pay for the instants after one time and up to another, while the wallet can be kept."""
         due = [
             (one.time, market.at, one)
             for market in self.markets
@@ -72,6 +80,8 @@ class SlowEngine:
             if after < one.time <= to
         ]
         for time, at, one in sorted(due, key=lambda each: each[:2]):
+            if abs(self.wallet) > 4e18:
+                return False
             market = self.markets[at]
             trade = market.trade
             if trade is None:
@@ -83,6 +93,7 @@ class SlowEngine:
             paid = money(one.rate * (trade.side * market.rules.qty(market.left) * price))
             self.wallet -= paid
             trade.funding += paid
+        return True
 
     # At the open.
 

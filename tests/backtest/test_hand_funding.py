@@ -229,6 +229,22 @@ def test_funding_can_use_the_balance_up() -> None:
         run(bars, grids=GRID, risk=risk, funding=pays((OPENED + MINUTE, 0.1)))
 
 
+def test_payments_of_which_a_few_would_not_fit_into_the_wallet_end_the_run() -> None:
+    # 125 wallets of 1e9 short, and an hour that pays each minute half of their worth: 4e10 is the
+    # most that is booked at once, and three times that would no longer be a positive int64.
+    risk, bars = Risk(per_trade=1.0, max_leverage=125.0, leverage=125.0), [bar(CALM, "short", 0.1)]
+    minutes = pays(*((MONDAY + HOUR + k * MINUTE, 0.5) for k in range(1, 60)))
+    with pytest.raises(RunRefused, match=r"the equity passed 4e\+10 .* after 0 trades"):
+        run(
+            [*bars, *[bar(CALM)] * 3],
+            grids=GRID,
+            risk=risk,
+            balance=1e9,
+            timeframe="1h",
+            funding=minutes,
+        )
+
+
 def test_fees_and_funding_both_leave_the_wallet() -> None:
     bars = entered("long", bar(CALM), bar(CALM))
     funding = pays((OPENED + MINUTE, 0.0001))
