@@ -132,7 +132,9 @@ class MissingIds:
 
     def look_at(self, ids: NDArray[np.int64]) -> None:
         """Count what is missing inside these ids, each of them once, and since those before."""
-        steps = np.diff(np.sort(ids))
+        steps = np.diff(ids)
+        if np.any(steps < 0):
+            steps = np.diff(np.sort(ids))
         self.count += int(np.sum(steps - 1))
         self.stretches += int(np.count_nonzero(steps > 1))
         first, last = int(ids.min()), int(ids.max())

@@ -2,6 +2,7 @@
 
 import gzip
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from tests.data.conftest import DAY_MS, JAN_2023
 NOW = JAN_2023 + 500 * DAY_MS
 UM = Labels(market="um")
 MINUTE_MS = 60_000
+Unit = Literal["s", "ms", "us", "ns"]
 OPEN = [16_500.25, 16_501.5, 16_502.0, 16_503.75]
 
 
@@ -186,7 +188,7 @@ def test_three_lines_of_header_as_yfinance_writes_them(tmp_path: Path) -> None:
     take(tmp_path, "\n".join(lines), "btc.csv", Labels("BTCUSDT", "um"))
 
 
-def frame(unit: str, zone: str | None) -> pd.DataFrame:
+def frame(unit: Unit, zone: str | None) -> pd.DataFrame:
     times = pd.to_datetime([JAN_2023 + i * MINUTE_MS for i in range(4)], unit="ms", utc=True)
     opens = np.array(OPEN)
     columns = {"open": opens, "high": opens + 2, "low": opens - 2, "close": opens + 1}
@@ -200,7 +202,7 @@ def frame(unit: str, zone: str | None) -> pd.DataFrame:
 @pytest.mark.parametrize("index", [True, False])
 @pytest.mark.parametrize("ending", ["feather", "parquet", "arrow"])
 def test_tables_of_pandas_are_understood(
-    tmp_path: Path, unit: str, zone: str | None, index: bool, ending: str
+    tmp_path: Path, unit: Unit, zone: str | None, index: bool, ending: str
 ) -> None:
     table = frame(unit, zone)
     if index:
