@@ -26,7 +26,8 @@ with its formula and n, the number of days, candles or trades it rests on.
 - **Drawdowns by day**, the mean one and the ulcer index, are those of the equity at the ends of
   days: on candles thousands of tiny ones would outweigh the others.
 - **Buy and hold** puts the balance in equal parts into the symbols traded, at the first open of
-  each, and leaves it there; before that open a part is cash. Its daily returns are b.
+  each, and leaves it there; before that open a part is cash. It pays neither fees nor funding. Its
+  daily returns are b.
 - **Ranges and chances** of the Sharpe ratio take skew and kurtosis of r into account, but neither
   that days hang together nor how many tries came before: they are the friendliest reading.
 - **Excursions** MAE and MFE are the worst and the best price between entry and exit, the fills
