@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from data.symbols import SymbolRules, grids_of
-from strategy.account import book_fill, fee_of, notional
+from strategy.account import book_fill, fee_of, funding_of, notional
 from strategy.fills import Costs, slipped
 from strategy.grid import qty_of
 from strategy.records import ACCOUNT, POSITION, UNIT
@@ -120,6 +120,12 @@ class Account:
         fee = int(fee_of(self.costs.fee_rate, qty_of(steps, grid), price))
         self._account[0].wallet += pnl - fee
         return pnl, fee
+
+    def pay_funding(self, at: int, price: float, rate: float) -> int:
+        """Book what a position pays at a funding instant and return it, in units of 1e-8."""
+        paid = int(funding_of(self._positions[at].steps, self._grids[at], price, rate))
+        self._account[0].wallet -= paid
+        return paid
 
     def _free(self, wallet: int, positions: Any) -> float:
         free = wallet / UNIT

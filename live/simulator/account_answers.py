@@ -4,7 +4,7 @@ from typing import Any
 
 from live.simulator.account import MAINTENANCE
 from live.simulator.checks import rows, whole, window
-from live.simulator.order_answers import income_rows, trade_answer
+from live.simulator.order_answers import funding_income, income_rows, trade_answer
 from live.simulator.state import Market, Params, State
 from live.simulator.texts import amount_text, money_text, plain_text, signed_qty_text
 
@@ -85,15 +85,19 @@ class AccountAnswers:
         return [trade_answer(fill, market.rules) for fill in chosen]
 
     def income(self, p: Params) -> list[dict[str, Any]]:
-        """GET income: profits and fees, from a time on or the newest."""
+        """GET income: profits, fees and funding, from a time on or the newest."""
         symbols = {market.rules.symbol for market in self._state.asked_markets(p)}
         most, (first, last) = rows(p, 100), window(p)
+        booked = [
+            *(row for fill in self._state.fills for row in income_rows(fill)),
+            *map(funding_income, self._state.payments),
+        ]
         found = [
             row
-            for fill in self._state.fills
-            if fill.symbol in symbols and first <= fill.time <= last
-            for row in income_rows(fill)
-            if p.get("incomeType") in (None, "", row["incomeType"])
+            for row in sorted(booked, key=lambda row: int(row["time"]))
+            if row["symbol"] in symbols
+            and first <= row["time"] <= last
+            and p.get("incomeType") in (None, "", row["incomeType"])
         ]
         return found[:most] if p.get("startTime") else found[-most:]
 

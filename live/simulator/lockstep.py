@@ -160,6 +160,8 @@ class Lockstep:
 
         Every instant has three steps: what happened inside the closed candles is told and worked
         off; the candles are told and decided upon; then the next ones open and held orders fill.
+        Funding is told and worked off by itself: that of the instant before the held orders, that
+        inside a candle before its stops and takes.
 
         Raises
         ------
@@ -174,6 +176,7 @@ class Lockstep:
         await self._settle()
         ends = [*instants[1:], instants[-1] + self._playback.replay.timeframe_ms]
         for time_ms, following in zip(instants, ends, strict=True):
+            await self._settle_funding(self._playback.pay_inside(time_ms))
             self._latest = following - 1
             closing = self._playback.play(time_ms)
             self._clock.tell(self._now())
@@ -207,10 +210,17 @@ class Lockstep:
 
     async def _open(self, time_ms: int) -> None:
         self._playback.cut(time_ms, "open")
+        await self._settle_funding(self._playback.pay_at_open(time_ms))
         self._playback.open(time_ms)
         self._venue.fill_held()
         await self._settle()
         while self._venue.fill_held():
+            await self._settle()
+
+    async def _settle_funding(self, payments: int) -> None:
+        # What a trade has paid is known before the fill that may end it: it says whether it lost.
+        if payments:
+            self._clock.tell(self._now())
             await self._settle()
 
     async def _settle(self) -> None:

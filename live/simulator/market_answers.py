@@ -5,6 +5,7 @@ from typing import Any
 
 from data.symbols import SymbolRules
 from live.simulator.account_settings import ORDER_LIMITS
+from live.simulator.funding import Schedule
 from live.simulator.state import Params, State
 from live.simulator.texts import places, plain_text, price_text
 
@@ -14,15 +15,15 @@ _WEIGHT_LIMIT = {
     "intervalNum": 1,
     "limit": 2400,
 }
-_FUNDING_MS = 28_800_000
 _DEPTH = "1000"
 
 
 class MarketAnswers:
-    """Answers about symbols; funding is not simulated."""
+    """Answers about symbols."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, schedule: Schedule) -> None:
         self._state = state
+        self._schedule = schedule
 
     def exchange_info(self) -> dict[str, Any]:
         """GET exchangeInfo."""
@@ -40,7 +41,7 @@ class MarketAnswers:
         return self._each(p, self._book)
 
     def premium_index(self, p: Params) -> dict[str, Any] | list[dict[str, Any]]:
-        """GET premiumIndex: what positions are valued at."""
+        """GET premiumIndex: what positions are valued at, and the funding that comes next."""
         return self._each(p, self._premium)
 
     def _each(self, p: Params, row: Any) -> dict[str, Any] | list[dict[str, Any]]:
@@ -60,14 +61,15 @@ class MarketAnswers:
 
     def _premium(self, market: Any) -> dict[str, Any]:
         price = plain_text(self._state.account.price(market.at))
+        rate, next_ms = self._schedule.running(market.rules.symbol, self._state.now)
         return {
             "symbol": market.rules.symbol,
             "markPrice": price,
             "indexPrice": price,
             "estimatedSettlePrice": price,
-            "lastFundingRate": "0",
+            "lastFundingRate": plain_text(rate),  # despite its name that of the next instant
             "interestRate": "0",
-            "nextFundingTime": (self._state.now // _FUNDING_MS + 1) * _FUNDING_MS,
+            "nextFundingTime": next_ms,
             "time": self._state.now,
         }
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from data.symbols import SymbolRules
 from live.decimals import qty_text
-from live.simulator.state import AlgoOrder, Fill, PlainOrder
+from live.simulator.state import AlgoOrder, Fill, Payment, PlainOrder
 from live.simulator.texts import money_text, price_text
 
 WORDS = {1: "BUY", -1: "SELL"}
@@ -136,6 +136,20 @@ def income_rows(fill: Fill) -> list[dict[str, Any]]:
         for kind, amount in (("REALIZED_PNL", fill.pnl), ("COMMISSION", -fill.fee))
         if amount
     ]
+
+
+def funding_income(payment: Payment) -> dict[str, Any]:
+    """Answer with what a funding payment did to the wallet."""
+    return {
+        "symbol": payment.symbol,
+        "incomeType": "FUNDING_FEE",
+        "income": money_text(-payment.amount),
+        "asset": "USDT",
+        "info": "FUNDING_FEE",
+        "time": payment.time,
+        "tranId": payment.number,
+        "tradeId": "",
+    }
 
 
 def _value_text(steps: int, price: float, rules: SymbolRules) -> str:

@@ -51,11 +51,13 @@ class Paced:
 
     def _play(self, time_ms: int) -> None:
         playback = self._playback
+        playback.pay_inside(time_ms)
         playback.play(time_ms)
         playback.cut(time_ms, "close")
         playback.publish()
         playback.tell_closed(time_ms)
         playback.cut(time_ms, "open")
+        playback.pay_at_open(time_ms)
         playback.open(time_ms)
         playback.publish()
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from live.decimals import qty_text
 from live.simulator.order_answers import GOOD_TILL_CANCEL, WORDS
-from live.simulator.state import AlgoOrder, Fill, Market, PlainOrder, State
+from live.simulator.state import AlgoOrder, Fill, Market, Payment, PlainOrder, State
 from live.simulator.texts import amount_text, money_text, plain_text, price_text, signed_qty_text
 
 
@@ -133,4 +133,17 @@ def account_event(state: State, market: Market) -> dict[str, Any]:
         "T": state.now,
         "st": 1,
         "a": {"m": "ORDER", "B": [balance], "P": [position]},
+    }
+
+
+def funding_event(state: State, payment: Payment) -> dict[str, Any]:
+    """Tell of the wallet that a funding payment has changed; with cross margin no position is."""
+    wallet = money_text(state.account.wallet)
+    balance = {"a": "USDT", "wb": wallet, "cw": wallet, "bc": money_text(-payment.amount)}
+    return {
+        "e": "ACCOUNT_UPDATE",
+        "E": state.now,
+        "T": state.now,
+        "st": 1,
+        "a": {"m": "FUNDING_FEE", "B": [balance], "P": [], "S": payment.symbol},
     }

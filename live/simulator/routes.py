@@ -71,6 +71,9 @@ def _open_routes(playback: Playback) -> dict[str, Route]:
         "/fapi/v2/ticker/price": (1, quotes.prices),
         "/fapi/v1/ticker/bookTicker": (2, venue.book_ticker),
         "/fapi/v1/premiumIndex": (1, venue.premium_index),
+        # These two count in a pool of their own.
+        "/fapi/v1/fundingRate": (0, venue.funding_rates),
+        "/fapi/v1/fundingInfo": (0, venue.funding_info),
     }
     return {f"GET {path}": Route("none", weight, call) for path, (weight, call) in calls.items()}
 

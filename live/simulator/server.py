@@ -19,6 +19,7 @@ from live.simulator.sockets import Hub, serve_stream
 from live.simulator.venue import Venue
 from strategy.candles import Candles
 from strategy.fills import Costs
+from strategy.funding import Funding
 
 # How long a request may take to arrive where time is played faster than it passes, in real ms.
 ROUND_TRIP_MS = 5_000
@@ -46,6 +47,8 @@ class Simulator:
         First open time that is not played any more.
     faults : Faults, optional
         What goes wrong.
+    funding : sequence of Funding, optional
+        Of each symbol, in the same order; without it nobody pays any.
     strict : bool
         Whether only signatures over percent-encoded text are taken.
 
@@ -68,12 +71,13 @@ class Simulator:
         end_ms: int,
         faults: Faults | None = None,
         strict: bool = False,
+        funding: Sequence[Funding] | None = None,
     ) -> None:
         replay = Replay(candles, start_ms, end_ms)
         self.faults = faults or Faults()
         self.hub = Hub()
         self.clock = ClockServer()
-        self.venue = Venue(rules, costs, balance)
+        self.venue = Venue(rules, costs, balance, funding=funding)
         self._playback = Playback(self.venue, replay, self.hub, self.faults)
         self._playback.begin()
         self.rest = Rest(self._playback, Keys(api_key, api_secret), self.faults, self._tick, strict)

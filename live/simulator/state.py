@@ -104,6 +104,22 @@ class Fill:
     time: int
 
 
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """What a position paid at a funding instant, in units of 1e-8; received below 0.
+
+    Attributes
+    ----------
+    number : int
+        Counts over all symbols, from 1, apart from the fills'.
+    """
+
+    symbol: str
+    number: int
+    amount: int
+    time: int
+
+
 @dataclass(slots=True)
 class Market:
     """One symbol: its rules, its price, and what the account has done on it.
@@ -161,6 +177,8 @@ class State:
         All conditional orders by number, and the newest by client id.
     fills : list of Fill
         Of all symbols.
+    payments : list of Payment
+        Funding, of all symbols.
     """
 
     def __init__(
@@ -187,6 +205,7 @@ class State:
         self.algos: dict[int, AlgoOrder] = {}
         self.algos_by_client_id: dict[str, AlgoOrder] = {}
         self.fills: list[Fill] = []
+        self.payments: list[Payment] = []
 
     def market(self, p: Params) -> Market:
         """Return the symbol that a request names.

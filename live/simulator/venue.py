@@ -4,6 +4,7 @@ Every method of the account takes a request's parameters as text and returns wha
 or raises ApiError. What happened is left in `events`, in order, as the private stream tells it.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,11 +13,14 @@ from live.simulator.account_answers import AccountAnswers
 from live.simulator.account_settings import AccountSettings
 from live.simulator.algos import Algos
 from live.simulator.checks import ApiError
+from live.simulator.funding import FundingAnswers, Schedule
 from live.simulator.market_answers import MarketAnswers
 from live.simulator.matching import Matching
 from live.simulator.orders import Orders
-from live.simulator.state import State
+from live.simulator.private_events import funding_event
+from live.simulator.state import Payment, State
 from strategy.fills import Costs
+from strategy.funding import Funding
 
 __all__ = ["ApiError", "Venue"]
 
@@ -38,6 +42,8 @@ class Venue:
         The account's mode.
     leverage : int
         At first, for every symbol.
+    funding : sequence of Funding, optional
+        Of each symbol; without it nobody pays any.
 
     Attributes
     ----------
@@ -55,6 +61,7 @@ class Venue:
         hedge: bool = False,
         multi_assets: bool = False,
         leverage: int = 20,
+        funding: Sequence[Funding] | None = None,
     ) -> None:
         self._state = state = State(
             rules,
@@ -66,9 +73,12 @@ class Venue:
             multi_assets=multi_assets,
         )
         self._matching = Matching(state)
+        self._schedule = Schedule(tuple(state.markets), funding)
         self.events: list[dict[str, Any]] = state.events
         self._route_orders(Orders(state, self._matching), Algos(state, self._matching))
-        self._route_account(AccountAnswers(state), AccountSettings(state), MarketAnswers(state))
+        market = MarketAnswers(state, self._schedule)
+        self._route_account(AccountAnswers(state), AccountSettings(state), market)
+        self._route_funding(FundingAnswers(state, self._schedule))
 
     @property
     def now(self) -> int:
@@ -120,6 +130,25 @@ class Venue:
         opening ones, each in the symbols' order. Returns how many changed."""
         return self._matching.fill_held()
 
+    def pay_funding(self, until_ms: int) -> int:
+        """Book the funding instants before a time on what is held now, in the order of time and
+        symbols; return how many positions paid or received.
+
+        The exchange's time goes on to each that moves money. Who plays candles calls this where the
+        order of events inside a candle says so.
+        """
+        state, before = self._state, len(self._state.payments)
+        for one in self._schedule.due(until_ms):
+            market = state.markets[one.symbol]
+            price = state.account.price(market.at) if math.isnan(one.price) else one.price
+            if paid := state.account.pay_funding(market.at, price, one.rate):
+                state.now = max(state.now, one.time)
+                payment = Payment(one.symbol, len(state.payments) + 1, paid, one.time)
+                state.payments.append(payment)
+                state.changed = state.now
+                state.events.append(funding_event(state, payment))
+        return len(state.payments) - before
+
     def play_candle(
         self,
         symbol: str,
@@ -149,6 +178,10 @@ class Venue:
         self.cancel_all_algos = algos.cancel_all
         self.open_algos = algos.open
         self.all_algos = algos.all
+
+    def _route_funding(self, answers: FundingAnswers) -> None:
+        self.funding_rates = answers.rates
+        self.funding_info = answers.info
 
     def _route_account(
         self, answers: AccountAnswers, settings: AccountSettings, market: MarketAnswers

@@ -17,6 +17,7 @@ from live.simulator.server import Simulator
 from live.simulator.signing import signature
 from strategy.candles import Candles
 from strategy.fills import Costs
+from strategy.funding import Funding
 
 KEY, SECRET = "k" * 64, "s" * 64
 MINUTE = 60_000
@@ -40,7 +41,12 @@ def without(candles: Candles, *places: int) -> Candles:
     return Candles.from_arrays(symbol=candles.symbol, market="um", timeframe="1m", **arrays)
 
 
-def simulator(*candles: Candles, faults: Faults | None = None, strict: bool = False) -> Simulator:
+def simulator(
+    *candles: Candles,
+    faults: Faults | None = None,
+    strict: bool = False,
+    funding: Sequence[Funding] | None = None,
+) -> Simulator:
     given = candles or (market(),)
     return Simulator(
         given,
@@ -53,6 +59,7 @@ def simulator(*candles: Candles, faults: Faults | None = None, strict: bool = Fa
         end_ms=max(int(one.open_time[-1]) for one in given) + MINUTE,
         faults=faults,
         strict=strict,
+        funding=funding,
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import numpy as np
 import pytest
 from binance import AsyncClient, BinanceSocketManager  # type: ignore[import-untyped]
 from binance.exceptions import BinanceAPIException  # type: ignore[import-untyped]
@@ -12,7 +13,9 @@ from ccxt.async_support import binanceusdm  # type: ignore[import-untyped]
 from ccxt.pro import binanceusdm as streaming  # type: ignore[import-untyped]
 
 from live.session import Addresses
+from live.simulator.rest import Tolerance
 from live.simulator.server import Simulator
+from strategy.funding import Funding
 from tests.live.simulated import (
     HISTORY,
     KEY,
@@ -27,12 +30,19 @@ from tests.live.simulated import (
 )
 
 SYMBOL = "BTCUSDT"
+HOUR = 60 * MINUTE
+# What was, what the tests let be paid, and what comes.
+FUNDING = Funding(
+    START + MINUTE + HOUR * np.array([-4, 0, 4]),
+    np.array([0.0002, 0.0001, -0.0003]),
+    np.array([29_000.0, 30_000.0, np.nan]),
+)
 
 
 @asynccontextmanager
 async def in_real_time(*, strict: bool = False) -> AsyncIterator[tuple[Simulator, Caller]]:
     """Serve an exchange whose time runs, as these clients expect it to."""
-    exchange = simulator(market(minutes=60), strict=strict)
+    exchange = simulator(market(minutes=60), strict=strict, funding=[FUNDING])
     async with served(exchange) as (_, call):
         running = asyncio.create_task(exchange.run_at(1.0))
         await asyncio.sleep(0)
@@ -244,5 +254,65 @@ def test_ccxt_hears_candles_and_orders() -> None:
             rows = await asyncio.wait_for(candles, 5)
             assert rows[-1][0] == START
             running.cancel()
+
+    asyncio.run(run())
+
+
+def test_python_binance_reads_and_hears_funding() -> None:
+    async def run() -> None:
+        async with in_real_time() as (exchange, call), python_binance(call.addresses) as client:
+            manager = socket_manager(client, call.addresses)
+            async with manager.futures_user_socket() as account:
+                account.TIMEOUT = 0.2
+                await until(lambda: bool(exchange.hub.of("private")))
+                await client.futures_create_order(
+                    symbol=SYMBOL, side="BUY", type="MARKET", quantity="0.010"
+                )
+                exchange.rest.tolerance = Tolerance(late_ms=None)  # its time jumps ahead
+                assert exchange.venue.pay_funding(START + MINUTE + 1) == 1
+                (fee,) = await client.futures_income_history(incomeType="FUNDING_FEE")
+                assert (fee["symbol"], fee["income"], fee["time"]) == (
+                    SYMBOL,
+                    "-0.03000000",
+                    START + MINUTE,
+                )
+                cause = ""
+                while cause != "FUNDING_FEE":
+                    event = await asyncio.wait_for(account.recv(), 5)
+                    cause = event["a"]["m"] if event["e"] == "ACCOUNT_UPDATE" else ""
+                assert (event["a"]["S"], event["a"]["B"][0]["bc"]) == (SYMBOL, "-0.03000000")
+            old, new = await client.futures_funding_rate(symbol=SYMBOL)
+            assert (float(old["fundingRate"]), float(old["markPrice"])) == (0.0002, 29_000.0)
+            assert (float(new["fundingRate"]), new["fundingTime"]) == (0.0001, START + MINUTE)
+            mark = await client.futures_mark_price(symbol=SYMBOL)
+            assert float(mark["lastFundingRate"]) == -0.0003
+            assert mark["nextFundingTime"] == START + MINUTE + 4 * HOUR
+
+    asyncio.run(run())
+
+
+def test_ccxt_reads_funding() -> None:
+    async def run() -> None:
+        async with (
+            in_real_time(strict=True) as (exchange, call),
+            ccxt_client(call.addresses) as client,
+        ):
+            await client.load_markets()
+            name = "BTC/USDT:USDT"
+            await client.create_order(name, "market", "sell", 0.01)
+            exchange.rest.tolerance = Tolerance(late_ms=None)  # its time jumps ahead
+            assert exchange.venue.pay_funding(START + MINUTE + 1) == 1
+            (fee,) = await client.fetch_funding_history(name)
+            assert (fee["symbol"], fee["amount"], fee["code"]) == (name, 0.3 / 10, "USDT")
+            assert fee["timestamp"] == START + MINUTE
+            rate = await client.fetch_funding_rate(name)
+            assert (rate["fundingRate"], rate["fundingTimestamp"]) == (
+                -0.0003,
+                START + MINUTE + 4 * HOUR,
+            )
+            history = await client.fetch_funding_rate_history(name)
+            assert [row["fundingRate"] for row in history] == [0.0002, 0.0001]
+            intervals = await client.fetch_funding_intervals([name])
+            assert intervals[name]["interval"] == "4h"
 
     asyncio.run(run())
