@@ -43,7 +43,7 @@ def account_tiles(seen: View) -> list[tuple[str, str, str]]:
         ("Equity", f"{seen.equity:,.2f}", f"{seen.equity - seen.start:+,.2f} since the start"),
         ("Unrealized", f"{seen.unrealized:+,.2f}", f"{count} open position{'s' * (count != 1)}"),
         ("Today", f"{seen.today:+.2%}", risk),
-        ("Closed trades", f"{len(seen.trades)}", f"{seen.realized:+,.2f} after fees"),
+        ("Closed trades", f"{len(seen.trades)}", f"{seen.realized:+,.2f} after fees and funding"),
     ]
 
 
@@ -78,6 +78,7 @@ def trades_table(seen: View, session: Session) -> Any:
             "exit": one.exit,
             "net": one.net,
             "fees": one.fees,
+            "funding": one.funding,
             "reason": one.reason,
             "entry (UTC)": time_text(one.entry_time),
         }
@@ -186,7 +187,7 @@ def _styled(rows: list[dict[str, Any]], session: Session, prices: tuple[str, ...
     money = [name for name in _MONEY if name in frame]
     styler.format("{:+,.2f}", subset=money, na_rep="")
     if "fees" in frame:
-        styler.format("{:,.2f}", subset="fees")
+        styler.format("{:,.2f}", subset=[name for name in ("fees", "funding") if name in frame])
     for symbol, rules in zip(session.symbols, session.rules, strict=True):
         here = frame.index[frame["symbol"] == symbol]
         styler.format(f"{{:,.{_decimals(rules.tick_size)}f}}", subset=(here, [*prices]), na_rep="–")

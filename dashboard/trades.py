@@ -21,7 +21,7 @@ LEGS = {
 
 @dataclass(frozen=True, slots=True)
 class Trade:
-    """A position that was opened and closed; pnl is before fees."""
+    """A position that was opened and closed; pnl is before fees and funding."""
 
     symbol: str
     side: str
@@ -32,12 +32,13 @@ class Trade:
     exit: float
     pnl: float
     fees: float
+    funding: float  # paid above 0
     reason: str
 
     @property
     def net(self) -> float:
-        """Profit after fees."""
-        return self.pnl - self.fees
+        """Profit after fees and funding."""
+        return self.pnl - self.fees - self.funding
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ class Book:
     entry: float = 0.0
     steps: int = 0
     fees: float = 0.0
+    funding: float = 0.0
     pnl: float = 0.0
     out_steps: int = 0
     out_value: float = 0.0
@@ -105,6 +107,7 @@ class Book:
 
     def _begin(self, time: int) -> None:
         self.opened, self.steps, self.fees, self.pnl = time, 0, 0.0, 0.0
+        self.funding = 0.0
         self.out_steps, self.out_value = 0, 0.0
 
     def _trade(self, record: Filled, was: int) -> Trade:
@@ -118,6 +121,7 @@ class Book:
             exit=self.out_value / self.out_steps,
             pnl=self.pnl,
             fees=self.fees,
+            funding=self.funding,
             reason=record.reason,
         )
 

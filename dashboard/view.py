@@ -5,10 +5,10 @@ wherever they came.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dashboard.trades import UNIT, Book, Fill, Trade, fill_of
-from live.journal import Asked, Began, Decided, Filled, Halted, Record
+from live.journal import Asked, Began, Decided, Filled, Funded, Halted, Record
 from live.session import Session
 from live.signs import Sign
 from live.watch import late_text
@@ -86,7 +86,7 @@ class View:
 
     @property
     def realized(self) -> float:
-        """Profit of all closed trades, after fees."""
+        """Profit of all closed trades, after fees and funding."""
         return sum(trade.net for trade in self.trades)
 
     def position_of(self, symbol: str) -> Position | None:
@@ -148,13 +148,20 @@ def _booked(
         symbol: Book(float(rules.step_size))
         for symbol, rules in zip(session.symbols, session.rules, strict=True)
     }
+    trades: list[Trade] = []
+    for record in records:
+        if isinstance(record, Filled):
+            if done := books[record.symbol].add(record):
+                trades.append(done)
+        elif isinstance(record, Funded):
+            paid = record.payment / UNIT
+            if record.opened == books[record.symbol].opened:
+                books[record.symbol].funding += paid
+            for at, one in enumerate(trades):
+                if (one.symbol, one.entry_time) == (record.symbol, record.opened):
+                    trades[at] = replace(one, funding=one.funding + paid)
     fills = [record for record in records if isinstance(record, Filled)]
-    trades = [books[fill.symbol].add(fill) for fill in fills]
-    return (
-        books,
-        tuple(trade for trade in trades if trade is not None),
-        tuple(fill_of(fill, books[fill.symbol].step) for fill in fills),
-    )
+    return books, tuple(trades), tuple(fill_of(one, books[one.symbol].step) for one in fills)
 
 
 def _positions(
@@ -191,11 +198,13 @@ def _position(book: Book, fill: Filled, mark: float, stop: float) -> Position:
 
 
 def _wallet(records: Sequence[Record]) -> float:
-    # A decision says the whole wallet, funding and transfers included; fills change it in between.
-    wallet = 0
+    # A decision says the whole wallet, transfers included; fills and funding change it in between.
+    wallet = seen_ms = 0
     for record in records:
         if isinstance(record, Began | Decided):
-            wallet = record.wallet
+            wallet, seen_ms = record.wallet, record.time
+        elif isinstance(record, Funded) and record.time >= seen_ms:
+            wallet -= record.payment
         elif isinstance(record, Filled):
             wallet += record.pnl - record.fee
     return wallet / UNIT

@@ -221,6 +221,26 @@ class Filled(_Numbered, tag="filled", frozen=True):
     level: float = 0.0
 
 
+class Funded(_Numbered, tag="funded", frozen=True):
+    """One funding payment, once, however often it was told.
+
+    Attributes
+    ----------
+    number : int
+        The exchange's.
+    payment : int
+        Units of 1e-8; paid above 0, received below.
+    opened : int
+        Time of the first fill of the trade that it belongs to, 0 where it belongs to none.
+    """
+
+    symbol: str
+    number: int
+    payment: int
+    time: int
+    opened: int
+
+
 class Asked(_Numbered, tag="asked", frozen=True):
     """A person asked for something (live.records.Control); what came too late changes nothing."""
 
@@ -238,7 +258,7 @@ class Halted(_Numbered, tag="halted", frozen=True):
     time: int
 
 
-Record = Began | Decided | Intent | Answered | Dropped | Filled | Asked | Halted
+Record = Began | Decided | Intent | Answered | Dropped | Filled | Funded | Asked | Halted
 
 
 class Journal:

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from live.decimals import steps
-from live.exchange.port import Trade
+from live.decimals import steps, units
+from live.exchange.port import FundingFee, Trade
 from live.journal import (
     Answered,
     Asked,
@@ -19,6 +19,7 @@ from live.journal import (
     Decided,
     Dropped,
     Filled,
+    Funded,
     Halted,
     Held,
     Intent,
@@ -26,7 +27,7 @@ from live.journal import (
 )
 from live.order_ids import CONDITIONAL_LEGS, MARKET_LEGS, OrderId, parse
 from live.session import Session
-from live.symbol_book import Sent, SymbolBook
+from live.symbol_book import Closed, Sent, SymbolBook
 from strategy.account import book_fill
 from strategy.fills import stop_level, take_level
 from strategy.grid import grid
@@ -34,6 +35,7 @@ from strategy.records import ACCOUNT, BY_FLATTEN, BY_STOP, EXIT_REASONS, ORDER, 
 from strategy.stops import set_parts
 
 _REMEMBERED_TRADES = 10_000
+_REMEMBERED_PAYMENTS = 10_000
 _CLOCKS_APART_MS = 5_000  # between our time and the exchange's, and what a start takes
 _LOST_ATTEMPTS = 4
 _FOUND = ("accepted", "gone")  # what a lost order may turn out to be after all
@@ -54,6 +56,8 @@ class Ledger:
         Why entries stopped by themselves, empty while they have not.
     flattened : int
         When it was asked to hold nothing, 0 unless that still counts.
+    paid_until : int
+        Time of the newest funding payment, 0 before the first.
     """
 
     def __init__(self, session: Session) -> None:
@@ -82,6 +86,8 @@ class Ledger:
         self.flattened = 0
         self.asked_entry = "0-0"
         self.refused: Counter[tuple[str, str]] = Counter()
+        self.paid_until = 0
+        self._payments: dict[int, None] = {}  # numbers of the newest ones, oldest first
 
     def apply(self, record: Record) -> None:
         """Take in one record of the journal."""
@@ -98,6 +104,8 @@ class Ledger:
                 self._drop(record)
             case Filled():
                 self._fill(record)
+            case Funded():
+                self._fund(record)
             case Asked():
                 self._ask(record)
             case Halted():
@@ -117,6 +125,27 @@ class Ledger:
         if trade.time < self.began_ms - _CLOCKS_APART_MS:
             return False  # the exchange's answer at the start does not show what is a week old
         return trade.trade_id > book.before and trade.trade_id not in book.seen
+
+    def is_new_payment(self, fee: FundingFee) -> bool:
+        """Whether a funding payment is this session's and has not been booked yet."""
+        ours = fee.symbol in self.books and fee.time >= self.began_ms - _CLOCKS_APART_MS
+        return ours and fee.number not in self._payments
+
+    def funded(self, fee: FundingFee, *, guess: bool) -> Funded | None:
+        """Turn a funding payment into the record that books it, without booking it; None where no
+        known trade held the symbol at its time, unless one is to be guessed."""
+        book = self.books[fee.symbol]
+        opened = book.trade_at(fee.time)
+        if opened is None and not guess:
+            return None
+        return Funded(
+            n=0,
+            symbol=fee.symbol,
+            number=fee.number,
+            payment=-units(fee.income),
+            time=fee.time,
+            opened=book.trade_near(fee.time) if opened is None else opened,
+        )
 
     def claimed(self, trade: Trade) -> Trade:
         """Give a fill the id of the order of ours that it belongs to, where its own is not ours."""
@@ -298,6 +327,7 @@ class Ledger:
         self._see(book, record.trade_id)
         if position.steps == 0 and record.held != 0:
             book.opened_at, book.naked_since = record.decided_at, record.time
+            book.opened_ms = record.time
             self._open(position, record)
         position.lowest = min(position.lowest, record.price)
         position.highest = max(position.highest, record.price)
@@ -317,15 +347,34 @@ class Ledger:
         if record.held == 0:
             order.close_reason = 0
             position.part_level_1 = position.part_level_2 = 0.0
-            book.opened_at, book.moved_at, book.naked_since = 0, 0, 0
-            if position.realized < position.fees:
-                rest = int(self.risk.cooldown)
-                at = self.index[record.symbol]
-                position.cooldown_until = self.closed[at] + rest  # in the candle that runs now
+            running = self.closed[self.index[record.symbol]]
+            over = Closed(
+                first=book.opened_ms,
+                last=record.time,
+                net=int(position.realized - position.fees - position.funding),
+                rests_until=running + int(self.risk.cooldown),
+            )
+            book.opened_at, book.moved_at, book.naked_since, book.opened_ms = 0, 0, 0, 0
+            position.cooldown_until = book.close(over)
             if not book.legs(MARKET_LEGS):
                 book.settled = book.last_trade
         elif self.flattened:  # an entry that was under way when it was asked for
             self._flatten(record.symbol)
+
+    def _fund(self, record: Funded) -> None:
+        self._payments[record.number] = None
+        if len(self._payments) > _REMEMBERED_PAYMENTS:
+            del self._payments[next(iter(self._payments))]
+        self.paid_until = max(self.paid_until, record.time)
+        book, position = self.books[record.symbol], self.position(record.symbol)
+        if position.steps and record.opened == book.opened_ms:
+            position.funding += record.payment
+            return
+        for one in book.closed:
+            if one.first == record.opened:
+                # Only now is it known whether that trade lost.
+                one.net -= record.payment
+                position.cooldown_until = book.rests_until()
 
     def _fill_parts(self, position: Any, record: Filled) -> None:
         steps = abs(record.steps)
@@ -344,7 +393,7 @@ class Ledger:
         position.first_stop, position.stop_reason = record.stop, BY_STOP
         position.entry_candle = self.closed[at]  # the one that runs now
         position.lowest = position.highest = record.price
-        position.realized = position.fees = position.parts = 0
+        position.realized = position.fees = position.funding = position.parts = 0
 
     def _see(self, book: SymbolBook, trade_id: int) -> None:
         book.seen.add(trade_id)

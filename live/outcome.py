@@ -138,8 +138,8 @@ class History:
             )
         if log.besides:
             notes.append(
-                f"the wallet changed by {log.besides / UNIT:+,.8f} besides the trades: funding,"
-                " transfers, or fees in another coin"
+                f"the wallet changed by {log.besides / UNIT:+,.8f} besides the trades: transfers,"
+                " fees in another coin, or funding that no trade of the session owes"
             )
         notes += [
             f"entries halted at {show_time(one.time // 1_000 * 1_000)} UTC: {one.reason}"

@@ -15,6 +15,7 @@ from live.exchange.port import (
     SymbolInfo,
     Unavailable,
 )
+from live.funding import Payments
 from live.inquiries import READ_LAG_MS
 from live.journal import Began
 from live.ledger import Ledger
@@ -121,6 +122,7 @@ class Reconciler:
         writer: Writer,
         exchange: Exchange,
         executor: TradeExecutor,
+        payments: Payments,
         clock: Clock,
     ) -> None:
         self._ledger = ledger
@@ -128,6 +130,7 @@ class Reconciler:
         self._exchange = exchange
         self._executor = executor
         self._inquiries = executor.inquiries
+        self._payments = payments
         self._clock = clock
 
     async def check(self) -> None:
@@ -196,6 +199,7 @@ class Reconciler:
         for symbol in self._ledger.symbols:
             await self._inquiries.fetch_trades(symbol)
             await self.look_at_orders(symbol)
+        await self._payments.fetch()
         balance = await self._exchange.balance()
         # What has just filled may be in one answer of the exchange and not yet in the other.
         until = self._clock.now_ms() + READ_LAG_MS

@@ -3,7 +3,8 @@
 candles:{symbol}:{timeframe}  by market_data, for signal_generator: one ClosedCandle, id = its open
 signals                       by signal_generator, for the trader: one Batch an instant, id = it
 control                       by people, for the trader: one Control
-orders, fills, account        by the trader, for everyone: journal records, id = their number
+orders, fills, account        by the trader, for everyone: journal records, id = their number;
+                              fills has the funding payments too
 equity                        by performance_tracker, for the dashboard: one EquityPoint, id = time
 health:{role}                 by every role: one Health, a plain key
 alive:{role}                  by every role, once a second: one Beat, a plain key that expires

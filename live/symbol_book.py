@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from live.journal import Intent
 from live.order_ids import CONDITIONAL_LEGS
 
+_REMEMBERED_TRADES = 16
+
 
 @dataclass(slots=True)
 class Sent:
@@ -49,6 +51,26 @@ class Sent:
 
 
 @dataclass(slots=True)
+class Closed:
+    """A trade that is over.
+
+    Attributes
+    ----------
+    first, last : int
+        Times of its first and last fill, UTC ms.
+    net : int
+        What it brought after fees and funding, units of 1e-8.
+    rests_until : int
+        The symbol's first candle that may enter again if it lost.
+    """
+
+    first: int
+    last: int
+    net: int
+    rests_until: int
+
+
+@dataclass(slots=True)
 class SymbolBook:
     """What is under way on one symbol.
 
@@ -56,8 +78,12 @@ class SymbolBook:
     ----------
     sent : dict
         Orders by id since the symbol was last flat and clean.
-    opened_at : int
-        Decision that opened the position, 0 when flat.
+    opened_at, opened_ms : int
+        Decision that opened the position, and the time of its first fill; 0 when flat.
+    closed : deque of Closed
+        The newest trades that are over, oldest first: funding may still be told of them.
+    rested_until : int
+        The first candle that might enter again before all of these.
     moved_at : int
         Decision that moved its stop last, 0 while it has not moved.
     naked_since : int
@@ -74,6 +100,9 @@ class SymbolBook:
 
     sent: dict[str, Sent] = field(default_factory=dict)
     opened_at: int = 0
+    opened_ms: int = 0
+    closed: deque[Closed] = field(default_factory=deque)
+    rested_until: int = 0
     moved_at: int = 0
     naked_since: int = 0
     last_trade: int = -1
@@ -81,6 +110,33 @@ class SymbolBook:
     before: int = -1
     seen: set[int] = field(default_factory=set)
     order_of_seen: deque[int] = field(default_factory=deque)
+
+    def close(self, trade: Closed) -> int:
+        """Take in that a trade is over, and return the first candle that may enter again."""
+        self.closed.append(trade)
+        if len(self.closed) > _REMEMBERED_TRADES:
+            oldest = self.closed.popleft()
+            self.rested_until = oldest.rests_until if oldest.net < 0 else self.rested_until
+        return self.rests_until()
+
+    def rests_until(self) -> int:
+        """Return the first candle that may enter again after what the trades brought."""
+        lost = [one.rests_until for one in self.closed if one.net < 0]
+        return lost[-1] if lost else self.rested_until
+
+    def trade_at(self, time: int) -> int | None:
+        """Return the first fill's time of the trade that was held at a time, None for none."""
+        if 0 < self.opened_ms < time:
+            return self.opened_ms
+        held = [one.first for one in self.closed if one.first < time <= one.last]
+        return held[-1] if held else None
+
+    def trade_near(self, time: int) -> int:
+        """Return the first fill's time of the first trade after a time, else of the last one, 0
+        before any."""
+        known = [one.first for one in self.closed] + [self.opened_ms] * (self.opened_ms > 0)
+        after = [first for first in known if first >= time]
+        return after[0] if after else known[-1] if known else 0
 
     def legs(self, legs: str) -> list[Sent]:
         """Return the open orders of these legs."""

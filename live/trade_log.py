@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.symbols import grids_of
-from live.journal import Began, Decided, Filled, Order, Record
+from live.journal import Began, Decided, Filled, Funded, Order, Record
 from live.session import Session
 from live.trips import BY_ANY_STOP, Arrays, Fill, Trip, candle_of, closed_at, parts_of, write_trade
 from strategy.account import book_fill, fee_of
@@ -67,10 +67,10 @@ class TradeLog:
     began : int
         Wallet at the start, units of 1e-8.
     booked : int
-        What all fills so far brought, less their fees; units of 1e-8.
+        What all fills so far brought, less their fees and the trades' funding; units of 1e-8.
     besides : int
-        What else moved the wallet up to the last decision: funding, transfers, fees in another
-        coin; units of 1e-8.
+        What else moved the wallet up to the last decision: transfers, fees in another coin, funding
+        of no trade of the session; units of 1e-8.
     time, equity : list
         Instants of the decisions, UTC ms, and the account's value at each.
     """
@@ -83,7 +83,7 @@ class TradeLog:
         self._open: dict[int, Trip] = {}
         self._done: list[Trip] = []
         self._marks: tuple[float, ...] = (0.0,) * len(session.symbols)
-        self._filled_since = False
+        self._booked_since = False
         self.began = self.booked = self.besides = 0
         self.time: list[int] = []
         self.equity: list[float] = []
@@ -107,6 +107,8 @@ class TradeLog:
                 self._decide(record)
             case Filled() if record.symbol in self._index:
                 self._fill(record, self._index[record.symbol])
+            case Funded() if record.symbol in self._index:
+                self._fund(record, self._index[record.symbol])
 
     def result(self, candles: Sequence[Candles]) -> Booked:
         """Return trades and equity up to the last decision.
@@ -130,8 +132,8 @@ class TradeLog:
             trade.ambiguous = int(ambiguous)
         order = sorted(range(len(trips)), key=lambda i: closed_at(trips[i], length, offset))
         equity = np.array(self.equity)
-        if len(equity) and (ended or self._filled_since):
-            net = sum(trip.pnl - trip.fees for trip in trips)
+        if len(equity) and (ended or self._booked_since):
+            net = sum(trip.net for trip in trips)
             equity[-1] = (self.began + self.besides + net) / UNIT
         parts = [parts_of(trips[i], arrays[trips[i].symbol], length, offset) for i in order]
         for at, its in enumerate(parts):
@@ -142,7 +144,7 @@ class TradeLog:
     def _decide(self, record: Decided) -> None:
         self.time.append(record.time)
         self.equity.append(record.equity)
-        self._marks, self._filled_since = record.marks, False
+        self._marks, self._booked_since = record.marks, False
         for held in record.held:
             if trip := self._open.get(self._index[held.symbol]):
                 trip.stop = held.stop
@@ -155,7 +157,7 @@ class TradeLog:
         closing = min(abs(held), steps) if held * record.steps < 0 else 0
         fee = record.fee * closing // steps  # all or nothing, but for a fill through zero
         self.booked += record.pnl - record.fee
-        self._filled_since = True
+        self._booked_since = True
         trip = self._open.get(s)
         if closing and trip:
             trip.exits.append(self._part(record, s, closing, record.pnl, fee))
@@ -163,6 +165,23 @@ class TradeLog:
                 self._done.append(self._open.pop(s))
         if closing < steps:
             self._enter(record, s, steps - closing, record.fee - fee)
+
+    def _fund(self, record: Funded, s: int) -> None:
+        trip = self._trip(s, record.opened)
+        if trip is None:
+            return
+        trip.funding += record.payment
+        self.booked -= record.payment
+        self._booked_since = True
+        if self.time and record.time < self.time[-1]:
+            self.besides += record.payment  # that decision's wallet had paid it already
+
+    def _trip(self, s: int, opened: int) -> Trip | None:
+        trip = self._open.get(s)
+        if trip is not None and trip.opened == opened:
+            return trip
+        over = (one for one in reversed(self._done) if one.symbol == s and one.opened == opened)
+        return next(over, None)
 
     def _enter(self, record: Filled, s: int, steps: int, fee: int) -> None:
         if s not in self._open:

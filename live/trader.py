@@ -24,6 +24,7 @@ from live.exchange.port import (
     PrivateEvent,
     Unavailable,
 )
+from live.funding import CAUSE, Payments
 from live.inquiries import BACK_OFF_S, BackOff
 from live.ledger import Ledger
 from live.pulse import Pulse, State
@@ -65,7 +66,18 @@ class Trader:
         self.executor = TradeExecutor(
             self.ledger, self.writer, exchange, clock, risk, self._against, self._on_quiet
         )
-        self._reconciler = Reconciler(self.ledger, self.writer, exchange, self.executor, clock)
+        self._payments = Payments(
+            self.ledger,
+            self.writer,
+            exchange,
+            self.executor.inquiries,
+            clock,
+            lambda: self.executor.hold("funding"),
+            lambda: self.executor.release("funding"),
+        )
+        self._reconciler = Reconciler(
+            self.ledger, self.writer, exchange, self.executor, self._payments, clock
+        )
         self._manager = StrategyManager(
             session,
             self.ledger,
@@ -100,6 +112,7 @@ class Trader:
             asyncio.create_task(one, name=name)
             for name, one in (
                 ("private", self._listen()),
+                ("funding", self._payments.work()),
                 ("ship", self.writer.ship(self._bus)),
                 ("tick", self._tick()),
                 ("questions", self._ask_again(goes_on=goes_on)),
@@ -160,6 +173,8 @@ class Trader:
             case AccountEvent():
                 self._wallet.hear(event)
                 self.executor.hear_holdings(event.holdings)
+                if event.cause == CAUSE:
+                    self._payments.hear(event)
             case Marker(number):
                 self._marker = max(self._marker, number)
                 if self.executor.quiet:

@@ -60,18 +60,29 @@ class Trip:
     entry: float = 0.0
     stop: float = 0.0
     take: float = 0.0
+    funding: int = 0  # units of 1e-8, paid above 0
     entries: list[Fill] = field(default_factory=list)
     exits: list[Fill] = field(default_factory=list)
 
     @property
+    def opened(self) -> int:
+        """Time of the first fill, UTC ms."""
+        return self.entries[0].time
+
+    @property
     def pnl(self) -> int:
-        """Units of 1e-8, before fees."""
+        """Units of 1e-8, before fees and funding."""
         return sum(fill.pnl for fill in self.exits)
 
     @property
     def fees(self) -> int:
         """Units of 1e-8."""
         return sum(fill.fee for fill in (*self.entries, *self.exits))
+
+    @property
+    def net(self) -> int:
+        """Units of 1e-8, after fees and funding."""
+        return self.pnl - self.fees - self.funding
 
     @property
     def steps(self) -> int:
@@ -92,7 +103,7 @@ def write_trade(trade: Any, trip: Trip, arrays: Arrays, g: Any, length: int, off
     trade.exit_time, trade.exit_candle = _stamp(last.time, length, offset), end
     trade.entry_price, trade.exit_price = entry, _average(trip.exits)
     trade.stop, trade.last_stop, trade.take = trip.first_stop, trip.stop, trip.take
-    trade.pnl, trade.fees = trip.pnl, trip.fees
+    trade.pnl, trade.fees, trade.funding = trip.pnl, trip.fees, trip.funding
     trade.risked, trade.reversal = qty * trip.stop_distance, trip.reversal
     trade.parts = len({part.leg for part in trip.exits} & set(PART_LEGS))
     trade.exit_reason, trade.ordered = last.reason, int(last.leg == "x")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from data.dates import show_time
-from live.journal import Asked, Decided, Filled, read_from
+from live.journal import Asked, Decided, Filled, Funded, read_from
 from live.ledger import Ledger
 from live.session import Session
 from strategy.grid import qty_of
@@ -74,7 +74,7 @@ class Watch:
         self._offset = self._trades = self._net = 0
         self._late = ""
         self._since = 0  # booked since the last decision saw the wallet
-        self._filled = False
+        self._booked = False
 
     def look(self) -> Standing:
         """Read what is new, and return how the session stands."""
@@ -84,11 +84,16 @@ class Watch:
             if isinstance(record, Asked):
                 self._late = late_text(record) if record.late else ""
             if isinstance(record, Decided):
-                self._since, self._filled = 0, False
+                self._since, self._booked = 0, False
+            if isinstance(record, Funded):
+                self._net -= record.payment
+                if record.time >= self._ledger.decided:
+                    self._since -= record.payment
+                    self._booked = True
             if isinstance(record, Filled):
                 self._net += record.pnl - record.fee
                 self._since += record.pnl - record.fee
-                self._filled = True
+                self._booked = True
                 self._trades += record.held == 0
         ledger = self._ledger
         wallet, equity = self._money()
@@ -112,7 +117,7 @@ class Watch:
         if not ledger.began:
             return ledger.session.balance, ledger.session.balance
         wallet = (int(account.wallet) + self._since) / UNIT
-        if not self._filled:
+        if not self._booked:
             return wallet, float(account.equity)
         marks = (
             float(qty_of(position.steps, grids) * (position.mark - position.entry))

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from live import journal
 from live.bus import Bus
-from live.journal import Decided, Filled, Journal, Record
+from live.journal import Decided, Filled, Funded, Journal, Record
 from live.ledger import Ledger
 from live.records import ACCOUNT, FILLS, ORDERS
 from strategy.errors import RunRefused
@@ -31,7 +31,7 @@ _GATHER_S = 0.02
 
 def stream_of(record: Record) -> str:
     """Say which stream a record belongs to."""
-    if isinstance(record, Filled):
+    if isinstance(record, Filled | Funded):
         return FILLS
     return ACCOUNT if isinstance(record, Decided | journal.Began) else ORDERS
 

@@ -7,10 +7,12 @@ import msgspec
 from live.clock import Clock
 from live.exchange.errors import GONE, NO_SUCH_ORDER
 from live.exchange.parsing import (
+    FUNDING_FEE,
     AccountConfig,
     Algo,
     ExchangeInfo,
     FeeBurn,
+    Income,
     Kline,
     Order,
     Position,
@@ -18,6 +20,7 @@ from live.exchange.parsing import (
     Wallet,
     balance_of,
     closed_candles,
+    funding_fees_of,
     holdings_of,
 )
 from live.exchange.port import (
@@ -26,6 +29,7 @@ from live.exchange.port import (
     AlgoKind,
     AlgoState,
     Balance,
+    FundingFee,
     Holding,
     OrderState,
     Outcome,
@@ -43,6 +47,7 @@ from live.session import Addresses
 
 _CLOCK_DOUBT_MS = 500
 _TRADES_A_PAGE = 1_000
+_INCOME_A_PAGE = 1_000
 
 
 class _Placed(msgspec.Struct, frozen=True, rename="camel"):
@@ -178,6 +183,22 @@ class Binance:
             if len(page) < _TRADES_A_PAGE:
                 return found
             from_id = page[-1].trade_id + 1
+
+    async def funding_fees(self, since_ms: int) -> Sequence[FundingFee]:
+        """Return what all symbols paid or received from a time on, oldest first."""
+        found: dict[int, FundingFee] = {}
+        while True:
+            asked: Parameters = {
+                "incomeType": FUNDING_FEE,
+                "startTime": since_ms,
+                "limit": _INCOME_A_PAGE,
+            }
+            rows = await self._rest.read("income", tuple[Income, ...], asked)
+            found |= {one.number: one for one in funding_fees_of(rows)}
+            if len(rows) < _INCOME_A_PAGE:
+                return sorted(found.values(), key=lambda one: (one.time, one.number))
+            # The next page begins with the time of the last row: others may have the same.
+            since_ms = max(rows[-1].time, since_ms + 1)
 
     async def set_leverage(self, symbol: str, leverage: int) -> Outcome:
         """Set a symbol's leverage."""

@@ -119,6 +119,7 @@ class _AlgoUpdate(msgspec.Struct, frozen=True):
 class _WalletFields(msgspec.Struct, frozen=True):
     a: str
     wb: str
+    bc: str | None = None
 
 
 class _PositionFields(msgspec.Struct, frozen=True):
@@ -132,6 +133,7 @@ class _AccountFields(msgspec.Struct, frozen=True, rename={"cause": "m"}):
     cause: str
     B: tuple[_WalletFields, ...] = ()
     P: tuple[_PositionFields, ...] = ()
+    S: str = ""
 
 
 class _AccountUpdate(msgspec.Struct, frozen=True):
@@ -214,13 +216,15 @@ def _algo_event(one: _AlgoFields) -> AlgoEvent:
 
 
 def _account_event(one: _AccountUpdate) -> AccountEvent:
-    wallets = [Balance(units(row.wb), one.T) for row in one.a.B if row.a == USDT]
+    wallet = next((row for row in one.a.B if row.a == USDT), None)
     return AccountEvent(
         time=one.T,
         cause=one.a.cause,
-        balance=wallets[0] if wallets else None,
+        balance=Balance(units(wallet.wb), one.T) if wallet else None,
         # The hedge mode's sides come along flat after a change of mode.
         holdings=tuple(
             Holding(row.s, row.pa, row.ep) for row in one.a.P if row.ps == "BOTH" or Decimal(row.pa)
         ),
+        symbol=one.a.S,
+        change=units(wallet.bc) if wallet and wallet.bc is not None else None,
     )

@@ -15,6 +15,7 @@ from live.decimals import units
 from live.exchange.port import (
     AlgoState,
     Balance,
+    FundingFee,
     Holding,
     OrderState,
     Side,
@@ -24,6 +25,7 @@ from live.exchange.port import (
 from live.records import ClosedCandle
 
 USDT = "USDT"
+FUNDING_FEE = "FUNDING_FEE"
 
 
 class _Answer(msgspec.Struct, frozen=True, rename="camel"):
@@ -179,6 +181,26 @@ class UserTrade(_Answer, frozen=True):
             pnl=self.realized_pnl,
             time=self.time,
         )
+
+
+class Income(_Answer, frozen=True):
+    """A row of /income."""
+
+    symbol: str
+    income_type: str
+    income: str
+    asset: str
+    time: int
+    tran_id: int | str  # text in older documents
+
+
+def funding_fees_of(rows: Sequence[Income]) -> list[FundingFee]:
+    """Keep the funding in USDT."""
+    return [
+        FundingFee(one.symbol, int(one.tran_id), one.income, one.time)
+        for one in rows
+        if one.income_type == FUNDING_FEE and one.asset == USDT
+    ]
 
 
 # open time, open, high, low, close, volume, close time, quote volume, trades, taker buy, …

@@ -168,6 +168,24 @@ class Trade:
     time: int
 
 
+@dataclass(frozen=True, slots=True)
+class FundingFee:
+    """One payment at a funding instant, from the income history.
+
+    Attributes
+    ----------
+    number : int
+        Unique among these.
+    income : str
+        Signed decimal text; below 0 it was paid.
+    """
+
+    symbol: str
+    number: int
+    income: str
+    time: int
+
+
 # What the private stream brings.
 
 
@@ -202,12 +220,24 @@ class AlgoEvent:
 
 @dataclass(frozen=True, slots=True)
 class AccountEvent:
-    """Wallet and positions that changed; `cause` is ORDER, FUNDING_FEE, DEPOSIT and so on."""
+    """Wallet and positions that changed.
+
+    Attributes
+    ----------
+    cause : str
+        ORDER, FUNDING_FEE, DEPOSIT and so on.
+    symbol : str
+        Of a FUNDING_FEE; empty where the exchange does not say.
+    change : int or None
+        Of the wallet besides profit and fees, in units of 1e-8.
+    """
 
     time: int
     cause: str
     balance: Balance | None
     holdings: tuple[Holding, ...]
+    symbol: str = ""
+    change: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +286,10 @@ class Exchange(Protocol):
     async def trades(self, symbol: str, from_id: int | None = None) -> Sequence[Trade]:
         """Return the account's fills, oldest first: all from a trade id on, or the newest 1,000 of
         the last days."""
+        ...
+
+    async def funding_fees(self, since_ms: int) -> Sequence[FundingFee]:
+        """Return what all symbols paid or received from a time on, oldest first."""
         ...
 
     async def set_leverage(self, symbol: str, leverage: int) -> Outcome: ...

@@ -21,6 +21,7 @@ from live.exchange.port import (
     AlgoEvent,
     AlgoState,
     Balance,
+    FundingFee,
     Holding,
     OrderEvent,
     OrderState,
@@ -215,6 +216,57 @@ def test_trades_are_read_page_by_page_from_an_id_on() -> None:
     )
 
 
+def fee_row(number: int, time: int, **changes: Any) -> dict[str, Any]:
+    row = {
+        "symbol": "BTCUSDT", "incomeType": "FUNDING_FEE", "income": "-0.06010000",
+        "asset": "USDT", "info": "", "time": time, "tranId": number, "tradeId": "",
+    }  # fmt: skip
+    return row | changes
+
+
+def test_funding_is_read_page_by_page_from_a_time_on() -> None:
+    # The last row's time begins the next page: of one instant there may be more.
+    pages = [
+        [fee_row(n, NOW + n // 2) for n in range(1_000)],
+        [fee_row(n, NOW + n // 2) for n in range(998, 1_002)],
+    ]
+
+    async def ask(client: Binance) -> Any:
+        return await client.funding_fees(NOW)
+
+    found, requests = asking({"GET income": [answer(one) for one in pages]}, ask)
+    assert [one.number for one in found] == list(range(1_002))
+    assert found[0] == FundingFee("BTCUSDT", 0, "-0.06010000", NOW)
+    assert [one.parameters["startTime"] for one in requests] == [str(NOW), str(NOW + 499)]
+    asked = {(one.parameters["incomeType"], one.parameters["limit"]) for one in requests}
+    assert asked == {("FUNDING_FEE", "1000")}
+
+
+def test_a_page_of_one_instant_only_does_not_come_for_ever() -> None:
+    full = [fee_row(n, NOW) for n in range(1_000)]
+
+    async def ask(client: Binance) -> Any:
+        return await client.funding_fees(NOW)
+
+    found, requests = asking({"GET income": [answer(full), answer([])]}, ask)
+    assert len(found) == 1_000
+    assert [one.parameters["startTime"] for one in requests] == [str(NOW), str(NOW + 1)]
+
+
+def test_only_funding_in_usdt_counts() -> None:
+    rows = [
+        fee_row(1, NOW, asset="BNB"),
+        fee_row(2, NOW, incomeType="COMMISSION"),
+        fee_row(3, NOW, tranId="9689322392", income="0.5"),
+    ]
+
+    async def ask(client: Binance) -> Any:
+        return await client.funding_fees(NOW)
+
+    found, _ = asking({"GET income": [answer(rows)]}, ask)
+    assert found == [FundingFee("BTCUSDT", 9689322392, "0.5", NOW)]
+
+
 def test_the_newest_trades_come_oldest_first() -> None:
     async def ask(client: Binance) -> Any:
         return await client.trades("BTCUSDT")
@@ -360,7 +412,7 @@ def test_a_conditional_orders_event_names_child_and_reason() -> None:
 def test_an_account_event_brings_the_usdt_wallet_and_what_is_held() -> None:
     text = (
         '{"e":"ACCOUNT_UPDATE","E":9,"T":8,"a":{"m":"FUNDING_FEE","S":"BTCUSDT","B":['
-        '{"a":"BNB","wb":"1","cw":"1","bc":"0"},{"a":"USDT","wb":"999.5","cw":"1","bc":"0"}],'
+        '{"a":"BNB","wb":"1","cw":"1","bc":"0"},{"a":"USDT","wb":"999.5","cw":"1","bc":"-0.0601"}],'
         '"P":[{"s":"BTCUSDT","pa":"0","ep":"0.0","ps":"BOTH"},'
         '{"s":"BTCUSDT","pa":"0","ep":"0.0","ps":"LONG"}]}}'
     )
@@ -369,6 +421,8 @@ def test_an_account_event_brings_the_usdt_wallet_and_what_is_held() -> None:
         cause="FUNDING_FEE",
         balance=Balance(99_950_000_000, 8),
         holdings=(Holding("BTCUSDT", "0", "0.0"),),
+        symbol="BTCUSDT",
+        change=-6_010_000,
     )
     bare = private_event('{"e":"ACCOUNT_UPDATE","E":9,"T":8,"a":{"m":"ORDER"}}')
     assert bare == AccountEvent(time=8, cause="ORDER", balance=None, holdings=())
@@ -417,6 +471,7 @@ SHAPES: list[tuple[str, str, Any]] = [
     ("Trading/GetOpenOrders", "openOrders", tuple[parsing.Order, ...]),
     ("Trading/GetConditionalOrder", "algoOrder", parsing.Algo),
     ("Trading/GetOpenConditionalOrders", "openAlgoOrders", tuple[parsing.Algo, ...]),
+    ("Account/GetIncomeHistory", "income", tuple[parsing.Income, ...]),
     ("Trading/GetUserTrades", "userTrades", tuple[parsing.UserTrade, ...]),
     ("ExchangeData/GetKlines", "klines", tuple[parsing.Kline, ...]),
     ("ExchangeData/GetExchangeInfo", "exchangeInfo", parsing.ExchangeInfo),

@@ -16,6 +16,7 @@ from live.exchange.port import (
     AlgoKind,
     AlgoState,
     Balance,
+    FundingFee,
     Holding,
     OrderEvent,
     OrderState,
@@ -107,10 +108,12 @@ class Algo:
 
 @dataclass
 class Position:
-    """What is held: signed steps, the average price in ticks, and since when it has no stop."""
+    """What is held: signed steps, the average price in ticks, what it has paid of funding in units,
+    and since when it has no stop."""
 
     steps: int = 0
     entry: Fraction = Fraction(0)
+    funding: int = 0
     naked_since: int | None = None
 
 
@@ -119,6 +122,14 @@ class SeenTrade:
     """A fill, and from when on it can be asked for."""
 
     trade: Trade
+    visible_at: int
+
+
+@dataclass
+class SeenFee:
+    """A funding payment, and from when on it can be asked for."""
+
+    fee: FundingFee
     visible_at: int
 
 
@@ -136,6 +147,13 @@ class Account:
         Gives how long something new cannot be found yet, ms.
     changed : callable
         Called with a symbol whenever its position or its stops may have changed.
+
+    Attributes
+    ----------
+    fees : list of SeenFee
+        What all symbols have paid of funding.
+    ended : dict
+        By symbol, what each position that is over has paid of funding, in units.
     """
 
     symbols: tuple[str, ...]
@@ -145,11 +163,14 @@ class Account:
     lag: Callable[[], int]
     changed: Callable[[str], None]
     strange_children: bool = False
+    names_payers: bool = True  # an event of funding says whose it is
     prices: dict[str, int] = field(default_factory=dict)
     orders: dict[str, list[Order]] = field(default_factory=lambda: defaultdict(list))
     algos: dict[str, list[Algo]] = field(default_factory=lambda: defaultdict(list))
     trades: dict[str, list[SeenTrade]] = field(default_factory=lambda: defaultdict(list))
     positions: dict[str, Position] = field(default_factory=lambda: defaultdict(Position))
+    fees: list[SeenFee] = field(default_factory=list)
+    ended: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     wallet_time: int = 0
     _number: int = 1_000
 
@@ -179,6 +200,10 @@ class Account:
     def trades_from(self, symbol: str, first: int | None) -> list[Trade]:
         there = [one.trade for one in self.trades[symbol] if one.visible_at <= self.now()]
         return there[-1000:] if first is None else [one for one in there if one.trade_id >= first]
+
+    def fees_since(self, time: int) -> list[FundingFee]:
+        there = [one.fee for one in self.fees if one.visible_at <= self.now()]
+        return [one for one in there if one.time >= time]
 
     def holdings(self) -> list[Holding]:
         return [self._holding(symbol) for symbol in self.symbols if self.positions[symbol].steps]
@@ -280,6 +305,21 @@ class Account:
             if algo.status == "NEW":
                 self._trigger(algo)
 
+    def fund(self, symbol: str, rate: Fraction, mark: int) -> None:
+        """Let a position pay funding at a mark price in ticks."""
+        position, now = self.positions[symbol], self.now()
+        paid = round(rate * position.steps * STEP * mark * TICK / UNIT)
+        if not paid:
+            return
+        self.wallet -= paid
+        self.wallet_time = now
+        position.funding += paid
+        fee = FundingFee(symbol, self._next(), decimal(-paid * UNIT, 8), now)
+        before = self.fees[-1].visible_at if self.fees else 0
+        self.fees.append(SeenFee(fee, max(before, now + self.lag())))
+        named = (symbol, -paid) if self.names_payers else ("", None)
+        self.emit("", AccountEvent(now, "FUNDING_FEE", self.balance(), (), *named))
+
     def _trigger(self, algo: Algo) -> None:
         held = self.positions[algo.symbol].steps
         if held * algo.side >= 0:
@@ -327,6 +367,8 @@ class Account:
             position.entry = whole / position.steps
         if not position.steps:
             position.entry = Fraction(0)
+            self.ended[order.symbol].append(position.funding)
+            position.funding = 0
         fee = round(FEE * price * TICK * steps * STEP / UNIT)
         self.wallet += int(profit) - fee
         self.wallet_time = self.now()

@@ -15,6 +15,7 @@ from live.exchange.port import (
     Balance,
     Connected,
     Disconnected,
+    FundingFee,
     Holding,
     OrderState,
     Outcome,
@@ -322,6 +323,9 @@ class Connection:
     async def trades(self, symbol: str, from_id: int | None = None) -> Sequence[Trade]:
         found = await self._ask(lambda: self._account.trades_from(symbol, from_id))
         return [_unnamed(one) for one in found]
+
+    async def funding_fees(self, since_ms: int) -> Sequence[FundingFee]:
+        return await self._ask(lambda: self._account.fees_since(since_ms))
 
     # Instructions.
 

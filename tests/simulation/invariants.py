@@ -8,7 +8,8 @@
    or to close it: as fast as the exchange can answer, outages and the trader's deaths left out.
 5. Quiet and connected: position and wallet are the exchange's, flat means no order of ours, and a
    stop that has moved stands where it belongs, alone beside the base stop.
-6. Every fill is booked exactly once.
+6. Every fill and every funding payment is booked exactly once, the payment to the trade that held
+   the symbol, and the wallet is what the start and all of these add up to.
 7. What was flattened and not resumed holds nothing in the end.
 8. The journal read back is the ledger, field by field; Redis has it all.
 """
@@ -20,12 +21,14 @@ from typing import Any
 
 import msgspec
 
-from live.journal import Asked, Decided, Filled, Intent, Record
+from live.decimals import units
+from live.journal import Asked, Decided, Filled, Funded, Intent, Record
 from live.ledger import Ledger
 from live.order_ids import CONDITIONAL_LEGS, parse
 from live.plan import NAKED_MS
 from live.session import Session
 from live.symbol_book import SymbolBook
+from live.trade_log import TradeLog
 from live.writer import stream_of
 from tests.live.sessions import START
 from tests.simulation.account import Account, Order
@@ -248,6 +251,33 @@ class Watch:
             ]
             there = [one.trade.trade_id for one in account.trades[symbol]]
             self.check(sorted(booked) == there, f"{symbol}: booked {booked}, there {there}")
+        log: Any = TradeLog(self._session)
+        for one in self.records:
+            log.apply(one)
+        for symbol in account.symbols:
+            self._see_payments(account, ledger, log, symbol)
+        self.check(
+            log.began + log.booked == account.wallet,
+            f"wallet {account.wallet}, the start and what was booked: {log.began + log.booked}",
+        )
+
+    def _see_payments(self, account: Account, ledger: Ledger, log: Any, symbol: str) -> None:
+        ours = [one for one in self.records if isinstance(one, Funded) and one.symbol == symbol]
+        theirs = [one.fee for one in account.fees if one.fee.symbol == symbol]
+        booked = sorted((one.number, one.payment, one.time) for one in ours)
+        there = [(one.number, -units(one.income), one.time) for one in theirs]
+        self.check(booked == there, f"{symbol}: payments {booked}, on the exchange {there}")
+        if symbol in self.foreign:  # a stranger's fill may have turned our position round
+            return
+        held, exact = int(ledger.position(symbol).funding), account.positions[symbol].funding
+        if account.positions[symbol].steps:
+            self.check(held == exact, f"{symbol}: has paid {held}, on the exchange {exact}")
+        at = ledger.index[symbol]
+        ended = [trip.funding for trip in log._done if trip.symbol == at]
+        self.check(
+            ended == account.ended[symbol],
+            f"{symbol}: trades have paid {ended}, on the exchange {account.ended[symbol]}",
+        )
 
     def _see_moved_stop(self, account: Account, ledger: Ledger, symbol: str) -> None:
         level = float(ledger.position(symbol).stop_level)
@@ -301,6 +331,8 @@ def facts(records: Iterable[Record], account: Account) -> dict[str, list[Any]]:
             booked = (one.leg, one.steps, one.price, one.fee, one.pnl, one.held, one.entry)
             levels = (one.reason, one.stop, one.take, one.decided_at, one.reversal)
             found.setdefault(f"{one.symbol} fills", []).append(booked + levels)
+        elif isinstance(one, Funded):
+            found.setdefault(f"{one.symbol} funding", []).append((one.time, one.payment))
     for symbol in account.symbols:
         orders = [(one.client_id, one.side, one.steps, 0) for one in account.orders[symbol]]
         algos = [(one.client_id, one.side, one.steps, one.trigger) for one in account.algos[symbol]]

@@ -34,8 +34,8 @@ class Scene:
         Questions so far.
     """
 
-    def __init__(self, folder: Path) -> None:
-        plain = make_session((SYMBOL,))
+    def __init__(self, folder: Path, risk: dict[str, float] | None = None) -> None:
+        plain = make_session((SYMBOL,), risk=risk)
         self.session = SimulatedSession(
             **{name: getattr(plain, name) for name in plain.__struct_fields__}
         )

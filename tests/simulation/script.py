@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import dataclass
+from fractions import Fraction
 
 from live.records import Batch, Signal
 from strategy.rules import ENTER_LONG, ENTER_SHORT, EXIT_LONG, EXIT_SHORT
@@ -23,11 +24,22 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
+class Instant:
+    """A funding instant."""
+
+    time: int
+    symbol: str
+    rate: Fraction
+    mark: int  # ticks
+
+
+@dataclass(frozen=True, slots=True)
 class Script:
-    """The moves in order, and one batch a minute."""
+    """The moves and the funding in order, and one batch a minute."""
 
     moves: tuple[Move, ...]
     batches: tuple[Batch, ...]
+    funding: tuple[Instant, ...]
 
 
 def write_script(seed: int, symbols: tuple[str, ...], minutes: int, *, wild: bool) -> Script:
@@ -56,7 +68,30 @@ def write_script(seed: int, symbols: tuple[str, ...], minutes: int, *, wild: boo
                 (symbols[-1],) if late else (),
             )
         )
-    return Script(tuple(sorted(moves, key=lambda one: one.time)), tuple(batches))
+    funding = _funding(seed, symbols, minutes, wild=wild)
+    return Script(tuple(sorted(moves, key=lambda one: one.time)), tuple(batches), funding)
+
+
+def _funding(
+    seed: int, symbols: tuple[str, ...], minutes: int, *, wild: bool
+) -> tuple[Instant, ...]:
+    # Days of eight, four and one hour's intervals in minutes, so that many fall on every position;
+    # from the second day on the intervals change as they like.
+    draw = random.Random(f"funding {seed}")
+    hour_ms, found = draw.choice((2_000, 5_000, 7_500)), []
+    for symbol in symbols:
+        hours, time = draw.choice((8, 4, 1)), START
+        largest = draw.choice((1, 30, 75))
+        while time < START + minutes * MINUTE:
+            rate = Fraction(draw.randint(-largest, largest), 10_000)
+            mark = FIRST_PRICE + draw.randint(-200, 200)
+            # In a calm market nothing depends on how fast an order left after the minute's close.
+            if wild or _CALM_FROM_MS <= (time - START) % MINUTE <= _CALM_TO_MS:
+                found.append(Instant(time, symbol, rate, mark))
+            hours = draw.choice((8, 4, 1)) if draw.random() < 0.2 else hours
+            time += hours * hour_ms
+    place = {symbol: at for at, symbol in enumerate(symbols)}
+    return tuple(sorted(found, key=lambda one: (one.time, place[one.symbol])))
 
 
 def _signal(

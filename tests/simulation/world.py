@@ -66,15 +66,21 @@ class Result:
     wallet: int
     longest_naked_ms: int
     fills: int
+    payments: int
     starts: int
     records: list[journal.Record]
 
     @property
     def keeps_facts(self) -> bool:
         """Whether orders and fills must be those of the same world undisturbed; a trader that was
-        dead for more than five seconds beside a naked position has to close it."""
+        dead for more than five seconds beside a naked position has to close it, and one that dies
+        again and again while an entry's fate is not known finds it too old."""
         closed = any(isinstance(one, journal.Intent) and one.leg == "q" for one in self.records)
-        return self.faults.keeps_facts and not closed
+        late = any(
+            isinstance(one, journal.Dropped) and one.reason.startswith("older than")
+            for one in self.records
+        )
+        return self.faults.keeps_facts and not closed and not late
 
 
 class Process:
@@ -157,6 +163,7 @@ class World:
         )
         self.account = self.server.account
         self.account.strange_children = faults.strange_children
+        self.account.names_payers = seed % 3 != 0
         self.account.prices = dict.fromkeys(symbols, FIRST_PRICE)
         self.process: Process | None = None
         self.starts = 0
@@ -241,6 +248,7 @@ class World:
         wishes = [self._wish(*one) for one in self.faults.wishes]
         return [
             self._market(),
+            self._funding(),
             self._signals(),
             *redis,
             *drops,
@@ -294,6 +302,12 @@ class World:
             await until(one.time)
             self.said(f"{one.symbol} {one.price}")
             self.account.move(one.symbol, one.price)
+
+    async def _funding(self) -> None:
+        for one in self.script.funding:
+            await until(one.time)
+            self.said(str(one))
+            self.account.fund(one.symbol, one.rate, one.mark)
 
     async def _signals(self) -> None:
         late_by_ms = 0.0
@@ -377,6 +391,7 @@ def simulate(
             wallet=world.account.wallet,
             longest_naked_ms=world.watch.longest_naked_ms,
             fills=sum(len(one) for one in world.account.trades.values()),
+            payments=len(world.account.fees),
             starts=world.starts,
             records=world.watch.records,
         )
