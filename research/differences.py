@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from backtest.engine import Result
-from live.journal import Answered, Decided, Dropped, Filled, Intent, Record
+from live.journal import Answered, Decided, Dropped, Filled, Funded, Intent, Record
 from live.order_ids import PART_LEGS
 from live.plan import EXPIRED
 from live.records import Batch
 from live.session import Session
+from research.funding_facts import payments_of
 from research.resting_orders import Part, resting_orders
 from strategy.account import fee_of
 from strategy.records import EXIT_REASONS
@@ -29,8 +30,6 @@ from strategy.rules import ENTER_LONG, ENTER_SHORT
 KINDS = ("rows", "decisions", "refusals", "orders", "fills", "fees", "funding", "equity")
 # A held market order of the simulator expires for want of margin and nothing else.
 _MARGIN = {EXPIRED: REFUSALS[MARGIN]}
-# The exchange on this machine takes no funding, and the backtester books none: nothing is proved.
-NOT_SIMULATED = ("funding",)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -131,6 +130,7 @@ def backtest_facts(result: Result, first_decision: int, last_decision: int) -> l
         symbol, times = result.symbols[trade.symbol], result.candles[trade.symbol].open_time
         parts = result.parts[result.parts.trade == at]
         facts += _trade_facts(symbol, trade, parts, resting.parts, fee, last_decision)
+        facts += _funding_facts(symbol, trade, payments_of(result, at), last_decision)
         closes = ((int(times[move.candle]) + length, move.level) for move in resting.moves)
         facts += [
             Fact(time, "orders", symbol, "moved stop", (level,))
@@ -206,7 +206,7 @@ def _trade_facts(
         yield Fact(entered, "orders", symbol, "take", (take, steps - taken if take > 0.0 else 0))
         for one in parts:
             yield Fact(entered, "orders", symbol, f"part {one.which}", (one.level, one.steps))
-    if reason == "end" or left > last or (at_open and left >= last):
+    if _is_open(trade, last):
         before = [part for part in exits[:-1] if part.time <= last]
         paid, made = sum(int(one.fee) for one in before), sum(int(one.pnl) for one in before)
         yield Fact(last, "fees", symbol, "open trade", (entry_fee + paid, made))
@@ -215,6 +215,29 @@ def _trade_facts(
         yield Fact(left, "orders", symbol, "exit", (rest, reason))
     yield Fact(left, "fills", symbol, "close", (-side * rest, price, reason))
     yield Fact(left, "fees", symbol, "trade", (int(trade["fees"]), int(trade["pnl"])))
+
+
+def _funding_facts(
+    symbol: str, trade: Any, payments: Sequence[tuple[int, int]], last: int
+) -> Iterable[Fact]:
+    if int(trade["entry_time"]) >= last:
+        return
+    paid = [(time, units) for time, units in payments if time < last]
+    for time, units in paid:
+        yield Fact(time, "funding", symbol, "payment", (units,))
+    if _is_open(trade, last):
+        total, what, time = sum(units for _, units in paid), "open trade", last
+    else:
+        total, what, time = int(trade["funding"]), "trade", int(trade["exit_time"])
+    if total:
+        yield Fact(time, "funding", symbol, what, (total,))
+
+
+def _is_open(trade: Any, last: int) -> bool:
+    # Whether a live session that ends then has not closed it.
+    left = int(trade["exit_time"])
+    is_end = EXIT_REASONS[trade["exit_reason"]] == "end"
+    return is_end or left > last or (bool(trade["ordered"]) and left >= last)
 
 
 def live_facts(
@@ -319,10 +342,17 @@ def _placed(intents: Sequence[Intent]) -> dict[float, int]:
 def _fill_facts(records: Sequence[Record], length: int, last: int) -> Iterable[Fact]:
     fees: dict[str, int] = defaultdict(int)
     gains: dict[str, int] = defaultdict(int)
+    paid: dict[tuple[str, int], int] = defaultdict(int)
+    opened: dict[str, int] = {}
+    for record in records:
+        if isinstance(record, Funded):
+            yield Fact(record.time, "funding", record.symbol, "payment", (record.payment,))
+            paid[record.symbol, record.opened] += record.payment
     for record in records:
         if not isinstance(record, Filled):
             continue
         time, symbol = _when(record.time, length), record.symbol
+        opened.setdefault(symbol, record.time)
         fees[symbol] += record.fee
         gains[symbol] += record.pnl
         if record.reason:
@@ -332,5 +362,11 @@ def _fill_facts(records: Sequence[Record], length: int, last: int) -> Iterable[F
             yield Fact(time, "fills", symbol, "open", (record.steps, record.price))
         if record.held == 0:
             yield Fact(time, "fees", symbol, "trade", (fees.pop(symbol), gains.pop(symbol)))
+            if total := paid.pop((symbol, opened.pop(symbol)), 0):
+                yield Fact(time, "funding", symbol, "trade", (total,))
     for symbol, fee in fees.items():
         yield Fact(last, "fees", symbol, "open trade", (fee, gains[symbol]))
+    # What is left here belongs to trades that are open, or to none.
+    for (symbol, _), total in paid.items():
+        if total:
+            yield Fact(last, "funding", symbol, "open trade", (total,))

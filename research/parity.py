@@ -61,6 +61,8 @@ class Parity:
         Decided.
     trades : int
         Closed on the live side.
+    funding_instants : int
+        Of the symbols' funding within the candles; 0 where none is stored.
     lockstep_s : float
         Wall time of the lockstep alone.
     restarts : int
@@ -75,6 +77,7 @@ class Parity:
     candles: int
     instants: int
     trades: int
+    funding_instants: int
     lockstep_s: float
     restarts: int
     folder: Path
@@ -132,6 +135,7 @@ def check_parity(
         candles=sum(len(one.arrays["open_time"]) for one in inputs.candles),
         instants=len(batches),
         trades=sum(isinstance(one, journal.Filled) and one.held == 0 for one in records),
+        funding_instants=sum(len(one.time) for one in inputs.funding),
         lockstep_s=seconds,
         restarts=restarts,
         folder=folder,
@@ -197,6 +201,7 @@ async def _play(
         start_ms=session.trade_from,
         end_ms=end_ms,
         faults=faults,
+        funding=inputs.funding,
     )
     addresses = await simulator.start()
     session = msgspec.structs.replace(session, addresses=addresses)
@@ -284,6 +289,7 @@ def _compare(
         costs=inputs.costs,
         balance=inputs.balance,
         grids=inputs.grids,
+        funding=inputs.funding,
     )
     # The last instant's mark follows the closing of what is left at the end, and live nothing is
     # closed there: equity is compared up to the instant before.

@@ -82,6 +82,7 @@ def to_json(found: "Parity") -> str:
         "first_difference": comparison.first,
         "candles": found.candles,
         "trades": found.trades,
+        "funding_instants": found.funding_instants,
         "lockstep_s": round(found.lockstep_s, 3),
         "run": str(found.run),
     }
@@ -93,8 +94,6 @@ def print_parity(found: "Parity") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from research.differences import NOT_SIMULATED
-
     console = Console()
     table = Table(box=None, pad_edge=False)
     for title in ("", "compared", "different"):
@@ -102,7 +101,7 @@ def print_parity(found: "Parity") -> None:
     for kind, count in found.comparison.compared.items():
         wrong = found.comparison.different[kind]
         style = "bold red" if wrong else ""
-        if kind in NOT_SIMULATED and not count:
+        if kind == "funding" and not found.funding_instants:
             table.add_row(kind, "not simulated", "-", style="dim")
         else:
             table.add_row(kind, f"{count:,}", f"{wrong:,}", style=style)

@@ -83,6 +83,7 @@ def serve(
     if not 0.0 < balance < 1e12:
         raise WickError(f"--balance is {balance:g}, expected more than 0 USDT", "--balance 10000")
 
+    from data.funding import funding_of_store
     from data.overrides import share_of_bps
     from data.settings import load_settings
     from live.simulator.faults import Faults, read_faults
@@ -91,6 +92,8 @@ def serve(
 
     folder = load_settings(store=store).store
     candles, start_ms, end_ms = _candles(folder, symbols, market, timeframe, start, end)
+    of_market = candles[0].market == "um"
+    funding = [funding_of_store(folder, one) for one in candles] if of_market else None
     simulator = Simulator(
         candles,
         [_rules(folder, one, start_ms) for one in candles],
@@ -104,6 +107,7 @@ def serve(
         start_ms=start_ms,
         end_ms=end_ms,
         faults=Faults() if faults is None else read_faults(faults),
+        funding=funding,
     )
     asyncio.run(_serve(simulator, port, rate, wait))
 

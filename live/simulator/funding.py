@@ -8,7 +8,7 @@ import numpy as np
 from live.simulator.checks import rows, window
 from live.simulator.state import Params, State
 from live.simulator.texts import plain_text
-from strategy.funding import Funding, instants_of, no_funding
+from strategy.funding import Funding, check_funding, instants_of, no_funding
 
 HOUR_MS = 3_600_000
 USUAL_INTERVAL_MS = 8 * HOUR_MS
@@ -32,13 +32,20 @@ class Schedule:
         In the order in which they pay at one instant.
     funding : sequence of Funding or None
         One per symbol; None for an exchange without funding.
+
+    Raises
+    ------
+    WickError
+        A symbol's funding cannot be booked.
     """
 
     def __init__(self, symbols: Sequence[str], funding: Sequence[Funding] | None) -> None:
         each = funding or [no_funding()] * len(symbols)
         self._symbols = tuple(symbols)
         self._of = dict(zip(symbols, each, strict=True))
-        self._instants = instants_of(each, self._symbols)
+        for symbol, one in self._of.items():
+            check_funding(one, symbol)
+        self._instants = instants_of(each)
         self._next = 0
 
     def due(self, until_ms: int) -> Iterator[Instant]:

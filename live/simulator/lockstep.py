@@ -176,7 +176,6 @@ class Lockstep:
         await self._settle()
         ends = [*instants[1:], instants[-1] + self._playback.replay.timeframe_ms]
         for time_ms, following in zip(instants, ends, strict=True):
-            await self._settle_funding(self._playback.pay_inside(time_ms))
             self._latest = following - 1
             closing = self._playback.play(time_ms)
             self._clock.tell(self._now())
@@ -214,7 +213,10 @@ class Lockstep:
         self._playback.open(time_ms)
         self._venue.fill_held()
         await self._settle()
-        while self._venue.fill_held():
+        while self._venue.fill_held(closing=False):  # what had to wait for a flat position
+            await self._settle()
+        await self._settle_funding(self._playback.pay_inside(time_ms))
+        while self._venue.fill_held():  # instead of a stop beyond which the candle has opened
             await self._settle()
 
     async def _settle_funding(self, payments: int) -> None:

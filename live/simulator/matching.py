@@ -17,16 +17,16 @@ class Matching:
     def __init__(self, state: State) -> None:
         self._state = state
 
-    def fill_held(self) -> int:
+    def fill_held(self, *, closing: bool = True) -> int:
         """Fill held orders of symbols that have an open candle, closing ones before opening ones,
-        each in the symbols' order; return how many changed."""
+        each in the symbols' order; return how many changed. Without `closing` only opening ones."""
         changed = 0
-        for closing in (True, False):
+        for closes in (True, False) if closing else (False,):
             for market in self._state.markets.values():
                 if not (market.waiting and market.has_candle):
                     continue
                 for order in list(market.waiting.values()):
-                    if order.reduce_only == closing:
+                    if order.reduce_only == closes:
                         self.execute(market, order)
                         changed += 1
         return changed

@@ -51,7 +51,7 @@ class Paced:
 
     def _play(self, time_ms: int) -> None:
         playback = self._playback
-        playback.pay_inside(time_ms)
+        playback.pay_inside(time_ms - playback.replay.timeframe_ms)
         playback.play(time_ms)
         playback.cut(time_ms, "close")
         playback.publish()

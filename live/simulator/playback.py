@@ -40,15 +40,16 @@ class Playback:
             self.venue.open_candle(symbol, kline.open)
         self.venue.pay_funding(first + 1)  # nobody holds anything yet
 
-    def pay_inside(self, time_ms: int) -> int:
-        """Book the funding inside the candles that close at this time, before they are matched;
-        return how many payments there were."""
-        return self.venue.pay_funding(time_ms)
-
     def pay_at_open(self, time_ms: int) -> int:
         """Book the funding of this instant, before orders fill at it; return how many payments
         there were. Without a candle that opens it waits for the next one."""
         return self.venue.pay_funding(time_ms + 1) if self.replay.opening(time_ms) else 0
+
+    def pay_inside(self, time_ms: int) -> int:
+        """Book the funding inside the candles that open at this time, before stops and takes meet
+        them; return how many payments there were."""
+        end_ms = time_ms + self.replay.timeframe_ms
+        return self.venue.pay_funding(end_ms) if self.replay.opening(time_ms) else 0
 
     def play(self, time_ms: int) -> list[str]:
         """Match the candles that close at this time, and return their symbols."""

@@ -125,10 +125,11 @@ class Venue:
         # The balance was paid in before the first candle; ccxt hides a wallet that never changed.
         state.changed = state.changed or state.now
 
-    def fill_held(self) -> int:
+    def fill_held(self, *, closing: bool = True) -> int:
         """Fill held market orders whose symbol has an open candle: closing ones first, then
-        opening ones, each in the symbols' order. Returns how many changed."""
-        return self._matching.fill_held()
+        opening ones, each in the symbols' order. Returns how many changed; without `closing`
+        opening ones alone are filled."""
+        return self._matching.fill_held(closing=closing)
 
     def pay_funding(self, until_ms: int) -> int:
         """Book the funding instants before a time on what is held now, in the order of time and

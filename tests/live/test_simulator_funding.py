@@ -259,17 +259,13 @@ def test_an_instant_is_paid_by_what_is_held_before_its_orders_and_the_last_by_no
 
 def test_an_instant_in_a_gap_is_paid_before_the_orders_of_the_next_candle() -> None:
     candles = without(market(minutes=6), 2, 3)
-    trader = played(
-        exchange_of((candles, every_minute(9))), {DAY + MINUTE: [BUY], DAY + 2 * MINUTE: [SELL]}
-    )
+    exchange = exchange_of((candles, every_minute(9)))
+    trader = played(exchange, {DAY + MINUTE: [BUY], DAY + 2 * MINUTE: [SELL]})
     # Decided at the close before the gap, and filled behind it.
-    assert happened(trader) == [
-        ("BUY", 1),
-        ("FUNDING", 2),
-        ("FUNDING", 3),
-        ("FUNDING", 4),
-        ("SELL", 4),
-    ]
+    names = ["BUY", "FUNDING", "FUNDING", "FUNDING", "SELL"]
+    assert [name for name, _ in happened(trader)] == names
+    rows = exchange.venue.income({"incomeType": "FUNDING_FEE"})
+    assert [(row["time"] - DAY) // MINUTE for row in rows] == [2, 3, 4]
 
 
 def hourly() -> Candles:
@@ -296,8 +292,8 @@ def test_an_instant_inside_a_candle_comes_after_its_orders_and_before_its_stop()
     }
     fill_held = exchange.venue.fill_held
 
-    def fill_and_protect() -> int:
-        filled = fill_held()
+    def fill_and_protect(*, closing: bool = True) -> int:
+        filled = fill_held(closing=closing)
         if filled:
             exchange.venue.new_algo(stop)
         return filled
@@ -321,3 +317,21 @@ def test_a_payment_whose_event_is_lost_is_in_the_income() -> None:
     assert happened(trader) == [("BUY", 1), ("FUNDING", 2), ("FUNDING", 4)]
     rows = exchange.venue.income({"incomeType": "FUNDING_FEE"})
     assert [(row["time"] - DAY) // MINUTE for row in rows] == [2, 3, 4]
+
+
+def test_what_has_to_be_closed_at_once_pays_what_falls_into_its_candle() -> None:
+    # An order that stands for a stop which the candle's open has passed already, as the stop's own.
+    halves = funding(*((DAY + (2 * i + 1) * 30 * MINUTE, 0.001, math.nan) for i in range(8)))
+    exchange = exchange_of((hourly(), halves))
+    fill_held, closed = exchange.venue.fill_held, list[Any]()
+
+    def fill_and_close(*, closing: bool = True) -> int:
+        filled = fill_held(closing=closing)
+        if exchange.venue.steps(SYMBOL) and not closed:
+            closed.append(exchange.venue.new_order(SELL | {"reduceOnly": "true"}))
+        return filled
+
+    exchange.venue.fill_held = fill_and_close  # type: ignore[method-assign]
+    trader = played(exchange, {DAY + HOUR: [BUY]})
+    assert happened(trader) == [("BUY", 60), ("FUNDING", 90), ("SELL", 90)]
+    assert float(exchange.venue.user_trades({"symbol": SYMBOL})[-1]["price"]) == 30_000.0

@@ -37,13 +37,14 @@ def made_up(
     symbols: Sequence[str] = ("BTCUSDT",),
     *changes: str,
     strategy: str = "rsi_macd_atr",
+    timeframe: str = "1m",
 ) -> Inputs:
     """Inputs over a seeded market; the blueprint's are busy ones."""
     for seed, symbol in enumerate(symbols):
-        candles = synthetic_market(seed + 1, minutes, START, "1m", symbol)
+        candles = synthetic_market(seed + 1, minutes, START, timeframe, symbol)
         save(folder / "store", candles, "seeded")
     busy = BUSY if strategy == "rsi_macd_atr" else ()
-    asked = Asked(strategy, tuple(symbols), "um", changes=(*busy, *changes))
+    asked = Asked(strategy, tuple(symbols), "um", timeframe, changes=(*busy, *changes))
     return gather(asked, folder / "store", folder / "runs")
 
 

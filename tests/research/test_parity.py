@@ -29,7 +29,7 @@ ROLES = ("market-data", "signal-generator", "trader", "performance-tracker")
 def the_backtest(inputs: Inputs) -> Result:
     return backtest(
         inputs.strategy, inputs.candles, params=inputs.params, risk=inputs.risk,
-        costs=inputs.costs, balance=inputs.balance, grids=inputs.grids,
+        costs=inputs.costs, balance=inputs.balance, grids=inputs.grids, funding=inputs.funding,
     )  # fmt: skip
 
 

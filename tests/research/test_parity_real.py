@@ -6,7 +6,6 @@ from pathlib import Path
 from backtest.inputs import Asked, gather
 from data.dates import now_ms, parse_time
 from data.importer import Labels, import_file
-from research.differences import NOT_SIMULATED
 from tests.parity import STRETCHES
 from tests.research.stretches import compared
 
@@ -27,5 +26,6 @@ def test_three_days_of_btcusdt_futures_have_no_difference(
     assert found.trades > 30
     shown = dict(re.findall(r"(?m)^(\w+) +([\d,]+|not simulated) +(?:0|-)$", README))
     counts = {kind: f"{n:,}" for kind, n in found.comparison.compared.items()}
-    counts |= dict.fromkeys(NOT_SIMULATED, "not simulated")
+    assert not found.funding_instants
+    counts["funding"] = "not simulated"
     assert {kind: said for kind, said in shown.items() if kind in counts} == counts
