@@ -1,11 +1,14 @@
-"""Three days of real candles through both worlds, as the README shows it."""
+"""Real candles through both worlds: three days as the README shows them, six weeks with funding."""
 
 import re
 from pathlib import Path
 
+import numpy as np
+
 from backtest.inputs import Asked, gather
 from data.dates import now_ms, parse_time
 from data.importer import Labels, import_file
+from tests.backtest.test_real_funding import add_funding, candles_of, file, funding_rows
 from tests.parity import STRETCHES
 from tests.research.stretches import compared
 
@@ -29,3 +32,27 @@ def test_three_days_of_btcusdt_futures_have_no_difference(
     assert not found.funding_instants
     counts["funding"] = "not simulated"
     assert {kind: said for kind, said in shown.items() if kind in counts} == counts
+
+
+def test_six_weeks_with_the_real_funding_of_two_symbols_have_no_difference(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    symbols, store = ("BTCUSDT", "ETHUSDT"), tmp_path / "store"
+    for symbol in symbols:
+        candles_of(shared_data, store, symbol, symbol)
+        rows = funding_rows(file(shared_data, f"funding/{symbol}-um-funding.parquet"))
+        add_funding(store, symbol, rows)
+    hours = tmp_path / "hours.py"  # turns round at each signal: nearly always in the market
+    text = Path("strategy/stoch_roc.py").read_text()
+    hours.write_text(text.replace('"1m"', '"1h"').replace('"15m"', '"4h"'))
+    span = (parse_time("2024-02-20", "--from"), parse_time("2024-04-02", "--to"))
+    changes = ("length=4", "edge=45", "roc=3")
+    asked = Asked(str(hours), symbols, "um", start_ms=span[0], end_ms=span[1], changes=changes)
+    inputs = gather(asked, store, tmp_path / "runs")
+    found = compared(inputs, tmp_path)
+    assert found.comparison.first is None
+    assert found.comparison.total == 0
+    # Three a day and symbol, most of them with a position.
+    assert found.funding_instants == 2 * 42 * 3 == sum(len(one.time) for one in inputs.funding)
+    assert all(np.isnan(one.price).all() for one in inputs.funding)
+    assert found.comparison.compared["funding"] > 150
