@@ -131,6 +131,18 @@ def fetch_archive(
     return Held(found, absent)
 
 
+def foreseen_files(series: Series, start_ms: int, end_ms: int) -> int:
+    """Say about how many files a range up to yesterday will cost, for the progress."""
+    if start_ms >= end_ms:
+        return 0
+    if not has_months(series.its_kind):
+        return len(days_of(start_ms, end_ms))
+    months = months_of(start_ms, end_ms)
+    if period_end_ms(months[-1]) <= end_ms:
+        return len(months)
+    return len(months) - 1 + len(days_of(month_start_ms(months[-1]), end_ms))
+
+
 def has_months(kind: Kind) -> bool:
     """Say whether monthly files are used; a month of trades would not fit into memory."""
     return "monthly" in kind.periods and not kind.by_day

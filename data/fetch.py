@@ -5,14 +5,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.archive import Held, fetch_archive
+from data.archive import Held, fetch_archive, foreseen_files
 from data.dates import show_time
 from data.download import Archive
 from data.fetched import Fetched, Watcher
 from data.kinds import FUNDING, KLINES
 from data.manifest import Series
 from data.rest import REST_KINDS, NotListed, Rest, Unreachable
-from data.rest_fill import Filler
+from data.rest_fill import Filler, foreseen_pages
 from data.rule_updates import refresh_rules
 from data.table import period_end_ms, period_start_ms
 from data.times import MEND
@@ -72,6 +72,8 @@ def fetch_all(
         try:
             now_ms, notes = exchange_time(sources.rest, wanted[0].market, local_ms)
         except Unreachable as error:
+            if start_ms >= local_ms - local_ms % DAY_MS:
+                raise
             rest, now_ms = None, local_ms
             notes = [f"{error.message}; the archive alone is asked"]
     stop_ms = now_ms if end_ms is None else end_ms
@@ -117,9 +119,11 @@ def exchange_time(rest: Rest, market: str, local_ms: int) -> tuple[int, list[str
     if abs(off_ms) <= _CLOCK_TOLERANCE_MS:
         return now_ms, []
     side = "ahead of" if off_ms > 0 else "behind"
-    said = show_time(now_ms // 60_000 * 60_000)
-    note = f"this computer's clock is {_length(abs(off_ms))} {side} the exchange's, {said} UTC"
-    return now_ms, [f"{note}: the exchange's is followed"]
+    note = (
+        f"this computer's clock is {_length(abs(off_ms))} {side} the exchange's,"
+        f" {_minute(now_ms)} UTC: the exchange's is followed"
+    )
+    return now_ms, [note]
 
 
 def fetch(
@@ -170,6 +174,8 @@ def fetch(
     end_ms = min(end_ms, now_ms if rest is not None else today)
     _refuse_empty(start_ms, end_ms)
     with writing(store, series) as writer:
+        pages = foreseen_pages(series, max(start_ms, today), end_ms) if rest is not None else 0
+        watcher.foresee(foreseen_files(series, start_ms, min(end_ms, today)) + pages)
         held = fetch_archive(archive, series, start_ms, end_ms, now_ms, writer, result, watcher)
         has_ended = False
         filler = Filler(store, rest, series, now_ms, writer, result, watcher)
@@ -237,13 +243,17 @@ def _refuse_unknown(its: Series) -> None:
 def _refuse_empty(start_ms: int, end_ms: int) -> None:
     if start_ms >= end_ms:
         raise WickError(
-            f"the range from {show_time(start_ms)} to {show_time(end_ms)} UTC holds no whole day",
+            f"the range from {show_time(start_ms)} to {_minute(end_ms)} UTC holds no whole day",
             "give --from a date before today and before --to",
         )
 
 
 def _length_ms(its: Series) -> int:
     return longest_ms(its.timeframe) if its.timeframe else 0
+
+
+def _minute(time_ms: int) -> str:
+    return show_time(time_ms // 60_000 * 60_000)
 
 
 def _length(time_ms: int) -> str:
@@ -262,9 +272,9 @@ def _nothing_there(archive: Archive, result: Fetched, start_ms: int, end_ms: int
     series = result.series
     other = "spot" if series.market == "um" else "um"
     known = known_symbols(series.market)
+    what = f"{series} candles" if series.kind == KLINES.name else str(series)
     return WickError(
-        f"{archive.url} has no {series} {series.its_kind.plural} from {show_time(start_ms)} to"
-        f" {show_time(end_ms)}"
+        f"{archive.url} has no {what} from {show_time(start_ms)} to {_minute(end_ms)}"
         + "".join(f"; {note.removesuffix(_KEPT)}" for note in result.notes if _KEPT in note),
         "take a later --from"
         if series.symbol in known

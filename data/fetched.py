@@ -11,6 +11,9 @@ from data.writer import Merge
 class Watcher(Protocol):
     """Whoever shows the progress of a fetch."""
 
+    def foresee(self, steps: int) -> None:
+        """About so many files and pages there may be in all."""
+
     def expect(self, steps: int) -> None:
         """More files, or pages of REST, are going to be asked for."""
 

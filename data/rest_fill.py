@@ -181,7 +181,7 @@ class Filler:
         times = [np.empty(0, np.int64)]
         if start_ms >= end_ms:
             return times[0]
-        at_once_ms, page_ms = self._lengths(end_ms - start_ms)
+        at_once_ms, page_ms = _lengths(self._series, end_ms - start_ms)
         steps = ceil((end_ms - start_ms) / page_ms)
         self._watcher.expect(steps)
         done = 0
@@ -205,16 +205,6 @@ class Filler:
         on_page(0, start_ms + steps * page_ms)
         return np.concatenate(times)
 
-    def _lengths(self, whole_ms: int) -> tuple[int, int]:
-        """Return how much is stored at once and what counts as a step of the progress, in ms."""
-        its = self._series
-        if its.its_kind is AGG_TRADES:
-            return _TRADES_AT_ONCE_MS, _TRADES_A_PAGE_MS
-        if not its.timeframe or its.timeframe == MONTH:
-            return whole_ms, whole_ms
-        length_ms = timeframe_ms(its.timeframe)
-        return _CANDLES_AT_ONCE * length_ms, _CANDLES_A_PAGE * length_ms
-
     def _store(self, table: pa.Table) -> None:
         source = Source(f"REST {show_day(self._now_ms)}", _sha256_of(table))
         merge = self._writer.add(table, source)
@@ -225,6 +215,25 @@ class Filler:
                 f"{source.name}: rows that differ from those stored before, and replace them:"
                 f" {merge.replaced:,}"
             )
+
+
+def foreseen_pages(series: Series, start_ms: int, end_ms: int) -> int:
+    """Say about how many pages of REST a range will cost, for the progress."""
+    return (
+        ceil((end_ms - start_ms) / _lengths(series, end_ms - start_ms)[1])
+        if start_ms < end_ms
+        else 0
+    )
+
+
+def _lengths(its: Series, whole_ms: int) -> tuple[int, int]:
+    """Return how much is stored at once and what counts as a step of the progress, in ms."""
+    if its.its_kind is AGG_TRADES:
+        return _TRADES_AT_ONCE_MS, _TRADES_A_PAGE_MS
+    if not its.timeframe or its.timeframe == MONTH:
+        return whole_ms, whole_ms
+    length_ms = timeframe_ms(its.timeframe)
+    return _CANDLES_AT_ONCE * length_ms, _CANDLES_A_PAGE * length_ms
 
 
 def _sha256_of(table: pa.Table) -> str:

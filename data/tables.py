@@ -34,6 +34,7 @@ class Progress:
         )
         self._task = self._bar.add_task(title, total=0, speed="")
         self._files = 0
+        self._foreseen = 0
         self._bytes = 0
 
     def __enter__(self) -> "Progress":
@@ -48,10 +49,15 @@ class Progress:
     ) -> None:
         self._bar.stop()
 
+    def foresee(self, files: int) -> None:
+        """About so many files there may be in all."""
+        self._foreseen = files
+        self.expect(0)
+
     def expect(self, files: int) -> None:
         """More files are going to be worked on."""
         self._files += files
-        self._bar.update(self._task, total=self._files)
+        self._bar.update(self._task, total=max(self._files, self._foreseen))
 
     def receive(self, size_bytes: int) -> None:
         """A piece has arrived from the network."""

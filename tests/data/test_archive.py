@@ -29,7 +29,10 @@ def days(month: str, first: int, last: int) -> list[str]:
 
 class Watching:
     def __init__(self) -> None:
-        self.expected, self.finished, self.received = 0, 0, 0
+        self.foreseen, self.expected, self.finished, self.received = 0, 0, 0, 0
+
+    def foresee(self, files: int) -> None:
+        self.foreseen = files
 
     def expect(self, files: int) -> None:
         self.expected += files
