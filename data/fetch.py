@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.archive import Held, fetch_archive, foreseen_files
+from data.archive import fetch_archive, foreseen_files
 from data.dates import show_time
 from data.download import Archive
 from data.fetched import Fetched, Watcher
@@ -180,7 +180,7 @@ def fetch(
         has_ended = False
         filler = Filler(store, rest, series, now_ms, writer, result, watcher)
         if rest is not None:
-            has_ended = _fill(filler, start_ms, end_ms, held, result)
+            has_ended = _fill(filler, start_ms, end_ms, result)
         files = writer.manifest.files
         is_there = any(f.first_ms < end_ms and f.last_ms >= start_ms for f in files)
         if not held.found and not is_there:
@@ -189,12 +189,12 @@ def fetch(
     return result
 
 
-def _fill(filler: Filler, start_ms: int, end_ms: int, held: Held, result: Fetched) -> bool:
+def _fill(filler: Filler, start_ms: int, end_ms: int, result: Fetched) -> bool:
     """Ask REST; say whether it knows of no rows after the last one stored."""
     its = result.series
     try:
         last_ms = filler.fill_tail(start_ms, end_ms)
-        filler.fill_holes(start_ms, end_ms, held.absent)
+        filler.fill_holes(start_ms, end_ms)
     except NotListed:
         last_ms = filler.last_stored(start_ms, end_ms)
         if last_ms:

@@ -3,8 +3,6 @@
 A hole is asked for once: the ledger keeps whether the exchange has rows there.
 """
 
-import hashlib
-from collections.abc import Iterator
 from math import ceil
 from pathlib import Path
 
@@ -14,14 +12,27 @@ from numpy.typing import NDArray
 
 from data.dates import show_day, show_time
 from data.fetched import Fetched, Watcher
-from data.gaps import ARCHIVE_LOSS, OUR_LOSS, OUTAGE, Entry, read_ledger, record, unexplained
+from data.gaps import (
+    ARCHIVE_LOSS,
+    OUR_LOSS,
+    OUTAGE,
+    Cause,
+    Entry,
+    classify,
+    cut,
+    read_ledger,
+    record,
+    unasked,
+)
+from data.kind_quality import missing_rows
 from data.kinds import AGG_TRADES
 from data.manifest import Series, Source, open_file
 from data.quality import Gap, holes
 from data.rest import Rest
-from data.table import column, period_end_ms, period_start_ms
+from data.supply import digest_of
+from data.table import column
 from data.writer import SeriesWriter
-from strategy.timeframes import MONTH, close_times, month_numbers, month_opens, timeframe_ms
+from strategy.timeframes import MONTH, close_times, timeframe_ms
 
 # What is stored at once, so that a stopped fetch loses little.
 _CANDLES_AT_ONCE = 30_000
@@ -29,6 +40,7 @@ _TRADES_AT_ONCE_MS = 4 * 3_600_000
 # How long a page of REST is taken to be, for the progress.
 _CANDLES_A_PAGE = 1_000
 _TRADES_A_PAGE_MS = 600_000
+_SLACK_MS = 60_000
 
 
 class Filler:
@@ -88,39 +100,29 @@ class Filler:
         self._take(max(after_ms, earliest_ms), end_ms)
         return self.last_stored(start_ms, end_ms)
 
-    def fill_holes(self, start_ms: int, end_ms: int, absent: list[str]) -> None:
-        """Ask for the holes that nobody has asked for, and write down what came of it.
-
-        Parameters
-        ----------
-        start_ms, end_ms : int
-            The range.
-        absent : list of str
-            Months that the archive has no file of, for kinds whose rows lie on no grid.
+    def fill_holes(self, start_ms: int, end_ms: int) -> None:
+        """Ask for the holes of a range that nobody has asked for, and write down what came of it.
 
         Raises
         ------
         WickError
-            As `Rest.rows`.
+            As `Rest.rows`; the ledger is damaged.
         """
-        found = self._holes(start_ms, end_ms, absent)
-        for hole in unexplained(found, read_ledger(self._folder), self._series):
-            first, last = hole.gap.first_missing, hole.gap.last_missing
-            cause = OUR_LOSS if hole.cause == OUR_LOSS else ARCHIVE_LOSS
-            times = self._take(first, last + 1)
-            source = self._result.sources[-1].name if len(times) else ""
-            entries = [
-                Entry(
-                    part.first_missing,
-                    part.last_missing,
-                    part.count,
-                    cause if there else OUTAGE,
-                    part.count if there else 0,
-                    source if there else "",
-                    self._now_ms,
-                )
-                for part, there in _parts(hole.gap, times, self._series)
-            ]
+        gaps = self._holes(start_ms, end_ms)
+        ledger = read_ledger(self._folder)
+        for gap in unasked(gaps, ledger, self._series):
+            causes = {one.cause for one in classify([gap], ledger, self._series)}
+            cause = OUR_LOSS if OUR_LOSS in causes else ARCHIVE_LOSS
+            first, last = gap.first_missing, gap.last_missing
+            # Payments are some ms off their hour.
+            slack = 0 if self._series.timeframe else _SLACK_MS
+            times = self._take(first - slack, last + 1 + slack)
+            there, left = cut(gap, np.clip(times, first, last), self._series)
+            source = self._result.sources[-1].name if there else ""
+            now_ms = self._now_ms
+            entries = [_entry(part, cause, now_ms, part.count, source) for part in there]
+            entries += [_entry(part, OUTAGE, now_ms) for part in left]
+            entries.sort(key=lambda entry: entry.first)
             self._result.filled += entries
             record(self._folder, self._series, entries)
 
@@ -162,19 +164,15 @@ class Filler:
         # There may be more of the same instant.
         return last_ms
 
-    def _holes(self, start_ms: int, end_ms: int, absent: list[str]) -> list[Gap]:
+    def _holes(self, start_ms: int, end_ms: int) -> list[Gap]:
         its = self._series
+        # Of trades REST has two days only: what is missing inside a file is left to a repair.
         if its.its_kind is AGG_TRADES:
             return []
         times = self.stored_times(start_ms, end_ms)
         if its.its_kind.has_candles:
             return holes(times, its.timeframe)
-        spans = [(period_start_ms(p), period_end_ms(p)) for p in absent]
-        return [
-            Gap(low, high - 1, 1)
-            for low, high in spans
-            if not np.any((times >= low) & (times < high)) and np.any(times >= high)
-        ]
+        return missing_rows({its.its_kind.time: times}, its.its_kind)
 
     def _take(self, start_ms: int, end_ms: int) -> NDArray[np.int64]:
         """Store what REST has of a stretch, piece by piece; return the times of its rows."""
@@ -206,7 +204,7 @@ class Filler:
         return np.concatenate(times)
 
     def _store(self, table: pa.Table) -> None:
-        source = Source(f"REST {show_day(self._now_ms)}", _sha256_of(table))
+        source = Source(f"REST {show_day(self._now_ms)}", digest_of(table))
         merge = self._writer.add(table, source)
         self._result.stored(merge, source)
         self._result.rest_rows += len(table)
@@ -236,28 +234,5 @@ def _lengths(its: Series, whole_ms: int) -> tuple[int, int]:
     return _CANDLES_AT_ONCE * length_ms, _CANDLES_A_PAGE * length_ms
 
 
-def _sha256_of(table: pa.Table) -> str:
-    """Hash every value of the rows, column by column; a missing value counts as NaN."""
-    digest = hashlib.sha256()
-    for name in table.column_names:
-        digest.update(name.encode())
-        digest.update(np.ascontiguousarray(column(table, name)).tobytes())
-    return digest.hexdigest()
-
-
-def _parts(gap: Gap, times: NDArray[np.int64], its: Series) -> Iterator[tuple[Gap, bool]]:
-    """Cut a hole into stretches that REST has and stretches that it has not."""
-    if not its.timeframe:
-        found = len(times)
-        yield (Gap(gap.first_missing, gap.last_missing, found or gap.count), bool(found))
-        return
-    if its.timeframe == MONTH:
-        numbers = month_numbers(np.array([gap.first_missing, gap.last_missing]))
-        opens = month_opens(np.arange(numbers[0], numbers[1] + 1))
-    else:
-        length_ms = timeframe_ms(its.timeframe)
-        opens = np.arange(gap.first_missing, gap.last_missing + 1, length_ms)
-    there = np.isin(opens, times)
-    edges = np.flatnonzero(np.diff(there)) + 1
-    for part, flags in zip(np.split(opens, edges), np.split(there, edges), strict=True):
-        yield Gap(int(part[0]), int(part[-1]), len(part)), bool(flags[0])
+def _entry(gap: Gap, cause: Cause, now_ms: int, filled: int = 0, source: str = "") -> Entry:
+    return Entry(gap.first_missing, gap.last_missing, gap.count, cause, filled, source, now_ms)

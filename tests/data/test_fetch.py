@@ -188,6 +188,7 @@ def test_rows_lost_here_after_they_were_filled_are_our_loss(
     # The same ledger beside a store that never got the day.
     folder = BTC.folder(tmp_path / "b")
     run(server, tmp_path / "b", rest_url="http://127.0.0.1:9")
+    assert len(stored(tmp_path / "b")) == 88 * 24
     ledger = BTC.folder(tmp_path / "a") / "gaps.json"
     (folder / "gaps.json").write_bytes(ledger.read_bytes())
     done = run(server, tmp_path / "b")
