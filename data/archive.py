@@ -13,15 +13,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from data.additions import Additions
 from data.clean import cleaned
 from data.dates import show_time
 from data.download import Archive, Download, downloads
-from data.fetched import Fetched, Watcher
+from data.fetched import Watcher
 from data.kinds import Kind
 from data.manifest import Series, Source
 from data.parse import parse
 from data.table import column, month_of, month_start_ms, period_end_ms, period_start_ms
-from data.writer import Merge, SeriesWriter
+from data.writer import Merge
 from strategy.errors import RunRefused, WickError
 from strategy.timeframes import DAY_MS, MONTH, longest_ms
 
@@ -74,12 +75,10 @@ class Held:
 
 def fetch_archive(
     archive: Archive,
-    series: Series,
+    additions: Additions,
     start_ms: int,
     end_ms: int,
     now_ms: int,
-    writer: SeriesWriter,
-    result: Fetched,
     watcher: Watcher,
 ) -> Held:
     """Bring what the archive has of a range, up to yesterday, into the store.
@@ -88,17 +87,13 @@ def fetch_archive(
     ----------
     archive : Archive
         Address and manners.
-    series : Series
-        What to fetch.
+    additions : Additions
+        Takes the rows of the series.
     start_ms, end_ms : int
         First time wanted and first not wanted, UTC ms; widened to whole months where there are
         monthly files, and to whole days.
     now_ms : int
         The present: the running day is never asked for.
-    writer : SeriesWriter
-        Holds the series.
-    result : Fetched
-        Counts and notes are added to it.
     watcher : Watcher
         Told about the progress.
 
@@ -107,18 +102,18 @@ def fetch_archive(
     RunRefused
         The archive does not answer, or a file stays damaged.
     """
-    kind, today = series.its_kind, now_ms - now_ms % DAY_MS
+    series, today = additions.series, now_ms - now_ms % DAY_MS
     end_ms = min(end_ms, today)
     if start_ms >= end_ms:
         return Held(set(), [])
-    task = _Task(archive, series, writer, now_ms, result, watcher)
-    if has_months(kind):
+    task = _Task(archive, additions, now_ms, watcher)
+    if has_months(series.its_kind):
         months = months_of(start_ms, end_ms)
         whole = [m for m in months if period_end_ms(m) <= today]
         found = task.take(whole)
         # No day holds a closed candle of a month.
-        has_days = "daily" in kind.periods and series.timeframe != MONTH
-        lived = found | result.refused.keys()
+        has_days = "daily" in series.its_kind.periods and series.timeframe != MONTH
+        lived = found | additions.result.refused.keys()
         asked = (
             _days_to_try([m for m in months if m not in found], lived, end_ms) if has_days else []
         )
@@ -202,23 +197,18 @@ class _Task:
     """One fetch's files on their way from the archive to the store."""
 
     def __init__(
-        self,
-        archive: Archive,
-        series: Series,
-        writer: SeriesWriter,
-        now_ms: int,
-        result: Fetched,
-        watcher: Watcher,
+        self, archive: Archive, additions: Additions, now_ms: int, watcher: Watcher
     ) -> None:
-        self._archive, self._series, self._writer = archive, series, writer
-        self._now_ms, self._result, self._watcher = now_ms, result, watcher
+        self._archive, self._additions = archive, additions
+        self._result = additions.result
+        self._now_ms, self._watcher = now_ms, watcher
 
     def take(self, periods: Sequence[str]) -> set[str]:
         """Store what is there and not stored yet; return the periods that are there."""
         self._watcher.expect(len(periods))
         found = set()
-        known = {s.name: s.sha256 for m in self._writer.manifest.files for s in m.sources}
-        by_path = {z.path: z for z in (Zip(self._series, period) for period in periods)}
+        known = self._additions.known()
+        by_path = {z.path: z for z in (Zip(self._additions.series, p) for p in periods)}
         for got in downloads(self._archive, list(by_path), known, self._watcher.receive):
             archived = by_path[got.path]
             if got.content is not None:
@@ -257,10 +247,7 @@ class _Task:
         if not len(table):
             return Merge(), notes
         _refuse_other_times(archived, column(table, parsed.kind.time))
-        source = Source(archived.name, sha256)
-        merge = self._writer.add(table, source)
-        self._result.stored(merge, source)
-        return merge, notes
+        return self._additions.add(table, Source(archived.name, sha256)), notes
 
 
 def _refuse_other_times(archived: Zip, times: np.ndarray) -> None:

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from data.additions import Additions
 from data.archive import fetch_archive, foreseen_files
 from data.dates import show_time
 from data.download import Archive
@@ -176,27 +177,26 @@ def fetch(
     with writing(store, series) as writer:
         pages = foreseen_pages(series, max(start_ms, today), end_ms) if rest is not None else 0
         watcher.foresee(foreseen_files(series, start_ms, min(end_ms, today)) + pages)
-        held = fetch_archive(archive, series, start_ms, end_ms, now_ms, writer, result, watcher)
+        additions = Additions(store, series, writer, result)
+        held = fetch_archive(archive, additions, start_ms, end_ms, now_ms, watcher)
         has_ended = False
-        filler = Filler(store, rest, series, now_ms, writer, result, watcher)
         if rest is not None:
-            has_ended = _fill(filler, start_ms, end_ms, result)
-        files = writer.manifest.files
-        is_there = any(f.first_ms < end_ms and f.last_ms >= start_ms for f in files)
-        if not held.found and not is_there:
+            filler = Filler(rest, additions, now_ms, watcher)
+            has_ended = _fill(filler, additions, start_ms, end_ms)
+        if not held.found and not additions.has_any(start_ms, end_ms):
             raise _nothing_there(archive, result, start_ms, end_ms)
-        result.missing_days = _missing(filler, series, held.absent, has_ended)
+        result.missing_days = _missing(additions, held.absent, has_ended)
     return result
 
 
-def _fill(filler: Filler, start_ms: int, end_ms: int, result: Fetched) -> bool:
+def _fill(filler: Filler, additions: Additions, start_ms: int, end_ms: int) -> bool:
     """Ask REST; say whether it knows of no rows after the last one stored."""
-    its = result.series
+    its, result = additions.series, additions.result
     try:
         last_ms = filler.fill_tail(start_ms, end_ms)
         filler.fill_holes(start_ms, end_ms)
     except NotListed:
-        last_ms = filler.last_stored(start_ms, end_ms)
+        last_ms = additions.last(start_ms, end_ms)
         if last_ms:
             result.notes.append(
                 f"{its.symbol} is not listed any more: its {its.its_kind.plural} end at"
@@ -215,14 +215,15 @@ def _fill(filler: Filler, start_ms: int, end_ms: int, result: Fetched) -> bool:
     return False
 
 
-def _missing(filler: Filler, its: Series, absent: list[str], has_ended: bool) -> list[str]:
+def _missing(additions: Additions, absent: list[str], has_ended: bool) -> list[str]:
     """Leave of days without a file those that nothing is stored of."""
+    its = additions.series
     if not absent or _length_ms(its) > DAY_MS:
         return []
     if its.kind not in REST_KINDS:
         return absent
     start_ms, end_ms = period_start_ms(absent[0]), period_end_ms(absent[-1])
-    stored = filler.stored_periods(start_ms, end_ms, len(absent[0]))
+    stored = additions.periods(start_ms, end_ms, len(absent[0]))
     last = max(stored, default="") if has_ended else "9999"
     return [p for p in absent if p not in stored and p <= last]
 

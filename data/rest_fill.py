@@ -4,14 +4,14 @@ A hole is asked for once: the ledger keeps whether the exchange has rows there.
 """
 
 from math import ceil
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from data.additions import Additions
 from data.dates import show_day, show_time
-from data.fetched import Fetched, Watcher
+from data.fetched import Watcher
 from data.gaps import (
     ARCHIVE_LOSS,
     OUR_LOSS,
@@ -26,12 +26,11 @@ from data.gaps import (
 )
 from data.kind_quality import missing_rows
 from data.kinds import AGG_TRADES
-from data.manifest import Series, Source, open_file
+from data.manifest import Series, Source
 from data.quality import Gap, holes
 from data.rest import Rest
 from data.supply import digest_of
 from data.table import column
-from data.writer import SeriesWriter
 from strategy.timeframes import MONTH, close_times, timeframe_ms
 
 # What is stored at once, so that a stopped fetch loses little.
@@ -48,35 +47,20 @@ class Filler:
 
     Parameters
     ----------
-    store : Path
-        Folder of the store.
-    rest : Rest or None
-        Where to ask; None only to look at what is stored.
-    series : Series
-        What is fetched.
+    rest : Rest
+        Where to ask.
+    additions : Additions
+        Takes the rows of the series.
     now_ms : int
         The exchange's time.
-    writer : SeriesWriter
-        Holds the series.
-    result : Fetched
-        Counts and notes are added to it.
     watcher : Watcher
         Told about the progress.
     """
 
-    def __init__(
-        self,
-        store: Path,
-        rest: Rest | None,
-        series: Series,
-        now_ms: int,
-        writer: SeriesWriter,
-        result: Fetched,
-        watcher: Watcher,
-    ) -> None:
-        self._folder = series.folder(store)
-        self._rest, self._series, self._now_ms = rest, series, now_ms
-        self._writer, self._result, self._watcher = writer, result, watcher
+    def __init__(self, rest: Rest, additions: Additions, now_ms: int, watcher: Watcher) -> None:
+        self._rest, self._additions, self._now_ms = rest, additions, now_ms
+        self._series, self._result = additions.series, additions.result
+        self._watcher = watcher
 
     def fill_tail(self, start_ms: int, end_ms: int) -> int:
         """Store all that REST has after the last stored row of a range; return the last one's time.
@@ -88,7 +72,6 @@ class Filler:
         WickError
             As `Rest.rows`.
         """
-        assert self._rest is not None
         after_ms = self._after_stored(start_ms, end_ms)
         earliest_ms = self._rest.earliest_ms(self._series)
         if after_ms < min(earliest_ms, end_ms):
@@ -98,7 +81,7 @@ class Filler:
                 " at REST any more; fetch again when the archive has them"
             )
         self._take(max(after_ms, earliest_ms), end_ms)
-        return self.last_stored(start_ms, end_ms)
+        return self._additions.last(start_ms, end_ms)
 
     def fill_holes(self, start_ms: int, end_ms: int) -> None:
         """Ask for the holes of a range that nobody has asked for, and write down what came of it.
@@ -109,7 +92,7 @@ class Filler:
             As `Rest.rows`; the ledger is damaged.
         """
         gaps = self._holes(start_ms, end_ms)
-        ledger = read_ledger(self._folder)
+        ledger = read_ledger(self._additions.folder)
         for gap in unasked(gaps, ledger, self._series):
             causes = {one.cause for one in classify([gap], ledger, self._series)}
             cause = OUR_LOSS if OUR_LOSS in causes else ARCHIVE_LOSS
@@ -124,39 +107,10 @@ class Filler:
             entries += [_entry(part, OUTAGE, now_ms) for part in left]
             entries.sort(key=lambda entry: entry.first)
             self._result.filled += entries
-            record(self._folder, self._series, entries)
-
-    def stored_times(self, start_ms: int, end_ms: int) -> NDArray[np.int64]:
-        """Read the times of stored rows in a range."""
-        name = self._series.its_kind.time
-        parts = [np.empty(0, np.int64)]
-        for stored in self._writer.manifest.files:
-            if stored.first_ms < end_ms and stored.last_ms >= start_ms:
-                file = open_file(self._folder, stored, pending=False)
-                parts.append(column(file.read(columns=[name]), name))
-        times = np.concatenate(parts)
-        return times[(times >= start_ms) & (times < end_ms)]
-
-    def last_stored(self, start_ms: int, end_ms: int) -> int:
-        """Return the time of the last stored row in a range, 0 for none."""
-        files = self._writer.manifest.files
-        there = [f for f in files if start_ms <= f.last_ms and f.first_ms < end_ms][-1:]
-        # Only the last file: of trades the whole range would be large.
-        if not there:
-            return 0
-        times = self.stored_times(max(start_ms, there[0].first_ms), end_ms)
-        return int(times[-1]) if len(times) else 0
-
-    def stored_periods(self, start_ms: int, end_ms: int, length: int) -> set[str]:
-        """Return the days, or months, of a range with stored rows, as texts of this length."""
-        if self._series.its_kind.by_day:
-            return {f.period[:length] for f in self._writer.manifest.files}
-        unit = "D" if length > len("2023-01") else "M"
-        times = self.stored_times(start_ms, end_ms).astype("datetime64[ms]")
-        return set(np.unique(times.astype(f"datetime64[{unit}]")).astype(str).tolist())
+            record(self._additions.folder, self._series, entries)
 
     def _after_stored(self, start_ms: int, end_ms: int) -> int:
-        last_ms = self.last_stored(start_ms, end_ms)
+        last_ms = self._additions.last(start_ms, end_ms)
         if not last_ms:
             return start_ms
         if self._series.its_kind.has_candles:
@@ -169,7 +123,7 @@ class Filler:
         # Of trades REST has two days only: what is missing inside a file is left to a repair.
         if its.its_kind is AGG_TRADES:
             return []
-        times = self.stored_times(start_ms, end_ms)
+        times = self._additions.times(start_ms, end_ms)
         if its.its_kind.has_candles:
             return holes(times, its.timeframe)
         return missing_rows({its.its_kind.time: times}, its.its_kind)
@@ -194,7 +148,6 @@ class Filler:
 
         for low in range(start_ms, end_ms, at_once_ms):
             high = min(low + at_once_ms, end_ms)
-            assert self._rest is not None
             table = self._rest.rows(self._series, low, high, on_page)
             on_page(0, high)
             if len(table):
@@ -205,8 +158,7 @@ class Filler:
 
     def _store(self, table: pa.Table) -> None:
         source = Source(f"REST {show_day(self._now_ms)}", digest_of(table))
-        merge = self._writer.add(table, source)
-        self._result.stored(merge, source)
+        merge = self._additions.add(table, source)
         self._result.rest_rows += len(table)
         if merge.replaced:
             self._result.notes.append(

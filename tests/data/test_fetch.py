@@ -480,6 +480,26 @@ def test_a_month_of_funding_missing_in_the_middle_comes_from_rest_once(
     assert run(server, tmp_path, FUNDING).filled == []
 
 
+def test_a_payment_that_archive_and_rest_date_some_ms_apart_is_one(
+    tmp_path: Path, server: ArchiveServer
+) -> None:
+    rows = funding_rows(100)
+    server.fundings["BTCUSDT"] = rows
+    server.now_ms = JAN_2023 + 20 * DAY_MS
+    run(server, tmp_path, FUNDING)
+    server.now_ms = JAN_2023 + 33 * DAY_MS
+    publish_funding(
+        server,
+        [dict(r, fundingTime=r["fundingTime"] + i % 5) for i, r in enumerate(rows)],
+        "2023-01",
+    )
+    done = run(server, tmp_path, FUNDING)
+    assert done.merge.replaced == 0
+    times = load_arrays(tmp_path, FUNDING)["time"]
+    assert len(times) == 33 * 3
+    assert times[: 20 * 3].tolist() == [row["fundingTime"] for row in rows[: 20 * 3]]
+
+
 def test_what_fails_with_a_companion_is_a_note(
     tmp_path: Path, server: ArchiveServer, hourly: Candles
 ) -> None:
