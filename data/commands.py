@@ -147,6 +147,53 @@ def import_(
         )
 
 
+@app.command(epilog="Example: wick data tumble BTCUSDT --timeframe 1s")
+def tumble(
+    symbol: Annotated[str, typer.Argument(metavar="SYMBOL", help="Such as BTCUSDT.")],
+    timeframe: Annotated[
+        str, typer.Option("--timeframe", help="Of the candles, from 100ms on, such as 1s, 5s, 1m.")
+    ],
+    market: Annotated[str, typer.Option("--market", help="um (futures) or spot.")] = "um",
+    start: From = None,
+    end: To = None,
+    side_by_side: Annotated[
+        bool,
+        typer.Option(
+            "--compare",
+            help="Store nothing; compare with the exchange's own candles; exit 1 if any differ.",
+        ),
+    ] = False,
+    store: Store = None,
+    as_json: Json = False,
+) -> None:
+    """Make candles of any length of stored aggregate trades.
+
+    A candle without trades is flat at the last close; a day without trades stored is a gap.
+    They are never mixed with the exchange's own candles.
+    """
+    from data import tables
+    from data.dates import now_ms, parse_time
+    from data.manifest import Series, known_market
+    from data.settings import load_settings
+    from data.tumble import compare, trade_files, tumble_trades
+
+    start_ms = None if start is None else parse_time(start, "--from")
+    end_ms = None if end is None else parse_time(end, "--to")
+    known_market(market)
+    series = Series(market, symbol.upper(), timeframe)
+    folder = load_settings(store=store).store
+    with tables.Progress(f"tumbling {series}") as progress:
+        progress.expect(len(trade_files(folder, series, start_ms, end_ms)))
+        given = (folder, series, start_ms, end_ms, now_ms(), progress.finish)
+        result = compare(*given) if side_by_side else tumble_trades(*given)
+    if as_json:
+        tables.print_json(result)
+    else:
+        tables.print_tumbled(result)
+    if getattr(result, "differences", None):
+        raise typer.Exit(1)
+
+
 @app.command(epilog="Example: wick data check BTCUSDT --strict")
 def check(
     symbols: Annotated[

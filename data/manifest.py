@@ -11,7 +11,7 @@ opens the files of one manifest and looks whether that manifest is still the cur
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from data.kinds import AGG_TRADES, KINDS, KLINES, Kind, known_kind
 from strategy.errors import WickError, did_you_mean
-from strategy.timeframes import MONTH
+from strategy.timeframes import MONTH, longest_ms
 
 MARKETS = ("um", "spot")
 MANIFEST = "manifest.json"
@@ -78,12 +78,21 @@ class Series:
     @property
     def its_kind(self) -> Kind:
         """What the rows are."""
-        return KINDS[self.kind]
+        kind = KINDS[self.kind]
+        # A month of 100ms would be 27 million candles.
+        return _KLINES_BY_DAY if kind is KLINES and _below_a_second(self.timeframe) else kind
 
     @property
     def file_timeframe(self) -> str:
         """The timeframe as it stands in names of files and folders."""
         return _MONTH_FOLDER if self.timeframe == MONTH else self.timeframe
+
+
+_KLINES_BY_DAY = replace(KLINES, by_day=True)
+
+
+def _below_a_second(timeframe: str) -> bool:
+    return timeframe.endswith("ms") and longest_ms(timeframe) < 1000
 
 
 def series_of(folder: Path) -> Series | None:

@@ -16,6 +16,7 @@ from data.terminal import MANY as _MANY
 from data.terminal import counted
 from data.terminal import out as _out
 from data.terminal import print_some as _print_some
+from data.tumble import Compared, Tumbled
 
 
 class Progress:
@@ -128,3 +129,41 @@ def print_imported(imported: Sequence[Imported], refused: Sequence[Refused]) -> 
         )
     _print_some("note", [f"{i.path.name}: {note}" for i in imported for note in i.notes])
     _print_some("refused", [f"{r.message}; {r.hint}" for r in refused])
+
+
+def print_tumbled(result: Tumbled | Compared) -> None:
+    """Print what became of trades, or how their candles differ from the exchange's."""
+    if isinstance(result, Compared):
+        _print_compared(result)
+        return
+    span = "none whole in the range"
+    if result.candles:
+        first, last = show_time(result.first_open_time), show_time(result.last_open_time)
+        span = f"{first} to {last} UTC, {result.silent:,} of them without a trade"
+    _out.print(
+        f"[bold]{result.series}[/]: {result.trades:,} aggregate trades of"
+        f" {counted(result.days, 'day')} made {counted(result.candles, 'candle')}, {span};"
+        f" {result.merge.added:,} new, {result.merge.replaced:,} replaced",
+        soft_wrap=True,
+    )
+    if result.left_out:
+        _out.print(f"note: {counted(result.left_out, 'trade')} of price or quantity 0 left out")
+    days = result.missing_days
+    if days:
+        listed = ", ".join(days[:_MANY]) + (", …" if len(days) > _MANY else "")
+        _out.print(
+            f"gap: no trades are stored of {counted(len(days), 'day')}: {listed}", soft_wrap=True
+        )
+
+
+def _print_compared(result: Compared) -> None:
+    _out.print(
+        f"[bold]{result.series}[/]: {result.equal:,} of {counted(result.compared, 'candle')} made"
+        " of trades equal the exchange's in every value",
+        soft_wrap=True,
+    )
+    for d in result.differences.values():
+        first = f"first {show_time(d.open_time)} UTC"
+        if d.ours == d.ours:
+            first += f", {d.ours!r} of the trades and {d.exchange!r} of the exchange"
+        _out.print(f"differs: {d.what}: {counted(d.count, 'candle')}, {first}", soft_wrap=True)

@@ -70,15 +70,15 @@ class Addition:
         self._open: _Open | None = None
         self._tumbled = {s.tumbled for stored in old.files for s in stored.sources}
 
-    def add(self, table: pa.Table, source: Source) -> Merge:
+    def add(self, table: pa.Table, *sources: Source) -> Merge:
         """Merge rows into those stored or added before.
 
         Parameters
         ----------
         table : pa.Table
             Sorted by time, each key once, checked.
-        source : Source
-            The file they came from, kept in the manifest.
+        *sources : Source
+            The files they came from, kept in the manifest.
 
         Returns
         -------
@@ -90,16 +90,16 @@ class Addition:
         RunRefused
             Candles made of trades would mix with those of the exchange.
         """
-        self._tumbled.add(source.tumbled)
+        self._tumbled |= {source.tumbled for source in sources}
         if len(self._tumbled) > 1:
             raise RunRefused(
-                f"{source.name} does not belong into {self._folder}: candles made of trades are not"
-                " mixed with the exchange's own",
+                f"{sources[0].name} does not belong into {self._folder}: candles made of trades are"
+                " not mixed with the exchange's own",
                 "wick data tumble SYMBOL --compare compares the two; another --timeframe is free",
             )
         total = Merge()
         for period, part in by_period(with_schema(table, self._kind), self._kind):
-            total += self._opened(period).take(part, source, self._kind)
+            total += self._opened(period).take(part, sources, self._kind)
         return total
 
     def finish(self) -> list[StoredFile]:
@@ -134,7 +134,7 @@ def laid_down(
     folder: Path, period: str, table: pa.Table, sources: tuple[Source, ...], kind: Kind
 ) -> StoredFile:
     """Write a file under its `.new` name, synced, and return what the manifest has to say of it."""
-    raw = encoded(table, kind)
+    raw = encoded(with_schema(table, kind), kind)
     times = column(table, kind.time)
     stored = StoredFile(
         period=period,
@@ -158,8 +158,9 @@ class _Open:
     sources: tuple[Source, ...] = ()
     stored: StoredFile | None = None
 
-    def take(self, part: pa.Table, source: Source, kind: Kind) -> Merge:
-        self.sources = (*(s for s in self.sources if s.name != source.name), source)
+    def take(self, part: pa.Table, sources: tuple[Source, ...], kind: Kind) -> Merge:
+        names = {source.name for source in sources}
+        self.sources = (*(s for s in self.sources if s.name not in names), *sources)
         if self.table is None:
             self.table = part
             return Merge(added=len(part))
@@ -372,6 +373,9 @@ def merged(old: pa.Table, new: pa.Table, kind: Kind = KLINES) -> tuple[pa.Table 
     """
     if kind is FUNDING:
         new = _with_stored_stamps(old, new, kind)
+    if kind.has_candles and column(old.slice(len(old) - 1), kind.time) < column(new, kind.time)[:1]:
+        # Piece after piece: of a month of seconds each day would sort all those before it.
+        return pa.concat_tables([old, new], promote_options="default"), Merge(added=len(new))
     _, in_old, in_new = np.intersect1d(
         _keys(old, kind), _keys(new, kind), assume_unique=True, return_indices=True
     )
