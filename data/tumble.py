@@ -244,7 +244,9 @@ def _days(
             min(closes, now_ms),
             state,
         )
-        table = _table(candles, max(begin, start_ms or 0), end_ms)
+        # The first one not closed by now, or not wanted.
+        end = min(now_ms - length + 1, now_ms if end_ms is None else end_ms)
+        table = _table(candles, max(begin, start_ms or 0), end)
         sources = (*sources, Source(f"{folder_name}/{stored.name}", stored.sha256))
         inside = start_ms is None or closes > start_ms
         yield _Day(sources, table, inside, len(counts), int(left_out))
@@ -253,10 +255,9 @@ def _days(
             sources = sources[-1:] if DAY_MS % length else ()
 
 
-def _table(candles: NDArray[np.float64], start_ms: int, end_ms: int | None) -> pa.Table:
-    low = int(np.searchsorted(candles[0], start_ms))
-    high = candles.shape[1] if end_ms is None else int(np.searchsorted(candles[0], end_ms))
-    names = zip(KLINES.columns.items(), candles[:, low : max(low, high)], strict=True)
+def _table(candles: NDArray[np.float64], start_ms: int, end_ms: int) -> pa.Table:
+    low, high = np.searchsorted(candles[0], (start_ms, max(start_ms, end_ms)))
+    names = zip(KLINES.columns.items(), candles[:, low:high], strict=True)
     return pa.table(
         {
             name: pa.array(values.astype(np.int64) if kind == pa.int64() else values)

@@ -373,7 +373,8 @@ def merged(old: pa.Table, new: pa.Table, kind: Kind = KLINES) -> tuple[pa.Table 
     """
     if kind is FUNDING:
         new = _with_stored_stamps(old, new, kind)
-    if kind.has_candles and column(old.slice(len(old) - 1), kind.time) < column(new, kind.time)[:1]:
+    last, first = column(old, kind.time)[-1:], column(new, kind.time)[:1]
+    if kind.has_candles and len(last) and len(first) and last[0] < first[0]:
         # Piece after piece: of a month of seconds each day would sort all those before it.
         return pa.concat_tables([old, new], promote_options="default"), Merge(added=len(new))
     _, in_old, in_new = np.intersect1d(
