@@ -5,6 +5,7 @@ import queue
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import requests
@@ -93,7 +94,8 @@ def downloads(
     """
     stop = threading.Event()
     todo: queue.SimpleQueue[str] = queue.SimpleQueue()
-    done: queue.SimpleQueue[Download | Exception] = queue.SimpleQueue()
+    # Bounded: who stores is slower than who loads, and a day of trades is large.
+    done: queue.Queue[Download | Exception] = queue.Queue(archive.connections)
     for path in paths:
         todo.put(path)
 
@@ -105,10 +107,15 @@ def downloads(
                     path = todo.get_nowait()
                 except queue.Empty:
                     return
+                result: Download | Exception
                 try:
-                    done.put(one.load(path, known.get(path.rpartition("/")[2])))
+                    result = one.load(path, known.get(path.rpartition("/")[2]))
                 except Exception as error:  # noqa: BLE001  raised again where it is waited for
-                    done.put(error)
+                    result = error
+                while not stop.is_set():
+                    with suppress(queue.Full):
+                        done.put(result, timeout=0.1)
+                        break
 
     # Daemons: Ctrl-C must not wait for an answer that does not come.
     for _ in range(min(archive.connections, len(paths))):

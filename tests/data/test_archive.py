@@ -234,6 +234,19 @@ def test_at_most_four_questions_are_asked_at_once(archive_server: ArchiveServer)
     assert 1 < most <= 4
 
 
+def test_files_wait_for_whoever_stores_them(archive_server: ArchiveServer) -> None:
+    for i in range(40):
+        archive_server.put(f"{i}.zip", b"x")
+    paths = [f"{i}.zip" for i in range(40)]
+    results = downloads(Archive(archive_server.url), paths, {}, lambda size: None)
+    next(results)
+    time.sleep(0.5)
+    loaded = sum(path.endswith(".zip") for path in archive_server.asked)
+    # One was taken, four are ready, four are in hand.
+    assert loaded <= 9
+    assert len(list(results)) == 39
+
+
 def test_a_fetch_that_is_given_up_stops_asking(archive_server: ArchiveServer) -> None:
     archive_server.before = lambda path: time.sleep(0.01)
     paths = [f"{i}.zip" for i in range(1000)]
