@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from backtest.inputs import Asked, gather
@@ -9,9 +10,11 @@ from data.dates import parse_time
 from data.listings import Listing, Lot
 from data.rule_history import with_answer
 from data.rule_store import MarketRules, change_rules
+from data.symbols import UNKNOWN
 from data.synthetic import synthetic_market
 from data.writer import save
 from strategy.timeframes import DAY_MS
+from tests.data.run_folders import record
 
 FIRST = parse_time("2024-03-01", "")
 
@@ -69,3 +72,27 @@ def test_a_listing_inside_the_run_is_told(store: Path) -> None:
     tell(store, "2027-01-01", "0.01", listed_ms=FIRST + 2 * DAY_MS, delivery_ms=FIRST + 8 * DAY_MS)
     notes = inputs(store)[2]
     assert "BTCUSDT: the candles go on to 2024-03-10, after it was delisted (2024-03-09)" in notes
+
+
+def test_a_repeated_run_keeps_its_own_rules_whatever_was_learned_since(store: Path) -> None:
+    first = gather(Asked("rsi_macd_atr"), store, store / "runs")
+    tell(store, "2024-02-20", "0.01")
+    data = msgspec.structs.replace(record().data[0], rules=first.rules[0])
+    source = msgspec.structs.replace(record(), params={}, data=[data])
+    span = {"start_ms": FIRST, "end_ms": FIRST + DAY_MS}
+    assert inputs(store, params=source, **span)[:2] == ("2025-11-26", "0.001")
+    assert inputs(store, **span)[:2] == ("2024-02-20", "0.01")
+
+
+def test_a_symbol_that_nobody_knows_gets_a_fine_grid_and_a_note(tmp_path: Path) -> None:
+    save(tmp_path, synthetic_market(7, 1440, FIRST, "1m", "XYZUSDT"), "synthetic")
+    seen, _, notes = inputs(tmp_path)
+    assert seen == UNKNOWN
+    assert notes == ["XYZUSDT: no exchange rules known, a fine grid is used"]
+
+
+def test_a_run_without_a_store_has_the_packaged_rules(tmp_path: Path) -> None:
+    candles = synthetic_market(7, 1440, parse_time("2026-05-01", ""), "1m", "BTCUSDT")
+    found = gather(Asked("rsi_macd_atr"), tmp_path / "none", tmp_path / "runs", [candles])
+    assert (found.rules[0].seen, found.notes) == ("2026-03-31", ())
+    assert not (tmp_path / "none").exists()
