@@ -1,7 +1,7 @@
 """wick data symbols: the exchange's rules by day."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -63,11 +63,12 @@ def symbols(
     updates: list[Update] = []
     if file is not None:
         seen_ms = None if seen is None else parse_time(seen, "--seen")
-        updates = [import_rules(settings.store, file, market, seen_ms, now_ms())]
-    if update:
-        updates = _update(settings, markets, now_ms())
-    if not as_json:
-        for one in updates:
+        given = iter([import_rules(settings.store, file, market, seen_ms, now_ms())])
+    else:
+        given = _updates(settings, markets, now_ms()) if update else iter(())
+    for one in given:  # each is told before the next may fail
+        updates.append(one)
+        if not as_json:
             print_update(one)
     if (update or file is not None) and not names:
         if as_json:
@@ -85,13 +86,14 @@ def symbols(
         typer.echo(f"{len(known):,} symbols; of the package, and of {settings.store}")
 
 
-def _update(settings: "Settings", markets: Sequence[str], now_ms: int) -> "list[Update]":
+def _updates(settings: "Settings", markets: Sequence[str], now_ms: int) -> "Iterator[Update]":
     from data.rest import Rest
     from data.rule_updates import update_rules
 
     # Once: who sits before the screen would rather know than wait.
     with Rest(settings.rest_url, settings.spot_rest_url, attempts=1) as rest:
-        return [update_rules(settings.store, rest, market, now_ms) for market in markets]
+        for market in markets:
+            yield update_rules(settings.store, rest, market, now_ms)
 
 
 def _wanted(books: "Mapping[str, RuleBook]", names: Sequence[str] | None) -> list[tuple[str, str]]:

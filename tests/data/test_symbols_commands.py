@@ -124,3 +124,14 @@ def test_an_exchange_that_refuses_is_a_refused_run(
     said = capsys.readouterr()
     assert "answered 429 Too Many Requests and asks for a pause of 7 s" in said.err
     assert not Path("var").exists()
+
+
+def test_what_is_stored_is_told_before_the_next_market_fails(
+    exchange: ExchangeServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exchange.faults = [None, "html"]
+    assert run("--update") == 1
+    said = capsys.readouterr()
+    assert "um: exchange rules of 1 symbol, seen " in said.out
+    assert "something else than the data asked for" in said.err
+    assert [path.name for path in Path("var/store/rules").glob("*.json")] == ["um.json"]
