@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PERIODS = [*MONTHS, *days("2023-03", 1, 9), *days("2023-03", 12, 29)]
 TRUE_ROWS = 89 * 24 + 12
 # In ms after the first question; a fetch of this market takes about half a second.
-KILL_AFTER_MS = (0, 60, 120, 180, 240, 320, 400)
+KILL_AFTER_MS = (0, 80, 160, 240, 400)
 
 
 @pytest.fixture
@@ -101,6 +102,28 @@ def test_killed_at_any_moment_the_next_fetch_loads_only_what_is_missing(
     # A file stored after the last look into the manifest may be asked for again, no other.
     assert not zips & stored
     assert done.known + done.files == len(PERIODS)
+    assert same_candles(load(store, "um", "BTCUSDT", "1h"), hourly.slice(0, TRUE_ROWS))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_kills_among_random_faults_never_store_anything_wrong(
+    tmp_path: Path, server: ArchiveServer, hourly: Candles, seed: int
+) -> None:
+    """The seed in the test's name draws the faults and the moments of the kills."""
+    store, dice = tmp_path / "store", random.Random(seed)
+    server.dice, server.fault_share = random.Random(seed), 0.1
+    for _ in range(2):
+        begun = threading.Event()
+        server.before = lambda path, begun=begun: begun.set()  # type: ignore[misc]
+        process = start_fetch(server, store)
+        assert begun.wait(60)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(dice.uniform(0.0, 3.0))
+        process.kill()
+        process.communicate(timeout=30)
+        assert is_true_as_far_as_it_goes(store, hourly)
+    server.dice = None
+    run(server, store)
     assert same_candles(load(store, "um", "BTCUSDT", "1h"), hourly.slice(0, TRUE_ROWS))
 
 
