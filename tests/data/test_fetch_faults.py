@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,8 +24,8 @@ from tests.data.test_fetch import asking, run
 ROOT = Path(__file__).resolve().parents[2]
 PERIODS = [*MONTHS, *days("2023-03", 1, 9), *days("2023-03", 12, 29)]
 TRUE_ROWS = 89 * 24 + 12
-# In ms after the first question; a fetch of this market takes about half a second.
-KILL_AFTER_MS = (0, 80, 160, 240, 400)
+# Of about 60 questions for files; loading is at most eight files ahead of the store.
+KILL_AT = (1, 15, 30, 45, 60)
 
 
 @pytest.fixture
@@ -81,20 +80,26 @@ def start_fetch(server: ArchiveServer, store: Path, *arguments: str) -> subproce
     )
 
 
-@pytest.mark.parametrize("after_ms", KILL_AFTER_MS)
+@pytest.mark.parametrize("question", KILL_AT)
 def test_killed_at_any_moment_the_next_fetch_loads_only_what_is_missing(
-    tmp_path: Path, server: ArchiveServer, hourly: Candles, after_ms: int
+    tmp_path: Path, server: ArchiveServer, hourly: Candles, question: int
 ) -> None:
     store = tmp_path / "store"
-    begun = threading.Event()
-    server.before = lambda path: begun.set() if path.startswith("data/") else None
+    reached = threading.Event()
+
+    def count(path: str) -> None:
+        if sum(n for asked, n in server.asked.items() if asked.startswith("data/")) >= question:
+            reached.set()
+
+    server.before = count
     process = start_fetch(server, store)
-    assert begun.wait(60)
-    time.sleep(after_ms / 1000)
+    assert reached.wait(60)
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=30)
+    server.before = lambda path: None
     assert is_true_as_far_as_it_goes(store, hourly)
     stored = {s.name for f in read_manifest(BTC.folder(store)).files for s in f.sources}
+    assert len(stored) >= (question - 20) // 2
     server.asked.clear()
     done = run(server, store)
     zips = {path.rpartition("/")[2] for path in server.asked if path.endswith(".zip")}
