@@ -241,12 +241,16 @@ def _hold(
     wallet = book.wallet / UNIT
     has_trail = len(trail) > 0
     moves = moves_stops(risk, has_trail)
+    # What opens after these closes in another day, or has the next instant in it.
+    day_end = (book.day + 1) * DAY_MS - timeframe_ms
+    due = instants[instant].time - timeframe_ms
     while k + 1 < len(timeline):
         opens = timeline[k + 1]
-        while instants[instant].time < opens + timeframe_ms:
+        while opens > due:
             if positions[instants[instant].symbol].steps != 0:
                 return k
             instant += 1
+            due = instants[instant].time - timeframe_ms
         value = wallet
         for s in range(len(positions)):
             i = cursor[s]
@@ -267,7 +271,7 @@ def _hold(
                         return k
                 value += qty_of(p.steps, grids[s]) * (c[i] - p.entry)
         lost = loses_too_much(book, value, risk.daily_loss_limit)
-        if lost or not 0.0 < value < MOST or (opens + timeframe_ms - 1) // DAY_MS != book.day:
+        if lost or not 0.0 < value < MOST or opens > day_end:
             return k
         k += 1
         for s in range(len(positions)):
