@@ -10,9 +10,10 @@ import numpy as np
 
 from backtest.engine import Result
 from data.symbols import SymbolRules
-from live.journal import Began, Decided, Filled, Held, Order, Record
+from live.journal import Began, Decided, Filled, Funded, Held, Order, Record
 from live.records import ClosedCandle
 from live.session import Session
+from research.funding_facts import payments_of
 from research.resting_orders import Resting, resting_orders
 from strategy.account import fee_of
 from strategy.grid import qty_of
@@ -115,7 +116,11 @@ class _Writer:
         ]
         for opened, equity in zip(result.time.tolist(), result.equity.tolist(), strict=True):
             for one in fills[opened]:
-                self._fill(one)
+                if isinstance(one, Funded):
+                    self.wallet -= one.payment
+                    self._add(one)
+                else:
+                    self._fill(one)
             marks = [row.get(opened, mark) for row, mark in zip(rows, marks, strict=True)]
             marked = self._marked(marks)
             assert marked == equity or self.held
@@ -146,12 +151,16 @@ class _Writer:
                 equity += qty_of(steps, self.result.grids[s]) * (mark - entry)
         return equity
 
-    def _fills(self) -> dict[int, list[_Fill]]:
-        # By candle: closing orders, opening ones, levels at the open, levels inside.
-        found = defaultdict(list)
+    def _fills(self) -> dict[int, list[_Fill | Funded]]:
+        # By candle: its instant's funding, closing orders, opening ones, the funding inside, levels
+        # at the open, levels inside.
+        found: dict[int, list[tuple[float, int, _Fill | Funded]]] = defaultdict(list)
         for at, trade in enumerate(self.result.trades):
             s, fee = int(trade.symbol), self._entry_fee(trade)
             times = self.result.candles[s].arrays["open_time"]
+            for paid in self._payments(at, trade):
+                opened = self._candle_of(paid.time)
+                found[opened].append((1.5 if paid.time > opened else -1, s, paid))
             entered, steps = int(trade.entry_time), int(trade.steps)
             price = float(trade.entry_price)
             entry = _Fill(trade, True, entered, "e", int(trade.side) * steps, price, 0, fee)
@@ -166,6 +175,18 @@ class _Writer:
             list,
             {at: [x for *_, x in sorted(some, key=lambda x: x[:2])] for at, some in found.items()},
         )
+
+    def _payments(self, at: int, trade: Any) -> Iterator[Funded]:
+        symbol = self.result.symbols[int(trade.symbol)]
+        for number, (time, units) in enumerate(payments_of(self.result, at), at << 16):
+            opened = int(trade.entry_time)
+            yield Funded(n=0, symbol=symbol, number=number, payment=units, time=time, opened=opened)
+
+    def _candle_of(self, time: int) -> int:
+        # The candle at whose open or inside which an instant is paid: behind a gap, the next one.
+        times, length = self.result.time, self.result.candles[0].timeframe_ms
+        at = int(np.searchsorted(times, time, "right")) - 1
+        return int(times[at] if time < times[at] + length else times[at + 1])
 
     def _entry_fee(self, trade: Any) -> int:
         return int(fee_of(self.result.costs.fee_rate, trade.qty, trade.entry_price))

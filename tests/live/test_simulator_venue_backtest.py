@@ -18,13 +18,14 @@ from backtest.engine import Result, signals_of
 from data.symbols import SymbolRules
 from live.decimals import price_text, qty_text
 from live.simulator.venue import ApiError, Venue
+from research.funding_facts import payments_of
 from strategy.account import fee_of, step
 from strategy.errors import RunRefused
 from strategy.fills import stop_level, take_level
 from strategy.records import ACCOUNT, BY_END, BY_STOP, ORDER, POSITION, SAID
 from strategy.risk import LEVEL, MARGIN, REFUSALS
 from strategy.rules import ENTER_LONG, ENTER_SHORT
-from tests.backtest.random_markets import World, draw_world, run_fast, without_parts
+from tests.backtest.random_markets import World, draw_funded, run_fast, without_parts
 from tests.backtest.slow_market import Rules
 from tests.live.perfect import rules_of
 
@@ -50,6 +51,7 @@ class HandTrader:
             result.balance,
             hold_market_orders=True,
             leverage=int(result.risk.leverage),
+            funding=result.funding,
         )
         self.account: Any = np.zeros(1, ACCOUNT).view(np.recarray)
         self.account[0].wallet, self.account[0].day = self.venue.wallet, -1
@@ -92,10 +94,12 @@ class HandTrader:
 
     def _open(self, opened: int) -> None:
         self.venue.now = opened
+        self.venue.pay_funding(opened + 1)
         for rules, rows in zip(self.rules, self._rows, strict=True):
             if opened in rows:
                 self.venue.open_candle(rules.symbol, rows[opened][3])
         self._fill()
+        self.venue.pay_funding(opened + self._length)
         self._fill()  # what had to be closed at once
 
     def _fill(self) -> None:
@@ -248,7 +252,11 @@ def sane(rules: Rules) -> Rules:
 def expected_wallet(result: Result, until: int) -> int:
     """Add up what the backtest had booked before a candle."""
     units = round(result.balance * 1e8)
-    for trade in result.trades:
+    # What falls into a gap before that candle is paid when it opens.
+    before = result.time[result.time < until]
+    end = int(before[-1]) + result.candles[0].timeframe_ms if len(before) else 0
+    for at, trade in enumerate(result.trades):
+        units -= sum(one.units for one in payments_of(result, at) if one.time < end)
         times = result.candles[trade.symbol].open_time
         entry_fee = int(fee_of(result.costs.fee_rate, trade.qty, trade.entry_price))
         if times[trade.entry_candle] < until:
@@ -260,7 +268,7 @@ def expected_wallet(result: Result, until: int) -> int:
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(
-    st.builds(draw_world, seed=st.integers(0, 2**32), length=st.integers(2, 60),
+    st.builds(draw_funded, seed=st.integers(0, 2**32), length=st.integers(2, 60),
               symbols=st.integers(1, 3))
 )  # fmt: skip
 def test_a_trader_on_the_exchange_and_a_backtest_book_the_same(world: World) -> None:

@@ -20,7 +20,7 @@ from strategy.candles import Candles
 from strategy.errors import RunRefused
 from strategy.grid import grid, qty_of
 from strategy.records import EXIT_REASONS, POSITION, TRADE, UNIT
-from tests.backtest.random_markets import World, draw_world, run_fast
+from tests.backtest.random_markets import World, draw_funded, run_fast
 from tests.backtest.script import MINUTE, MONDAY, Bar, bar, candles_of
 from tests.live.perfect import journal_of, rules_of, session_of
 from tests.live.sessions import make_session
@@ -60,7 +60,7 @@ def to_one_end(world: World) -> World:
 def test_a_perfect_session_has_the_trades_and_equity_of_the_backtest_to_the_last_bit(
     seed: int, length: int, symbols: int
 ) -> None:
-    world = to_one_end(draw_world(seed, length, symbols))
+    world = to_one_end(draw_funded(seed, length, symbols))
     try:
         result = run_fast(world)
     except RunRefused:
@@ -78,7 +78,7 @@ def test_a_perfect_session_has_the_trades_and_equity_of_the_backtest_to_the_last
 def test_many_trades_of_a_long_session_come_in_the_order_of_the_backtest(seed: int) -> None:
     rng = random.Random(seed)
     while True:
-        world = to_one_end(draw_world(rng.randrange(10**6), 1_500, 3))
+        world = to_one_end(draw_funded(rng.randrange(10**6), 1_500, 3))
         try:
             result = run_fast(world)
         except RunRefused:
