@@ -28,6 +28,7 @@ _RUN_TRADES = {
     "exit_price": "exit",
     "net": "net",
     "fees": "fees",
+    "funding": "funding",
     "r": "R",
     "exit_reason": "reason",
     "entry_time": "entry (UTC)",
@@ -158,7 +159,8 @@ def _unseen(record: RunRecord) -> dict[str, str]:
 
 def run_trades_table(trades: Any) -> pd.DataFrame:
     """Lay out the trades of a run, newest first."""
-    frame: pd.DataFrame = trades.select(list(_RUN_TRADES)).to_pandas().iloc[::-1]
+    known = [name for name in _RUN_TRADES if name in trades.column_names]  # by the run's age
+    frame: pd.DataFrame = trades.select(known).to_pandas().iloc[::-1]
     for name in ("exit_time", "entry_time"):
         frame[name] = frame[name].dt.strftime("%Y-%m-%d %H:%M:%S")
     return frame.rename(columns=_RUN_TRADES)

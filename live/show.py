@@ -64,6 +64,8 @@ class Lines:
         if self._said is None:
             self._said = ()
             self._say(_headline(self._drafted))
+            for note in self._drafted.notes:
+                self._say(f"note: {note}")
         if self._console.is_terminal:
             self._live.update(Text(line(standing, troubles)), refresh=True)
             return

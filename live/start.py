@@ -3,7 +3,7 @@
 import hashlib
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +13,7 @@ import numpy as np
 
 from data import runs, store
 from data.dates import show_time
+from data.funding import funding_notes, funding_of_store
 from data.manifest import known_market
 from data.overrides import BALANCE, from_flags, from_toml, share_of_bps
 from data.selection import market_of, only_symbol, refuse_twice
@@ -20,6 +21,7 @@ from data.settings import Settings
 from data.symbols import RuleBook, SymbolRules, fine_rules
 from live.connect import shown
 from live.session import Addresses, Session
+from strategy.candles import Candles
 from strategy.errors import WickError
 from strategy.fills import Costs
 from strategy.load import Strategy, load
@@ -68,6 +70,8 @@ class Draft:
         End of a replay, 0 where there is none.
     speed : float
         Of a replay, as a multiple of the wall clock's; 0 for lockstep.
+    notes : tuple of str
+        What should be known of the replay's data.
     """
 
     session: Session
@@ -75,6 +79,7 @@ class Draft:
     warm_up: int
     end_ms: int
     speed: float
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,7 @@ class _Span:
     first_open_time: int
     start_ms: int
     end_ms: int
+    notes: tuple[str, ...] = ()
 
 
 def draft(asked: Asked, settings: Settings, now_ms: int, command: Sequence[str]) -> Draft:
@@ -137,7 +143,7 @@ def draft(asked: Asked, settings: Settings, now_ms: int, command: Sequence[str])
         command=tuple(re.sub(r"\w+://\S+", lambda url: shown(url[0]), one) for one in command),
     )
     tagged = msgspec.structs.replace(session, tag=tag_of(session))
-    return Draft(tagged, strategy.source, count, span.end_ms, speed)
+    return Draft(tagged, strategy.source, count, span.end_ms, speed, span.notes)
 
 
 def tag_of(session: Session) -> str:
@@ -292,12 +298,11 @@ def _replayed(
     warm_up: int,
 ) -> _Span:
     length = timeframe_ms(strategy.timeframe)
-    times = {
-        symbol: store.load(
-            folder, market, symbol, strategy.timeframe, None, asked.end_ms, ()
-        ).arrays["open_time"]
+    candles = {
+        symbol: store.load(folder, market, symbol, strategy.timeframe, None, asked.end_ms, ())
         for symbol in symbols
     }
+    times = {symbol: one.arrays["open_time"] for symbol, one in candles.items()}
     end_ms = min(int(its[-1]) for its in times.values()) + length
     if asked.end_ms is not None:
         end_ms = min(end_ms, asked.end_ms)
@@ -318,7 +323,19 @@ def _replayed(
         if before < warm_up:
             raise _too_little(strategy, symbol, its, start_ms, before, warm_up)
     first = max(first, min(int(its[np.searchsorted(its, first)]) for its in times.values()))
-    return _Span(first, start_ms, end_ms)
+    notes = _funding_notes(folder, candles.values(), start_ms, end_ms) if market == "um" else ()
+    return _Span(first, start_ms, end_ms, notes)
+
+
+def _funding_notes(
+    folder: Path, candles: Iterable[Candles], start_ms: int, end_ms: int
+) -> tuple[str, ...]:
+    notes: list[str] = []
+    for one in candles:
+        begin, end = np.searchsorted(one.open_time, (start_ms, end_ms)).tolist()
+        played = one.slice(begin, end)
+        notes += funding_notes(played, funding_of_store(folder, played)) if begin < end else []
+    return tuple(notes)
 
 
 def _too_little(

@@ -5,10 +5,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from dashboard.tables import trades_table
 from dashboard.trades import LEGS, Book
 from dashboard.view import View, view
 from live.bus import ROLES
-from live.journal import Asked, Began, Decided, Halted, Held, Record
+from live.journal import Asked, Began, Decided, Funded, Halted, Held, Record
 from live.order_ids import CONDITIONAL_LEGS, MARKET_LEGS
 from live.signs import Sign
 from tests.dashboard.made_session import MINUTE, NOON, fill, session
@@ -100,6 +101,28 @@ def test_a_trade_lasts_from_flat_to_flat_over_all_its_fills() -> None:
     assert trade.exit == pytest.approx((105.0 + 3 * 101.0) / 4)
     assert (trade.pnl, trade.fees, trade.net) == (-4.0, 8.0, -12.0)
     assert trade.reason == "stop"
+
+
+def test_funding_is_in_the_trade_that_paid_it_and_in_the_balance() -> None:
+    def paid(n: int, units: int, time: int, opened: int) -> Funded:
+        return Funded(n=0, symbol="BTCUSDT", number=n, payment=units, time=time, opened=opened)
+
+    opened = NOON + MINUTE
+    enter = fill(1, opened, steps=100, held=100, price=94_000.0, entry=94_000.0)
+    leave = fill(2, opened + 50, steps=-100, held=0, price=94_000.0, reason="take", leg="t")
+    again = fill(3, opened + 60, steps=100, held=100, price=94_000.0, entry=94_000.0)
+    found = seen(
+        decided(1), enter, paid(1, 3 * 10**8, opened + 10, opened), leave, again,
+        paid(2, 10**8, opened + 40, opened), paid(3, -(10**8), opened + 70, opened + 60),
+    )  # fmt: skip
+    (trade,) = found.trades
+    assert (trade.funding, trade.net) == (4.0, -4.0)
+    assert found.wallet == 10_000.0 - 3.0
+    table = trades_table(found, session()).data
+    assert table["funding"].tolist() == [4.0]
+    # A decision's wallet has what was paid before it.
+    later = seen(enter, paid(1, 3 * 10**8, opened + 10, opened), decided(2, 10**12 - 3 * 10**8))
+    assert later.wallet == 9_997.0
 
 
 def test_a_fill_through_zero_ends_one_trade_and_begins_the_next() -> None:

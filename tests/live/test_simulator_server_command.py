@@ -14,6 +14,7 @@ import pytest
 
 import wick
 from data.writer import save
+from tests.backtest.test_real_funding import add_funding
 from tests.live.simulated import HISTORY, KEY, MINUTE, SECRET, START, market
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,6 +87,20 @@ def test_stored_candles_are_served_until_interrupted(stored: Path) -> None:
         assert out == ""
         assert "Traceback" not in said
         assert SECRET not in line + said
+
+
+def test_stored_funding_is_what_positions_pay(stored: Path) -> None:
+    minutes = [START - 7 * MINUTE, START + 20 * MINUTE, START + 40 * MINUTE]
+    rows = [(time + 3, 0.0001 * at) for at, time in enumerate(minutes)]  # as the exchange stamps
+    add_funding(stored / "var" / "store", "BTCUSDT", rows)
+    with serving(stored, *SPAN, "--speed", "lockstep") as (_, line):
+        rest = json.loads(line)["rest"]
+        index = get(rest + "/fapi/v1/premiumIndex?symbol=BTCUSDT")
+        assert isinstance(index, dict)
+        assert (index["lastFundingRate"], index["nextFundingTime"]) == ("0.0001", minutes[1])
+        settled = get(rest + "/fapi/v1/fundingRate?symbol=BTCUSDT")
+        assert isinstance(settled, list)
+        assert [row["fundingTime"] for row in settled] == minutes[:1]
 
 
 def test_the_exchange_stays_when_the_replay_is_over(stored: Path) -> None:

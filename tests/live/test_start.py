@@ -22,6 +22,7 @@ from live.start import Asked, Draft, draft, first_open_time, speed_of
 from strategy import rsi_macd_atr
 from strategy.errors import WickError
 from strategy.timeframes import DAY_MS, timeframe_ms
+from tests.backtest.test_real_funding import add_funding
 
 MAY = parse_time("2025-05-01", "--from")
 NOW = parse_time("2026-01-02T03:04:05", "--from")
@@ -336,3 +337,15 @@ def test_a_rule_for_the_trailing_distance_counts_as_a_trailing_stop(
     assert said == "risk.trail is 1.0, but the strategy has a rule trail_distance"
     said = refusal(drafted, changes=("risk.trail_after=1",)).message
     assert said == "risk.trail_after is 1.0, but no stop trails"
+
+
+def test_a_replay_says_what_funding_is_missing(drafted: Drafting, store: Path) -> None:
+    (note,) = drafted().notes
+    assert note.startswith("no funding is stored for BTCUSDT, none is booked")
+    rows = [(MAY + hour * 3_600_000, 0.0001) for hour in range(0, 96, 8)]
+    add_funding(store, "ETHUSDT", rows)
+    assert drafted(symbols=("ETHUSDT",)).notes == ()
+    assert [note.split()[5] for note in drafted(symbols=("ETHUSDT", "BTCUSDT")).notes] == [
+        "BTCUSDT,"
+    ]
+    assert drafted(on="testnet").notes == ()

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.run_tables import result_hash
-from live.journal import Began, Decided, Filled, Order, Record
+from live.journal import Began, Decided, Filled, Funded, Order, Record
 from live.session import Session
 from live.trade_log import Booked, TradeLog
 from strategy.account import book_fill, fee_of, money
@@ -255,6 +255,45 @@ def test_money_that_no_fill_moved_is_told_apart() -> None:
     for record in (began(), decided(1, 10**12 - 5_000, 100.0)):
         log.apply(record)
     assert log.besides == -5_000
+
+
+def funded(payment: int, time: int, opened: int) -> Funded:
+    return Funded(n=0, symbol="BTCUSDT", number=time, payment=payment, time=time, opened=opened)
+
+
+def test_funding_belongs_to_the_trade_that_it_names_however_late_it_comes() -> None:
+    first, second = T + MINUTE, T + 2 * MINUTE
+    records: list[Record] = [
+        began(),
+        decided(1, 10**12, 100.0, order()),
+        filled(1000, 100.1, first, 1000),
+        funded(7_000, first + 20_000, first),
+        filled(-1000, 97.0, second - 1, 0, pnl=-310_000_000),
+        decided(2, 10**12 - 310_007_700, 100.0, order()),  # knows of what is told below
+        filled(1000, 100.1, second, 1000),
+        funded(500, first + 40_000, first),
+        funded(-900, second + 10_000, second),
+        filled(-1000, 97.0, T + 3 * MINUTE - 1, 0, pnl=-310_000_000),
+    ]
+    log = TradeLog(SESSION)
+    for record in records:
+        log.apply(record)
+    assert log.besides == 0
+    ours = log.result([CANDLES])
+    assert ours.trades.funding.tolist() == [7_500, -900]
+    assert ours.equity[-1] == (10**12 - 2 * 310_000_200 - 7_500 + 900) / UNIT
+    last = decided(3, 10**12 + log.booked, 97.0)
+    log.apply(last)
+    assert log.besides == 0
+    log.apply(decided(4, last.wallet - 11, 97.0))
+    assert log.besides == -11
+
+
+def test_funding_of_no_trade_is_money_besides_them() -> None:
+    log = TradeLog(SESSION)
+    for record in (began(), funded(300, T + 1, 0), decided(1, 10**12 - 300, 100.0)):
+        log.apply(record)
+    assert (log.besides, log.booked) == (-300, 0)
 
 
 def test_missing_candles_leave_the_price_at_the_decision_and_the_level() -> None:

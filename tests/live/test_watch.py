@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from live.folders import find
-from live.journal import Began, Decided, Filled, Journal
+from live.journal import Began, Decided, Filled, Funded, Journal
 from live.show import print_list
 from live.watch import Watch, line
 from tests.live.sessions import MINUTE, START, make_session, write_session
@@ -45,6 +45,22 @@ def test_money_follows_the_fills_after_a_decision(tmp_path: Path) -> None:
     assert (standing.wallet, standing.equity, standing.trades) == (9_989.0, 9_989.0, 1)
     assert standing.net == -11.0
     journal.close()
+
+
+def test_money_follows_the_funding_that_a_decision_does_not_know(tmp_path: Path) -> None:
+    session = make_session()
+    folder = write_session(tmp_path / "one", session)
+    watch, journal, first = Watch(session, folder), Journal(folder), START + MINUTE
+    journal.append(Began(n=0, time=START, wallet=10**12, last_trade={S: -1}))
+    journal.append(filled(100, 100_000.0, 100, 0))
+    journal.append(Funded(0, S, 1, 200_000_000, first - 1, first))  # in the decision's wallet
+    journal.append(decided(blocked=False))
+    assert watch.look().wallet == 10_000.0
+    journal.append(Funded(0, S, 2, 300_000_000, first, first))
+    journal.close()
+    standing = watch.look()
+    assert (standing.wallet, standing.net) == (9_997.0, -0.5 - 5.0)
+    assert standing.equity == pytest.approx(9_997.0 + 0.1 * 10.0)
 
 
 def test_the_daily_limit_is_named(tmp_path: Path) -> None:
