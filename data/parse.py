@@ -44,6 +44,8 @@ BROKEN = (
 )
 # Enough for the lines above a header, its own and some rows.
 HEAD_BYTES = 1 << 16
+# Arrow reads some thirty blocks ahead of whoever stores them.
+_BLOCK_BYTES = 1 << 21
 _PANDAS_INDEX = "__index_level_0__"
 
 
@@ -173,7 +175,7 @@ def csv_options(
         types[kind.time] = pa.float64() if number else pa.string()
     return (
         pyarrow.csv.ReadOptions(
-            column_names=columns, skip_rows=layout.first_line - 1, block_size=1 << 24
+            column_names=columns, skip_rows=layout.first_line - 1, block_size=_BLOCK_BYTES
         ),
         pyarrow.csv.ParseOptions(delimiter=layout.separator),
         pyarrow.csv.ConvertOptions(
