@@ -7,21 +7,11 @@ import pyarrow as pa
 import pyarrow.csv
 
 from data.clean import Mended, clean, sorted_once
+from data.csv_rows import bad_cell, csv_options, read_csv
 from data.kinds import AGG_TRADES, Kind
 from data.layouts import Layout, layout_of, unreadable
 from data.manifest import Series
-from data.parse import (
-    BROKEN,
-    HEAD_BYTES,
-    TABLES,
-    ParsedFile,
-    bad_cell,
-    broken,
-    csv_options,
-    of_rows,
-    opened,
-    read_csv,
-)
+from data.parse import BROKEN, HEAD_BYTES, TABLES, ParsedFile, broken, of_rows, opened
 from data.table import by_period
 
 

@@ -68,7 +68,7 @@ def understood_or_refused(name: str, raw: bytes, labels: Labels) -> bool:
         return True
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=200), st.sampled_from(ENDINGS), LABELS)
 def test_any_bytes(raw: bytes, ending: str, labels: Labels) -> None:
     understood_or_refused(f"x{ending}", raw, labels)
@@ -82,7 +82,7 @@ HEADERS = st.sampled_from(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(
     st.lists(HEADERS | CELLS, max_size=9),
     st.lists(st.lists(CELLS, max_size=9), max_size=4),
@@ -97,7 +97,7 @@ def test_any_table_of_text(
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_a_good_file_with_bytes_changed_or_cut_off(ending: str, data: st.DataObject) -> None:
     raw = bytearray(whole(ending))
@@ -107,7 +107,7 @@ def test_a_good_file_with_bytes_changed_or_cut_off(ending: str, data: st.DataObj
     understood_or_refused(f"x{ending}", bytes(raw), Labels("BTCUSDT", "um", "1h"))
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_trades_with_bytes_changed_or_cut_off(data: st.DataObject) -> None:
     raw = bytearray(TRADES)
