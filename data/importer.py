@@ -225,8 +225,13 @@ def _store(store: Path, reads: Sequence[_Read]) -> None:
 def _read(path: Path, labels: Labels, now_ms: int) -> _Read:
     told = told_by(path)
     kind = known_kind(labels.kind) if labels.kind else told.kind
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise WickError(
+            f"{path} cannot be read: {error.strerror}", "look at what it is and who may read it"
+        ) from error
     _verify_neighbour(path, digest)
     source = Source(path.name, digest)
     limits = (now_ms, labels.start_ms, labels.end_ms)
