@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from live.clock import Clock
 from live.exchange.port import AccountEvent, Exchange, FundingFee, Unavailable
-from live.inquiries import READ_LAG_MS, BackOff, Inquiries
+from live.inquiries import BACK_OFF_S, READ_LAG_MS, Inquiries
 from live.journal import Funded
 from live.ledger import Ledger
 from live.writer import Writer
@@ -25,6 +25,7 @@ CAUSE = "FUNDING_FEE"
 _OVERLAP_MS = 3_600_000
 _ASK_MS = 500
 _RECENT = 100
+_LONGEST_PAUSE_S = 30.0  # the question is a dear one, and nothing waits for its answer
 
 
 class Payments:
@@ -60,6 +61,11 @@ class Payments:
     def hear(self, event: AccountEvent) -> None:
         """Take in that the private stream tells of a payment."""
         self._heard.append((self._clock.now_ms(), event))
+        self.look()
+
+    def look(self) -> None:
+        """Look for payments that nobody told; a history that does not answer keeps no one from
+        trading."""
         self._hold()
         self._told.set()
 
@@ -69,17 +75,10 @@ class Payments:
             await self._told.wait()
             self._told.clear()
             await self._find()
-            if not self._heard:
+            if not self._told.is_set():
                 self._release()
 
-    async def fetch(self) -> None:
-        """Book every payment of this session that the exchange knows and we do not.
-
-        Raises
-        ------
-        Unavailable
-            It does not answer.
-        """
+    async def _fetch(self) -> None:
         since = max(self._ledger.paid_until - _OVERLAP_MS, self._ledger.began_ms)
         for fee in await self._exchange.funding_fees(since):
             if self._ledger.is_new_payment(fee):
@@ -98,20 +97,25 @@ class Payments:
             self._recent.append(record)
 
     async def _find(self) -> None:
-        back_off, wait_ms = BackOff(), _ASK_MS
-        while self._heard:
+        pause_s, wait_ms = BACK_OFF_S, _ASK_MS
+        while True:
+            asked = list(self._heard)
             try:
-                asked = list(self._heard)
-                await self.fetch()
+                await self._fetch()
             except Unavailable as error:
                 log.warning("funding=unavailable error=%s", error)
-                await back_off.wait(error)
+                await asyncio.sleep(max(error.retry_after_ms / 1000, pause_s))
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
                 continue
-            back_off.reset()
-            self._heard = [one for one in self._heard if one not in asked or self._lacks(*one)]
-            if self._heard:
-                await self._clock.pass_until(self._clock.now_ms() + wait_ms)
-                wait_ms *= 2
+            new = [one for one in self._heard if one not in asked]
+            missing = [one for one in asked if self._lacks(*one)]
+            self._heard = missing + new
+            if not self._heard:
+                return
+            if new:
+                continue
+            await self._clock.pass_until(self._clock.now_ms() + wait_ms)
+            wait_ms *= 2
 
     def _lacks(self, heard_ms: int, event: AccountEvent) -> bool:
         # What is given up here the next look at everything finds; it is asked for once a minute.

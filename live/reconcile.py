@@ -15,7 +15,6 @@ from live.exchange.port import (
     SymbolInfo,
     Unavailable,
 )
-from live.funding import Payments
 from live.inquiries import READ_LAG_MS
 from live.journal import Began
 from live.ledger import Ledger
@@ -122,7 +121,6 @@ class Reconciler:
         writer: Writer,
         exchange: Exchange,
         executor: TradeExecutor,
-        payments: Payments,
         clock: Clock,
     ) -> None:
         self._ledger = ledger
@@ -130,7 +128,6 @@ class Reconciler:
         self._exchange = exchange
         self._executor = executor
         self._inquiries = executor.inquiries
-        self._payments = payments
         self._clock = clock
 
     async def check(self) -> None:
@@ -199,7 +196,6 @@ class Reconciler:
         for symbol in self._ledger.symbols:
             await self._inquiries.fetch_trades(symbol)
             await self.look_at_orders(symbol)
-        await self._payments.fetch()
         balance = await self._exchange.balance()
         # What has just filled may be in one answer of the exchange and not yet in the other.
         until = self._clock.now_ms() + READ_LAG_MS

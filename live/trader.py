@@ -75,9 +75,7 @@ class Trader:
             lambda: self.executor.hold("funding"),
             lambda: self.executor.release("funding"),
         )
-        self._reconciler = Reconciler(
-            self.ledger, self.writer, exchange, self.executor, self._payments, clock
-        )
+        self._reconciler = Reconciler(self.ledger, self.writer, exchange, self.executor, clock)
         self._manager = StrategyManager(
             session,
             self.ledger,
@@ -184,6 +182,7 @@ class Trader:
         async with self._reconciling:
             self.executor.hold("reconcile")
             self._wallet.take(await self._insist(self._reconciler.catch_up))
+            self._payments.look()
             self.executor.release("reconcile")
 
     def _hear_order(self, event: OrderEvent) -> None:

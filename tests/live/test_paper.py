@@ -21,6 +21,7 @@ from live import journal
 from live.connect import connect
 from live.records import Control
 from live.session import read_session
+from tests.backtest.test_real_funding import add_funding
 from tests.live.test_supervisor import alive
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -90,6 +91,8 @@ def pids(folder: Path) -> list[int]:
 
 
 def test_a_replay_in_lockstep_runs_to_its_end_and_is_kept(folder: Path) -> None:
+    every_ten = [(MAY + minute * 60_000, 0.0001) for minute in range(0, 60 * 60, 10)]
+    add_funding(folder / "var" / "store", "BTCUSDT", every_ten)
     said = wick(folder, *LIVE, "--speed", "lockstep", "--to", "2025-05-03T06:00", "--json")
     assert said.returncode == 0, said.stderr
     record = json.loads(said.stdout)
@@ -97,6 +100,8 @@ def test_a_replay_in_lockstep_runs_to_its_end_and_is_kept(folder: Path) -> None:
     run = load(folder / "var" / "runs", "mine")
     assert len(run.time) == 360
     assert run.record.figure("trades").value
+    assert sum(run.trades["funding"].to_pylist()) != 0.0
+    assert not [note for note in run.record.notes if "besides the trades" in note]
     assert wick(folder, "report", "mine").returncode == 0
     listed = wick(folder, "session", "list", "--json")
     assert [(one["session"], one["state"]) for one in json.loads(listed.stdout)] == [

@@ -233,6 +233,24 @@ def test_a_history_that_does_not_answer_keeps_nobody_from_trading(play: Play) ->
     play(script)
 
 
+def test_a_start_does_not_wait_for_a_history_that_does_not_answer(play: Play) -> None:
+    async def script(scene: Scene) -> None:
+        async def silent(since_ms: int) -> Any:
+            raise Unavailable("no answer")
+
+        fees = scene.connection.funding_fees
+        scene.connection.funding_fees = silent  # type: ignore[method-assign]
+        await enter(scene)
+        await scene.at(70_000)
+        pay(scene)
+        scene.connection.funding_fees = fees  # type: ignore[method-assign]
+        await scene.at(110_000)
+        assert [one.payment for one in payments(scene)] == [PAID]
+        assert_at_peace(scene)
+
+    play(script)
+
+
 def test_a_trade_that_only_its_funding_made_a_loss_rests_however_late_that_is_told(
     play: Callable[..., None],
 ) -> None:
