@@ -79,7 +79,7 @@ class Addition:
             raise RunRefused(
                 f"{sources[0].name} does not belong into {self._folder}: candles made of trades are"
                 " not mixed with the exchange's own",
-                "wick data tumble SYMBOL --compare compares the two; another --timeframe is free",
+                f"delete {self._folder} first if you want it there, or take another --store",
             )
         total = Merge()
         for period, part in by_period(with_schema(table, self._kind), self._kind):
