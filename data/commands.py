@@ -282,12 +282,18 @@ def repair(
         raise typer.Exit(1)
 
 
-@app.command(epilog="Example: wick data show BTCUSDT --market spot --timeframe 1m")
+@app.command(epilog="Example: wick data show BTCUSDT --market spot --timeframe 1m --plot")
 def show(
     symbol: Annotated[str | None, typer.Argument(help="By default, list the store.")] = None,
     market: AnyMarket = None,
     timeframe: AnyTimeframe = None,
     kind: AnyKind = None,
+    plot: Annotated[
+        bool, typer.Option("--plot", help="Draw it with its holes, as one HTML file.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="The plot's file; of one series.")
+    ] = None,
     store: Store = None,
     as_json: Json = False,
 ) -> None:
@@ -297,9 +303,19 @@ def show(
     from data.look import look_at
     from data.settings import load_settings
     from data.store import every_series
+    from strategy.errors import WickError
 
     folder = load_settings(store=store).store
     found = find_series(folder, None if symbol is None else [symbol], market, timeframe, kind)
+    if (plot or output) and symbol is None:
+        raise WickError("--plot draws one symbol, none is named", "wick data show BTCUSDT --plot")
+    if output is not None and (not plot or len(found) > 1):
+        raise WickError(
+            f"--output names the plot of one series, here are {len(found)}"
+            if plot
+            else "--output is for --plot",
+            "add --plot, and --market, --timeframe or --kind until one is left",
+        )
     if symbol is None:
         listed = [one for one in every_series(folder) if one.series in found]
         if as_json:
@@ -308,7 +324,12 @@ def show(
             series_tables.print_stored(folder, listed)
         return
     shown = [look_at(folder, series) for series in found]
-    if as_json:
+    if plot:
+        from data.series_plot import write_plot
+
+        for one in shown:
+            typer.echo(write_plot(folder, one, output))
+    elif as_json:
         tables.print_json(shown)
     else:
         series_tables.print_series(shown)

@@ -22,6 +22,12 @@ class MonthShare:
         return self.present >= self.expected
 
 
+def percent(share: MonthShare) -> str:
+    """Write the share in percent, never rounded up to 100: a candle of a month is 0.002 %."""
+    tenths = 1000 * share.present // max(share.expected, 1)
+    return "100" if share.whole else f"{tenths / 10:.1f}"
+
+
 def coverage(open_time: NDArray[np.int64], timeframe: str) -> list[MonthShare]:
     """Count the candles of each month from the first candle to the last.
 

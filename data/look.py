@@ -9,9 +9,11 @@ from typing import Any
 
 from data.coverage import MonthShare, coverage
 from data.gaps import Explained, classify
-from data.manifest import Manifest, Series, read_manifest
+from data.manifest import Manifest, Series, Source, read_manifest
 from data.present import gaps_of, ledger_or_empty
 from data.store import load, load_arrays, not_stored
+
+TRADES = "trades"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class Shown:
     holes : tuple of Explained
         Missing rows with their causes.
     sources : dict
-        From how many files it was made, by where they came from: archive, REST or import.
+        From how many files it was made, by where they came from: archive, REST, trades, import.
     fingerprint : str
         Of candles, what a run over all of them would name unless its strategy reads more than
         prices and volume; of other kinds a hash over those of the files.
@@ -111,9 +113,11 @@ def sources_of(series: Series, manifest: Manifest) -> dict[str, int]:
 
 
 def origin(series: Series, name: str) -> str:
-    """Tell where a source came from by its name: archive, REST or import."""
+    """Tell where a source came from by its name: archive, REST, trades stored here, or import."""
     if name.startswith("REST"):
         return "REST"
+    if Source(name, "").tumbled:
+        return TRADES
     return "archive" if archive_period(series, name) else "import"
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from data.disk import sync_folder
 from data.gaps import OUR_LOSS, Entry, cut, read_ledger, record, unasked
-from data.look import archive_period, origin
+from data.look import TRADES, archive_period, origin
 from data.manifest import Source
 from data.quality import Gap, holes
 from data.repaired import Repaired
@@ -71,7 +71,7 @@ class Mender:
             known = {s.name: s.sha256 for s in stored.sources}
             if known.get(source.name, source.sha256) != source.sha256:
                 self._done.notes.append(f"{source.name} was replaced in the archive since")
-        if "import" in self._origins(damaged):
+        if {"import", TRADES} & set(self._origins(damaged)):
             return
         for gap in self._lost(damaged, kept):
             answer = self._supply.answer(gap.first_missing, min(self._end_of(gap), high))
@@ -144,7 +144,10 @@ class Mender:
         self._done.filled += new
         self._done.mended.append(said)
         self._done.import_again += local
-        if not local and not len(table):
+        if TRADES in self._origins(damaged):
+            tumble = f"wick data tumble {self._series.symbol} --timeframe {self._series.timeframe}"
+            self._done.failed.append(f"{stored.name} was made of trades, make it again: {tumble}")
+        elif not local and not len(table):
             self._done.notes.append(f"nobody has the rows of {stored.name} any more")
         self._remember(damaged, kept, table, sources)
 
@@ -156,7 +159,7 @@ class Mender:
             return
         name = sources[-1].name if sources else ""
         times, now_ms = column(table, "open_time"), self._supply.now_ms
-        local = "import" in self._origins(damaged)
+        local = bool({"import", TRADES} & set(self._origins(damaged)))
         entries = []
         for gap in unasked(self._lost(damaged, kept), read_ledger(self._folder), self._series):
             filled, rest = cut(gap, times, self._series)

@@ -1,5 +1,7 @@
 """Which rows of a stored series are missing between its first and its last."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,16 @@ from data.quality import Gap, holes
 from data.store import load_arrays
 from data.table import column
 from strategy.errors import WickError
+from strategy.timeframes import longest_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """A hole and the time between the rows around it: from `start_ms` to before `end_ms`."""
+
+    gap: Gap
+    start_ms: int
+    end_ms: int
 
 
 def gaps_of(store: Path, series: Series) -> list[Gap]:
@@ -41,6 +53,49 @@ def _missing_ids(folder: Path) -> list[Gap]:
         found += missing_ids(ids, last)
         last = int(ids[-1])
     return found
+
+
+def in_time(store: Path, series: Series, gaps: Sequence[Gap], now_ms: int) -> list[Hole]:
+    """Say between which times holes lie, which of trades are told by ids.
+
+    Parameters
+    ----------
+    gaps : sequence of Gap
+        In order.
+    now_ms : int
+        The present, where nothing is stored after a hole.
+    """
+    if not gaps:
+        return []
+    if series.its_kind.has_candles:
+        length = longest_ms(series.timeframe)
+        return [Hole(gap, gap.first_missing, gap.last_missing + length) for gap in gaps]
+    if series.its_kind is AGG_TRADES:
+        return _in_time_of_trades(store, series, gaps)
+    times = np.unique(load_arrays(store, series, optional=())["time"])
+    found = []
+    for gap in gaps:
+        after = int(np.searchsorted(times, gap.last_missing, "right"))
+        before = int(np.searchsorted(times, gap.first_missing))
+        start_ms = int(times[before - 1]) + 1 if before else 0
+        found.append(Hole(gap, start_ms, int(times[after]) if after < len(times) else now_ms))
+    return found
+
+
+def _in_time_of_trades(store: Path, series: Series, gaps: Sequence[Gap]) -> list[Hole]:
+    found: dict[Gap, Hole] = {}
+    before_id, before_ms = -1, 0
+    for stored in read_manifest(series.folder(store)).files:
+        day = load_arrays(store, series, stored.first_ms, stored.last_ms + 1)
+        order = np.argsort(day["agg_id"])
+        ids = np.insert(day["agg_id"][order], 0, before_id)
+        times = np.insert(day["time"][order], 0, before_ms)
+        for gap in gaps:
+            at = int(np.searchsorted(ids, gap.first_missing))
+            if 0 < at < len(ids):
+                found.setdefault(gap, Hole(gap, int(times[at - 1]), int(times[at]) + 1))
+        before_id, before_ms = int(ids[-1]), int(times[-1])
+    return [found[gap] for gap in gaps if gap in found]
 
 
 def missing_ids(ids: NDArray[np.int64], before: int | None) -> list[Gap]:

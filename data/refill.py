@@ -1,7 +1,6 @@
 """Holes of a stored series filled from the archive and REST, and their causes written down."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +24,7 @@ from data.gaps import (
 from data.kinds import AGG_TRADES
 from data.look import origin
 from data.manifest import Manifest, Series, Source
-from data.present import gaps_of
+from data.present import Hole, gaps_of, in_time
 from data.quality import Gap
 from data.store import load_arrays
 from data.supply import Supply
@@ -40,15 +39,6 @@ _AT_ONCE = 30_000
 _AT_ONCE_MS = 30 * DAY_MS
 # Holes with fewer candles than this from the first to the last share a question.
 _NEAR = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Hole:
-    """A hole and the time between the rows around it: from `start_ms` to before `end_ms`."""
-
-    gap: Gap
-    start_ms: int
-    end_ms: int
 
 
 class Refill:
@@ -147,38 +137,7 @@ class Refill:
         record(self._folder, self._series, entries)
 
     def _holes(self, gaps: Sequence[Gap]) -> list[Hole]:
-        """Add the time that each hole lies in, which of trades is not its own measure."""
-        if not gaps:
-            return []
-        if self._series.its_kind.has_candles:
-            length = longest_ms(self._series.timeframe)
-            return [Hole(g, g.first_missing, g.last_missing + length) for g in gaps]
-        if self._series.its_kind is not AGG_TRADES:
-            times = load_arrays(self._store, self._series, optional=())["time"]
-            return [
-                Hole(
-                    gap,
-                    int(times[times < gap.first_missing].max(initial=0)) + 1,
-                    int(times[times > gap.last_missing].min(initial=self._supply.now_ms)),
-                )
-                for gap in gaps
-            ]
-        return self._holes_of_trades(gaps)
-
-    def _holes_of_trades(self, gaps: Sequence[Gap]) -> list[Hole]:
-        found = {}
-        before_ms, before_id = 0, -1
-        for stored in self._writer.manifest.files:
-            day = load_arrays(self._store, self._series, stored.first_ms, stored.last_ms + 1)
-            order = np.argsort(day["agg_id"])
-            ids = np.insert(day["agg_id"][order], 0, before_id)
-            times = np.insert(day["time"][order], 0, before_ms)
-            for gap in gaps:
-                at = int(np.searchsorted(ids, gap.first_missing))
-                if 0 < at < len(ids):
-                    found[gap] = Hole(gap, int(times[at - 1]), int(times[at]) + 1)
-            before_ms, before_id = int(times[-1]), int(ids[-1])
-        return [found[gap] for gap in gaps if gap in found]
+        return in_time(self._store, self._series, gaps, self._supply.now_ms)
 
     def _span(self) -> tuple[int, int]:
         files = self._writer.manifest.files

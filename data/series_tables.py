@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.markup import escape
 
 from data.check import Checked
-from data.coverage import MonthShare
+from data.coverage import MonthShare, percent
 from data.dates import show_day, show_time
 from data.gaps import CAUSES, Explained
 from data.look import Shown
@@ -16,6 +16,14 @@ from data.store import StoredSeries
 from data.terminal import MANY, counted, new_table, out, print_some
 
 _MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+
+_ORIGINS = {
+    "archive": "archive file",
+    "REST": "REST source",
+    "import": "imported file",
+    "trades": "day file of trades",
+    "unknown": "file of unknown source",
+}
 
 
 def print_checked(results: Sequence[Checked]) -> None:
@@ -64,11 +72,8 @@ def print_coverage(series: Series, shares: Sequence[MonthShare], every_year: boo
     for share in shares:
         year, month = share.month.split("-")
         by_year.setdefault(year, {})[int(month)] = share
-    present, expected = sum(s.present for s in shares), sum(s.expected for s in shares)
-    out.print(
-        f"coverage of {series}: {_percent(present, expected)} % of candles; by month, · for a whole"
-        " one"
-    )
+    whole = MonthShare("", sum(s.present for s in shares), sum(s.expected for s in shares))
+    out.print(f"coverage of {series}: {percent(whole)} % of candles; by month, · for a whole one")
     table = new_table("", *(f"{month}>" for month in _MONTHS))
     for year, months in by_year.items():
         if every_year or not all(share.whole for share in months.values()):
@@ -80,13 +85,7 @@ def print_coverage(series: Series, shares: Sequence[MonthShare], every_year: boo
 def _cell(share: MonthShare | None) -> str:
     if share is None:
         return ""
-    return "·" if share.whole else _percent(share.present, share.expected)
-
-
-def _percent(present: int, expected: int) -> str:
-    # Never rounded up to 100: one candle of a month is 0.002 %.
-    tenths = 1000 * present // expected
-    return f"{tenths / 10:.1f}" if present < expected else "100"
+    return "·" if share.whole else percent(share)
 
 
 def print_stored(store: Path, found: Sequence[StoredSeries]) -> None:
@@ -116,7 +115,7 @@ def print_series(shown: Sequence[Shown]) -> None:
             soft_wrap=True,
         )
         span = f"{show_time(s.first_open_time)} to {show_time(s.last_open_time)} UTC"
-        came = ", ".join(f"{counted(n, 'file')} of {where}" for where, n in s.sources.items())
+        came = ", ".join(counted(n, _ORIGINS[where]) for where, n in s.sources.items())
         out.print(f"{span}; from {came}", soft_wrap=True)
         causes = causes_words(s.holes)
         if causes:
@@ -148,7 +147,8 @@ def _print_rows(shown: Shown) -> None:
     for part in (shown.head, shown.tail):
         for row in part:
             table.add_row(show_time(row[kind.time]), *(_shown(row[name], name) for name in names))
-        table.add_section()
+        if part is shown.head and shown.rows > len(part):
+            table.add_row("…")
     out.print(table)
 
 

@@ -371,3 +371,19 @@ def test_entries_of_a_fetch_are_respected(
     record(folder, HOURLY, [Entry(time, time, 1, OUTAGE, asked_ms=NOW)])
     assert mend(tmp_path, server, rest).left == 1
     assert server.asked.total() == 0
+
+
+def test_candles_made_of_trades_are_not_mixed_with_the_exchange_s(
+    tmp_path: Path, server: ArchiveServer, rest: Rest, hourly: Candles
+) -> None:
+    with writing(tmp_path, HOURLY) as writer:
+        table = table_of(without(hourly, 50))
+        writer.add(table, Source("aggTrades/2023-01-01.parquet", "0" * 64))
+    assert mend(tmp_path, server, rest).left == 1
+    path = HOURLY.folder(tmp_path) / "2023-02.parquet"
+    path.write_bytes(path.read_bytes()[:2000])
+    done = mend(tmp_path, server, rest)
+    assert done.failed == [
+        "2023-02.parquet was made of trades, make it again: wick data tumble BTCUSDT --timeframe 1h"
+    ]
+    assert server.asked.total() == 0
