@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 # command is called, so that help and wrong use answer at once.
 COMMANDS = {
     "demo": ("research.commands:demo_app", "From candles to a tuned backtest and its report."),
-    "data": ("data.commands:app", "Fetch, import, check and show candles."),
+    "data": ("data.commands:app", "Fetch, import, check, repair and show market data."),
     "indicators": ("research.indicator_commands:app", "List, explain and draw indicators."),
     "new": ("research.new_commands:app", "Write a small strategy to begin with."),
     "check": ("research.check_commands:app", "Look for a view of the future in a strategy."),

@@ -367,11 +367,11 @@ def _data_notes(candles: Sequence[Candles], strict: bool) -> list[str]:
         if missing and strict:
             raise RunRefused(
                 f"{one.symbol} {one.timeframe} lacks {missing:,} candles, and --strict is given",
-                f"wick data check {one.symbol} shows where; without --strict they are a note",
+                f"wick data repair {one.symbol} fills what can be had; without --strict a note",
             )
         if missing:
             notes.append(
-                f"{one.symbol}: {missing:,} candles are missing (wick data check {one.symbol})"
+                f"{one.symbol}: {missing:,} candles are missing (wick data repair {one.symbol})"
             )
         if one.market == "spot":
             notes.append(f"{one.symbol}: spot candles stand in for futures")

@@ -1,4 +1,4 @@
-"""wick data: fetch, import, check and show."""
+"""wick data: fetch, import, check, repair and show."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +10,7 @@ from data.symbols_commands import symbols
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="Fetch, import, check and show candles.",
+    help="Fetch, import, check, repair and show market data.",
     epilog="Example: wick data fetch BTCUSDT --from 2023-01-01",
 )
 

@@ -26,6 +26,7 @@ from tests.benchmarks.workload import (
 WARM_ROUNDS = 9
 COLD_ROUNDS = 5
 STREAM_WARM, STREAM_STEPS = 20_000, 3_000
+READS = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +64,11 @@ def main() -> None:
                 warm.append(measure_warm(market))
         with console.status("candle by candle, and indicators beside TA-Lib"):
             stream = measure_stream(every[0])
+            read = seconds_of(every[0].read, READS)
             indicators: list[Timed] = against_talib(every[0].candles())
     with console.status("the live side, some minutes"):
         live = measure_live()
-    report.write(console, warm, cold, stream, indicators, live)
+    report.write(console, warm, cold, stream, read, indicators, live)
 
 
 def measure_warm(market: Market) -> Warm:

@@ -8,8 +8,10 @@ import numpy as np
 
 from backtest.engine import Result, backtest
 from data.importer import Labels, import_file
+from data.manifest import Series
 from data.run_record import figures_of
 from data.store import load as load_candles
+from data.store import load_arrays
 from data.synthetic import synthetic_market
 from data.writer import save
 from strategy.candles import Candles
@@ -55,6 +57,10 @@ class Market:
         return load_candles(
             self.store, self.market, self.symbol, "1m", day_ms(START), day_ms(END), optional=()
         )
+
+    def read(self) -> None:
+        """Read all its columns from the store."""
+        load_arrays(self.store, Series(self.market, self.symbol, "1m"))
 
 
 def day_ms(day: str) -> int:

@@ -165,8 +165,8 @@ def test_holes_are_a_note_with_their_count_or_refused_when_strict(
     save(folder / "var" / "store", without(market(5_000), 3_000, 1_234), "synthetic")
     said = refused("backtest", BLUEPRINT, "--strict", code=1)
     assert "SYNTHUSDT 1m lacks 1,234 candles" in said.err
-    assert "wick data check SYNTHUSDT" in said.err
-    assert "1,234 candles are missing (wick data check" in command("backtest", BLUEPRINT).out
+    assert "wick data repair SYNTHUSDT" in said.err
+    assert "1,234 candles are missing (wick data repair" in command("backtest", BLUEPRINT).out
 
 
 def test_spot_alone_is_taken_and_said(folder: Path, command: Command) -> None:
