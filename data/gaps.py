@@ -7,7 +7,7 @@ archive or the exchange for the missing rows writes the answer down, so that it 
 check can tell the two apart. Nothing else depends on the ledger: candles are read without it.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,9 +130,10 @@ def recorded(ledger: Ledger, series: Series, entries: Iterable[Entry]) -> Ledger
     axis = _Axis(series)
     kept = list(ledger.entries)
     for new in entries:
-        kept = [part for old in kept for part in _outside(old, new, axis)]
-        kept.append(new)
-    kept.sort(key=lambda entry: entry.first)
+        start = bisect_left(kept, new.first, key=lambda entry: entry.last)
+        stop = bisect_right(kept, new.last, key=lambda entry: entry.first)
+        parts = [part for old in kept[start:stop] for part in _outside(old, new, axis)]
+        kept[start:stop] = sorted((*parts, new), key=lambda entry: entry.first)
     merged: list[Entry] = []
     for entry in kept:
         if merged and _continues(merged[-1], entry, axis):

@@ -10,7 +10,7 @@ import pyarrow as pa
 from data.disk import sync_folder
 from data.gaps import OUR_LOSS, Entry, cut, read_ledger, record, unasked
 from data.look import TRADES, archive_period, origin
-from data.manifest import Source
+from data.manifest import Source, StoredFile
 from data.quality import Gap, holes
 from data.repaired import Repaired
 from data.salvage import Damaged, aside_of, no_rows, set_aside
@@ -38,7 +38,9 @@ class Mender:
         """Keep what can be believed of a file and get the rest, or leave the file as it is."""
         stored = damaged.stored
         kept = damaged.kept if damaged.certain else no_rows(self._kind)
-        if len(kept) >= stored.rows:
+        # Of a file that no manifest describes it is not known how many rows there were.
+        described = bool(stored.sha256)
+        if len(kept) >= stored.rows and described:
             self._writer.replace(stored.period, kept, stored.sources)
             self._done.mended.append(f"{stored.name}: written again, no row was hurt")
             return
@@ -51,9 +53,9 @@ class Mender:
                 sources.append(source)
             if len(table) >= stored.rows:
                 break
-        whole = len(table) >= stored.rows
+        whole = len(table) >= stored.rows and (described or bool(sources))
         if not whole and (self._supply.archive_failed or self._supply.rest_failed):
-            self._leave(damaged, stored.rows - len(kept))
+            self._leave(damaged, stored.rows - len(kept) if described else 0)
         elif whole:
             self._finish(damaged, kept, table, sources)
         else:
@@ -65,7 +67,7 @@ class Mender:
         # A month of days and the month itself hold the same.
         asked = [period for period in periods if period] if stored.sources else [stored.period]
         low, high = period_start_ms(stored.period), period_end_ms(stored.period)
-        for _, table, source in self._supply.files(asked):
+        for _, table, source in self._files(asked, stored):
             times = column(table, self._kind.time)
             yield table.filter(pa.array((times >= low) & (times < high))), source
             known = {s.name: s.sha256 for s in stored.sources}
@@ -78,14 +80,26 @@ class Mender:
             if answer is not None and len(answer[0]):
                 yield answer
 
+    def _files(
+        self, asked: list[str], stored: StoredFile
+    ) -> Iterator[tuple[str, pa.Table, Source]]:
+        found = False
+        for got in self._supply.files(asked):
+            found = True
+            yield got
+        if not (found or stored.sources or self._kind.by_day):
+            first, after = np.datetime64(stored.period, "D"), np.datetime64(stored.period) + 1
+            days = np.arange(first, after.astype("datetime64[D]"))
+            yield from self._supply.files([str(day) for day in days])
+
     def _origins(self, damaged: Damaged) -> list[str]:
         return [origin(self._series, source.name) for source in damaged.stored.sources]
 
     def _lost(self, damaged: Damaged, kept: pa.Table) -> list[Gap]:
         """Say where rows of a file have been lost; of rows off any grid, all of its time."""
         first, last = damaged.stored.first_ms, damaged.stored.last_ms
-        if not self._kind.has_candles or not len(kept):
-            return [Gap(first, last, damaged.stored.rows - len(kept))]
+        if not self._kind.has_candles or not len(kept) or not damaged.stored.sha256:
+            return [Gap(first, last, max(damaged.stored.rows - len(kept), 1))]
         times = column(kept, self._kind.time)
         ends = np.unique(np.concatenate(([first], times, [last])))
         found = holes(ends, self._series.timeframe)
@@ -125,6 +139,8 @@ class Mender:
         stored = damaged.stored
         local = [s.name for s in stored.sources if origin(self._series, s.name) == "import"]
         said = f"{stored.name}: {len(table):,} of {stored.rows:,} rows kept"
+        if not stored.sha256:
+            said = f"{stored.name}: not in the manifest, {len(table):,} rows of it kept"
         path = self._folder / stored.name
         if len(table):
             if path.exists():
@@ -160,16 +176,19 @@ class Mender:
         name = sources[-1].name if sources else ""
         times, now_ms = column(table, "open_time"), self._supply.now_ms
         local = bool({"import", TRADES} & set(self._origins(damaged)))
+        lost = self._lost(damaged, kept)
+        # Where the rows lost are as many as the holes, no hole was there before.
+        ours = local or sum(gap.count for gap in lost) == damaged.stored.rows - len(kept)
         entries = []
-        for gap in unasked(self._lost(damaged, kept), read_ledger(self._folder), self._series):
+        for gap in unasked(lost, read_ledger(self._folder), self._series):
             filled, rest = cut(gap, times, self._series)
             entries += [
                 Entry(g.first_missing, g.last_missing, g.count, OUR_LOSS, g.count, name, now_ms)
                 for g in filled
             ]
-            # Others are asked for as any hole; these are in a file of the user's.
+            # Others are asked for as any hole.
             entries += [
                 Entry(g.first_missing, g.last_missing, g.count, OUR_LOSS, asked_ms=now_ms)
-                for g in rest * local
+                for g in rest * ours
             ]
         record(self._folder, self._series, entries)

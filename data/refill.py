@@ -1,5 +1,6 @@
 """Holes of a stored series filled from the archive and REST, and their causes written down."""
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -86,10 +87,14 @@ class Refill:
         days += [day for month, its in months.items() if month not in got for day in its]
         for _, table, source in self._supply.files(sorted(days)):
             self._store_missing(table, source, todo, OUR_LOSS)
-        before = {(h.gap.first_missing, h.gap.last_missing) for h in todo}
-        left = self._holes(gaps_of(self._store, self._series))
         # Only what was to be asked for, or is a part of it.
-        return [h for h in left if any(a <= h.gap.first_missing <= b for a, b in before)]
+        firsts = [hole.gap.first_missing for hole in todo]
+        left = []
+        for gap in gaps_of(self._store, self._series):
+            at = bisect_right(firsts, gap.first_missing) - 1
+            if at >= 0 and gap.first_missing <= todo[at].gap.last_missing:
+                left.append(gap)
+        return self._holes(left)
 
     def _from_rest(self, todo: Sequence[Hole], archive_asked: bool) -> None:
         sure = not (archive_asked and self._supply.archive_failed)

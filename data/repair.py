@@ -13,14 +13,7 @@ from data.mend import Mender
 from data.present import gaps_of
 from data.refill import Refill
 from data.repaired import Repaired
-from data.salvage import (
-    Damaged,
-    find_damaged,
-    no_rows,
-    remade_manifest,
-    set_aside,
-    sound_rows,
-)
+from data.salvage import find_damaged, remade_manifest, set_aside, sound_rows
 from data.supply import Supply
 from data.writer import SeriesWriter, holding
 from strategy.errors import WickError
@@ -47,18 +40,14 @@ def repair_series(store: Path, supply: Supply, again: bool = False) -> Repaired:
     with holding(store, series) as folder:
         remade = _remade(folder, series, done)
         writer = SeriesWriter(folder, series.its_kind)
-        broken: list[StoredFile] = []
         if remade is not None:
-            manifest, broken = remade
-            writer.adopt(manifest)
+            writer.adopt(remade)
         supply.own = any(s.tumbled for f in writer.manifest.files for s in f.sources)
         _mend_ledger(folder, done)
-        _place_strangers(folder, series, writer, {f.name for f in broken}, done)
+        broken = _take_strangers(folder, series, writer, done)
         mender = Mender(folder, writer, supply, done)
-        none = no_rows(series.its_kind)
-        for stored in broken:
-            mender.mend(Damaged(stored, none, True, "it cannot be read"))
-        for damaged in find_damaged(folder, writer.manifest, series):
+        suspects = Manifest((*writer.manifest.files, *broken))
+        for damaged in find_damaged(folder, suspects, series):
             mender.mend(damaged)
         # Holes are known once all files can be read.
         if not mender.left_alone and writer.manifest.files:
@@ -83,10 +72,8 @@ def _count(done: Repaired, left: Sequence[Explained]) -> None:
         done.causes[hole.cause] = done.causes.get(hole.cause, 0) + hole.gap.count
 
 
-def _remade(
-    folder: Path, series: Series, done: Repaired
-) -> tuple[Manifest, list[StoredFile]] | None:
-    """Make a lost or damaged manifest anew; return it and the files it could not be made of."""
+def _remade(folder: Path, series: Series, done: Repaired) -> Manifest | None:
+    """Make a lost or damaged manifest anew of the files that can be read."""
     path = folder / MANIFEST
     why = "was lost"
     try:
@@ -95,12 +82,12 @@ def _remade(
             return None
     except WickError:
         why = f"was damaged and is kept as {set_aside(path).name}"
-    manifest, broken = remade_manifest(folder, series)
+    manifest, _ = remade_manifest(folder, series)
     done.mended.append(
         f"{MANIFEST} {why}: made anew from {len(manifest.files)} files; where their rows came from"
         " is not known any more"
     )
-    return manifest, broken
+    return manifest
 
 
 def _mend_ledger(folder: Path, done: Repaired) -> None:
@@ -111,18 +98,26 @@ def _mend_ledger(folder: Path, done: Repaired) -> None:
         done.mended.append(f"{LEDGER} was damaged: begun anew, the old one is kept as {aside.name}")
 
 
-def _place_strangers(
-    folder: Path, series: Series, writer: SeriesWriter, known: set[str], done: Repaired
-) -> None:
-    """Take in files that the manifest does not name where they are sound, else set them aside."""
-    named = known | {f.name for f in writer.manifest.files}
+def _take_strangers(
+    folder: Path, series: Series, writer: SeriesWriter, done: Repaired
+) -> list[StoredFile]:
+    """Take in files that the manifest does not name where they are sound; return the others."""
+    named = {f.name for f in writer.manifest.files}
     strangers = [path for path in sorted(folder.glob("*.parquet")) if path.name not in named]
-    sound = {f.name: f for f in remade_manifest(folder, series)[0].files} if strangers else {}
-    for path in strangers:
-        rows = sound_rows(folder, sound[path.name], series) if path.name in sound else None
+    if not strangers:
+        return []
+    manifest, broken = remade_manifest(folder, series)
+    left = [stored for stored in broken if stored.name not in named]
+    for stored in manifest.files:
+        if stored.name in named:
+            continue
+        rows = sound_rows(folder, stored, series)
         if rows is None:
-            kept = f"kept as {set_aside(path).name}"
+            left.append(stored)
         else:
-            writer.replace(sound[path.name].period, rows, ())
-            kept = "taken in"
-        done.mended.append(f"{path.name} was not in the manifest: {kept}")
+            writer.replace(stored.period, rows, ())
+            done.mended.append(f"{stored.name} was not in the manifest: taken in")
+    known = {f.name for f in (*manifest.files, *broken)}
+    for path in (p for p in strangers if p.name not in known):
+        done.mended.append(f"{path.name} is no month or day: kept as {set_aside(path).name}")
+    return left

@@ -17,6 +17,7 @@ from data.manifest import NEW, Manifest, Series, StoredFile
 from data.quality import first_fault
 from data.table import column, in_order, period_end_ms, period_start_ms, with_schema
 from strategy.errors import RunRefused
+from strategy.timeframes import MONTH, grid_of
 
 ASIDE = ".damaged"
 _PERIOD = re.compile(r"(\d{4}-\d\d(?:-\d\d)?)\.parquet")
@@ -120,24 +121,34 @@ def remade_manifest(folder: Path, series: Series) -> tuple[Manifest, list[Stored
         named = _PERIOD.fullmatch(path.name)
         if named is None or (len(named[1]) > len("2023-01")) != series.its_kind.by_day:
             continue
-        stored = _described(path, named[1], series.its_kind)
+        stored = _described(path, named[1], series)
         (broken if stored.sha256 == "" else files).append(stored)
     return Manifest(tuple(files)), broken
 
 
-def _described(path: Path, period: str, kind: Kind) -> StoredFile:
+def _described(path: Path, period: str, series: Series) -> StoredFile:
     raw = path.read_bytes()
     first, last = period_start_ms(period), period_end_ms(period)
-    unknown = StoredFile(period, "", len(raw), 1, first, last - 1, ())
+    ends = _ends(first, last, series)
+    unknown = StoredFile(period, "", len(raw), 1, *ends, ())
     try:
         table = pq.read_table(pa.BufferReader(raw))
-        times = column(table, kind.time)
+        times = column(table, series.its_kind.time)
     except (pa.ArrowException, OSError, KeyError):
         return unknown
     if not len(times) or np.any(np.diff(times) < 0) or times[0] < first or times[-1] >= last:
         return unknown
     digest = hashlib.sha256(raw).hexdigest()
     return StoredFile(period, digest, len(raw), len(table), int(times[0]), int(times[-1]), ())
+
+
+def _ends(start_ms: int, end_ms: int, series: Series) -> tuple[int, int]:
+    """Return the first and last time that a row of a period can have."""
+    if series.timeframe == MONTH:
+        return start_ms, start_ms
+    length, offset = grid_of(series.timeframe) if series.timeframe else (1, 0)
+    first = start_ms + (offset - start_ms) % length
+    return first, end_ms - 1 - (end_ms - 1 - offset) % length
 
 
 def sound_rows(folder: Path, stored: StoredFile, series: Series) -> pa.Table | None:

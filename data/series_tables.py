@@ -18,11 +18,11 @@ from data.terminal import MANY, counted, new_table, out, print_some
 _MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
 _ORIGINS = {
-    "archive": "archive file",
-    "REST": "REST source",
-    "import": "imported file",
-    "trades": "day file of trades",
-    "unknown": "file of unknown source",
+    "archive": "{} of the archive",
+    "REST": "REST",
+    "import": "{} imported",
+    "trades": "{} of trades",
+    "unknown": "nobody knows where for {}",
 }
 
 
@@ -115,7 +115,9 @@ def print_series(shown: Sequence[Shown]) -> None:
             soft_wrap=True,
         )
         span = f"{show_time(s.first_open_time)} to {show_time(s.last_open_time)} UTC"
-        came = ", ".join(counted(n, _ORIGINS[where]) for where, n in s.sources.items())
+        came = ", ".join(
+            _ORIGINS[where].format(counted(n, "file")) for where, n in s.sources.items()
+        )
         out.print(f"{span}; from {came}", soft_wrap=True)
         causes = causes_words(s.holes)
         if causes:

@@ -26,6 +26,7 @@ from data.manifest import (
     open_file,
     parse_manifest,
     read_manifest,
+    repair_hint,
     series_of,
 )
 from data.table import OPTIONAL, month_of
@@ -294,6 +295,9 @@ def _fetch_hint(wanted: Series) -> str:
 
 def not_stored(store: Path, wanted: Series) -> WickError:
     """Return the error for a series that a store does not hold."""
+    if any(wanted.folder(store).glob("*.parquet")):
+        lost = wanted.folder(store) / MANIFEST
+        return WickError(f"{lost} is missing, files of {wanted} lie there", repair_hint(wanted))
     fetch = f"{_fetch_hint(wanted)} 2023-01-01, or wick data import PATH"
     stored = [s.series for s in every_series(store)]
     if not stored:

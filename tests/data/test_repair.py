@@ -301,8 +301,11 @@ def test_strange_files_are_taken_in_or_set_aside(
     shutil.copyfile(folder / "2023-01.parquet", folder / "2024-01.parquet")
     (folder / "2023-02.parquet.new").write_bytes(b"left over")
     done = mend(tmp_path, server, rest)
-    assert done.mended == [
-        "2024-01.parquet was not in the manifest: kept as 2024-01.parquet.damaged"
+    (folder / "notes.parquet").write_bytes(b"mine")
+    kept = "0 rows of it kept, the damaged file as 2024-01.parquet.damaged"
+    assert done.mended == [f"2024-01.parquet: not in the manifest, {kept}"]
+    assert mend(tmp_path, server, rest).mended == [
+        "notes.parquet is no month or day: kept as notes.parquet.damaged"
     ]
     assert not (folder / "2023-02.parquet.new").exists()
     with writing(tmp_path, HOURLY) as writer:
@@ -387,3 +390,23 @@ def test_candles_made_of_trades_are_not_mixed_with_the_exchange_s(
         "2023-02.parquet was made of trades, make it again: wick data tumble BTCUSDT --timeframe 1h"
     ]
     assert server.asked.total() == 0
+
+
+def test_a_file_without_a_manifest_keeps_its_good_rows_when_nobody_has_the_others(
+    tmp_path: Path, server: ArchiveServer, rest: Rest, hourly: Candles
+) -> None:
+    folder = from_archive(tmp_path, hourly)
+    (folder / MANIFEST).unlink()
+    path = folder / "2023-03.parquet"
+    table = pq.read_table(path)
+    close = table["close"].to_numpy().copy()
+    close[[5, 700]] += 1
+    pq.write_table(table.set_column(4, "close", pa.array(close)), path)
+    server.files.clear()
+    server.klines["um", "BTCUSDT", "1h"] = hourly.slice(0, 1000)
+    done = mend(tmp_path, server, rest)
+    assert (done.left, done.causes) == (2, {OUR_LOSS: 2})
+    assert done.mended[1].startswith("2023-03.parquet: 742 of 744 rows kept")
+    lost = [59 * 24 + 5, 59 * 24 + 700]
+    assert same_candles(stored(tmp_path), without(hourly, *lost))
+    assert (folder / "2023-03.parquet.damaged").exists()

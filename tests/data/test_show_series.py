@@ -66,7 +66,7 @@ def test_a_kind_shows_its_own_columns_and_where_it_came_from(
     assert run("data", "show", "BTCUSDT") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("BTCUSDT um funding: 9 funding rates in 1 file")
-    assert lines[1] == "2023-01-01 00:00 to 2023-01-03 16:00 UTC; from 1 REST source"
+    assert lines[1] == "2023-01-01 00:00 to 2023-01-03 16:00 UTC; from REST"
     assert lines[4].split() == ["time", "(UTC)", "rate"]
     assert lines[8].split() == ["…"]
     assert lines[-1].split() == ["2023-01-03", "16:00", "8e-05"]
@@ -82,7 +82,7 @@ def test_holes_are_shown_by_cause_and_coverage_by_month(
     assert run("data", "show", "BTCUSDT") == 0
     said = capsys.readouterr().out
     assert "missing by cause: exchange outage 3, unknown 1" in said
-    assert "from 3 archive files" in said
+    assert "from 3 files of the archive" in said
     assert "2023  99.5  99.8    ·" in said
     assert max(map(len, said.splitlines())) <= 110
     shown = look_at(store, HOURLY)
