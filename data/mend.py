@@ -38,28 +38,32 @@ class Mender:
         """Keep what can be believed of a file and get the rest, or leave the file as it is."""
         stored = damaged.stored
         kept = damaged.kept if damaged.certain else no_rows(self._kind)
-        # Of a file that no manifest describes it is not known how many rows there were.
-        described = bool(stored.sha256)
-        if len(kept) >= stored.rows and described:
+        if len(kept) >= stored.rows and damaged.described:
             self._writer.replace(stored.period, kept, stored.sources)
             self._done.mended.append(f"{stored.name}: written again, no row was hurt")
             return
-        table, sources = kept, list[Source]()
+        table, sources, whole = self._gathered(damaged, kept)
+        failed = bool(self._supply.archive_failed or self._supply.rest_failed)
+        if whole or (sources and not damaged.described and not failed):
+            self._finish(damaged, kept, table, sources)
+        elif failed:
+            self._leave(damaged, stored.rows - len(kept) if damaged.described else 0)
+        else:
+            self._give_up(damaged, kept, table, sources)
+
+    def _gathered(self, damaged: Damaged, kept: pa.Table) -> tuple[pa.Table, list[Source], bool]:
+        """Add to the rows kept what sources have, and say whether these are all of the file."""
+        stored, table, sources = damaged.stored, kept, list[Source]()
         for rows, source in self._replacements(damaged, kept):
             both, merge = merged(table, rows, self._kind) if len(table) else (rows, None)
             if both is not None:
                 table = both
             if merge is None or merge.added:
                 sources.append(source)
-            if len(table) >= stored.rows:
-                break
-        whole = len(table) >= stored.rows and (described or bool(sources))
-        if not whole and (self._supply.archive_failed or self._supply.rest_failed):
-            self._leave(damaged, stored.rows - len(kept) if described else 0)
-        elif whole:
-            self._finish(damaged, kept, table, sources)
-        else:
-            self._give_up(damaged, kept, table, sources)
+            the_file = archive_period(self._series, source.name) == stored.period
+            if the_file if not damaged.described else len(table) >= stored.rows:
+                return table, sources, True
+        return table, sources, False
 
     def _replacements(self, damaged: Damaged, kept: pa.Table) -> Iterator[tuple[pa.Table, Source]]:
         stored = damaged.stored
@@ -98,7 +102,7 @@ class Mender:
     def _lost(self, damaged: Damaged, kept: pa.Table) -> list[Gap]:
         """Say where rows of a file have been lost; of rows off any grid, all of its time."""
         first, last = damaged.stored.first_ms, damaged.stored.last_ms
-        if not self._kind.has_candles or not len(kept) or not damaged.stored.sha256:
+        if not self._kind.has_candles or not len(kept) or not damaged.described:
             return [Gap(first, last, max(damaged.stored.rows - len(kept), 1))]
         times = column(kept, self._kind.time)
         ends = np.unique(np.concatenate(([first], times, [last])))
@@ -139,7 +143,7 @@ class Mender:
         stored = damaged.stored
         local = [s.name for s in stored.sources if origin(self._series, s.name) == "import"]
         said = f"{stored.name}: {len(table):,} of {stored.rows:,} rows kept"
-        if not stored.sha256:
+        if not damaged.described:
             said = f"{stored.name}: not in the manifest, {len(table):,} rows of it kept"
         path = self._folder / stored.name
         if len(table):

@@ -44,6 +44,11 @@ class Damaged:
     certain: bool
     why: str
 
+    @property
+    def described(self) -> bool:
+        """A manifest says how many rows it had, and of what they were made."""
+        return bool(self.stored.sha256)
+
 
 def find_damaged(folder: Path, manifest: Manifest, series: Series) -> list[Damaged]:
     """Look at every file and return those that are not what was written."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from data.rest import Rest
 from data.synthetic import synthetic_market
 from strategy.candles import Candles
 from tests.data.served import HEADER, ArchiveServer, binance_csv, zipped
@@ -13,6 +14,9 @@ __all__ = ["DAY_MS", "HEADER", "JAN_2023", "ArchiveServer", "binance_csv", "same
 
 JAN_2023 = 1_672_531_200_000
 DAY_MS = 86_400_000
+DAYS = [str(np.datetime64("2023-01-01") + i) for i in range(90)]
+MONTHS = ["2023-01", "2023-02", "2023-03"]
+NOW = JAN_2023 + 200 * DAY_MS
 
 
 def same_candles(a: Candles, b: Candles) -> bool:
@@ -34,3 +38,19 @@ def archive_server() -> Iterator[ArchiveServer]:
 def hourly() -> Candles:
     """Give January to March 2023 of a seeded market in 1h candles."""
     return synthetic_market(7, 90 * 1440, JAN_2023, "1h", symbol="BTCUSDT")
+
+
+@pytest.fixture
+def truth(archive_server: ArchiveServer, hourly: Candles) -> ArchiveServer:
+    """Serve all candles, by month, by day and from REST."""
+    archive_server.publish(hourly, [*MONTHS, *DAYS])
+    archive_server.klines["um", "BTCUSDT", "1h"] = hourly
+    archive_server.now_ms = NOW
+    return archive_server
+
+
+@pytest.fixture
+def rest(truth: ArchiveServer) -> Iterator[Rest]:
+    """Give a client that does not wait long."""
+    with Rest(truth.url, truth.url, retry_wait_s=0.01, attempts=2) as client:
+        yield client

@@ -19,8 +19,8 @@ from data.settings import load_settings
 from data.store import load
 from data.writer import save
 from strategy.candles import Candles
-from tests.data.conftest import DAY_MS, JAN_2023, ArchiveServer, same_candles
-from tests.data.test_repair import MONTHS, flip, from_archive, without
+from tests.data.conftest import DAY_MS, JAN_2023, MONTHS, ArchiveServer, same_candles
+from tests.data.mending import flip, from_archive, without
 
 ROOT = Path(__file__).resolve().parents[2]
 HOURLY = Series("um", "BTCUSDT", "1h")

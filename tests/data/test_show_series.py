@@ -18,7 +18,7 @@ from data.settings import load_settings
 from data.writer import save, writing
 from strategy.candles import Candles
 from tests.data.conftest import DAY_MS, JAN_2023
-from tests.data.test_repair import from_archive, without
+from tests.data.mending import from_archive, without
 
 HOURLY = Series("um", "BTCUSDT", "1h")
 FUNDING = Series("um", "BTCUSDT", "", "funding")
