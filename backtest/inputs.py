@@ -16,7 +16,7 @@ from data.funding import funding_notes, funding_of_store
 from data.manifest import known_market
 from data.overrides import BALANCE, from_flags, from_toml, share_of_bps
 from data.quality import holes
-from data.rule_notes import rule_notes
+from data.rules.notes import rule_notes
 from data.run_record import funding_record
 from data.selection import market_of, only_symbol, refuse_twice
 from data.symbols import RuleBook, SymbolRules, fine_rules, grids_of

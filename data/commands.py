@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from data.symbols_commands import symbols
+from data.rules.commands import symbols
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -53,11 +53,11 @@ def fetch(
     """
     from data import tables
     from data.dates import now_ms, parse_time
-    from data.download import Archive
-    from data.fetch import Sources, fetch_all
+    from data.fetching.download import Archive
+    from data.fetching.fetch import Sources, fetch_all
+    from data.fetching.rest import Rest
     from data.kinds import known_kind
     from data.manifest import Series, known_market
-    from data.rest import Rest
     from data.settings import load_settings
     from strategy.errors import RunRefused
 
@@ -112,7 +112,7 @@ def import_(
     """
     from data import tables
     from data.dates import now_ms, parse_time
-    from data.importer import Imported, Labels, Refused, files_in, import_files
+    from data.files.importer import Imported, Labels, Refused, files_in, import_files
     from data.kinds import known_kind
     from data.settings import load_settings
     from strategy.errors import RunRefused, WickError
@@ -214,8 +214,9 @@ def check(
     Exits with 0 if all is well, 1 on errors, 2 on wrong use. Gaps are reported; with --strict those
     that the gap ledger does not explain as an outage of the exchange are errors.
     """
-    from data import series_tables, tables
-    from data.check import check_all
+    from data import tables
+    from data.checking import series_tables
+    from data.checking.check import check_all
     from data.find import find_series
     from data.settings import load_settings
 
@@ -252,14 +253,15 @@ def repair(
     stopped repair goes on where it was. Exits with 1 if something could not be asked for or is to
     be imported again.
     """
-    from data import repair_tables, tables
+    from data import tables
     from data.dates import now_ms
-    from data.download import Archive
+    from data.fetching.download import Archive
+    from data.fetching.rest import Rest
     from data.find import find_series
-    from data.repair import repair_series
-    from data.rest import Rest
+    from data.repairing import repair_tables
+    from data.repairing.repair import repair_series
+    from data.repairing.supply import Supply
     from data.settings import load_settings
-    from data.supply import Supply
 
     settings = load_settings(store=store)
     found = find_series(settings.store, symbols, market, timeframe, kind)
@@ -298,9 +300,10 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show what is stored: span, rows, gaps, size, fingerprint, first and last rows."""
-    from data import series_tables, tables
+    from data import tables
+    from data.checking import series_tables
+    from data.checking.look import look_at
     from data.find import find_series
-    from data.look import look_at
     from data.settings import load_settings
     from data.store import every_series
     from strategy.errors import WickError
@@ -325,7 +328,7 @@ def show(
         return
     shown = [look_at(folder, series) for series in found]
     if plot:
-        from data.series_plot import write_plot
+        from data.checking.series_plot import write_plot
 
         for one in shown:
             typer.echo(write_plot(folder, one, output))

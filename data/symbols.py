@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from data.dates import show_day
-from data.listings import Brackets, Listing
-from data.rule_history import Span, spans
-from data.rule_store import MarketRules, packaged_rules, stored_rules
+from data.rules.history import Span, spans
+from data.rules.listings import Brackets, Listing
+from data.rules.store import MarketRules, packaged_rules, stored_rules
 from strategy.timeframes import DAY_MS
 
 _T = TypeVar("_T")

@@ -9,9 +9,9 @@ from rich import progress as rich_progress
 from rich.console import Console
 
 from data.dates import show_time
-from data.fetched import Fetched
+from data.fetching.fetched import Fetched
+from data.files.importer import Imported, Refused
 from data.gaps import OUTAGE
-from data.importer import Imported, Refused
 from data.terminal import MANY as _MANY
 from data.terminal import counted
 from data.terminal import out as _out

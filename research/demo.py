@@ -12,7 +12,7 @@ from backtest import commands as backtest_commands
 from backtest.inputs import Asked, gather
 from data import commands as data_commands
 from data.dates import now_ms, parse_time, show_time
-from data.download import archive_reachable
+from data.fetching.download import archive_reachable
 from data.manifest import Series
 from data.runs import Run, RunRecord, check_writable, load
 from data.settings import Settings

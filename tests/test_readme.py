@@ -9,7 +9,7 @@ import typer
 
 import wick
 from backtest.engine import backtest
-from data.importer import Labels, import_file
+from data.files.importer import Labels, import_file
 from data.run_record import figures_of
 from data.show import shown
 from data.store import load as load_candles

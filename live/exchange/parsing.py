@@ -8,8 +8,8 @@ from decimal import Decimal
 
 import msgspec
 
-from data import listings
 from data.dates import show_day
+from data.rules import listings
 from data.symbols import rules_of
 from live.decimals import units
 from live.exchange.port import (

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from data.importer import Labels, import_file
+from data.files.importer import Labels, import_file
 from data.store import load as load_candles
 from strategy.candles import Candles
 

@@ -21,7 +21,7 @@ from backtest.engine import Result
 from backtest.portfolio import portfolio_of
 from backtest.record import record_of
 from data import runs
-from data.importer import Labels, import_file
+from data.files.importer import Labels, import_file
 from data.run_tables import part_table, trade_table
 from data.symbols import fine_rules
 from data.synthetic import synthetic_market

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from backtest import backtest
+from data.files.importer import Labels, import_file
 from data.funding import funding_of_store
-from data.importer import Labels, import_file
 from data.manifest import Series, Source
 from data.store import load as load_candles
 from data.writer import writing

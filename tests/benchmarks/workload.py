@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from backtest.engine import Result, backtest
-from data.importer import Labels, import_file
+from data.files.importer import Labels, import_file
 from data.manifest import Series
 from data.run_record import figures_of
 from data.store import load as load_candles

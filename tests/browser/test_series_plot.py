@@ -7,10 +7,10 @@ import pyarrow as pa
 import pytest
 from playwright.sync_api import BrowserContext, Page
 
+from data.checking.look import look_at
+from data.checking.series_plot import write_plot
 from data.gaps import ARCHIVE_LOSS, OUTAGE, Entry, record
-from data.look import look_at
 from data.manifest import Series, Source
-from data.series_plot import write_plot
 from data.synthetic import synthetic_market
 from data.writer import save, writing
 from strategy.candles import Candles

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import numpy as np
 
-from data.archive import Zip
-from data.check import check_series
-from data.download import Archive
+from data.checking.check import check_series
+from data.fetching.archive import Zip
+from data.fetching.download import Archive
+from data.fetching.rest import Rest
 from data.manifest import Series, Source
-from data.repair import repair_series
-from data.repaired import Repaired
-from data.rest import Rest
+from data.repairing.repair import repair_series
+from data.repairing.repaired import Repaired
+from data.repairing.supply import Supply
 from data.store import load
-from data.supply import Supply
 from data.table import table_of
 from data.writer import writing
 from strategy.candles import Candles

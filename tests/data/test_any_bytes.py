@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.importer import Labels, import_file
+from data.files.importer import Labels, import_file
+from data.files.parse import ENDINGS
 from data.kinds import KINDS
-from data.parse import ENDINGS
 from data.store import every_series
 from data.synthetic import synthetic_market
 from data.table import table_of

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from data.download import Archive, archive_reachable, downloads
-from data.fetch import fetch
-from data.fetched import Fetched
+from data.fetching.download import Archive, archive_reachable, downloads
+from data.fetching.fetch import fetch
+from data.fetching.fetched import Fetched
 from data.manifest import Series, read_manifest
 from data.quality import holes
 from data.store import load

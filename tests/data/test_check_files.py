@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data.check import Checked, check_series
+from data.checking.check import Checked, check_series
+from data.checking.pages import BadPage, bad_pages
 from data.checksums import CHECKSUM
 from data.kinds import FUNDING
 from data.manifest import MANIFEST, Manifest, Series, Source, read_manifest
-from data.pages import BadPage, bad_pages
 from data.synthetic import synthetic_market
 from data.writer import save, writing
 from strategy.candles import Candles

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data.download import Archive
-from data.fetch import Sources, fetch, fetch_all
-from data.fetched import Fetched
+from data.fetching.download import Archive
+from data.fetching.fetch import Sources, fetch, fetch_all
+from data.fetching.fetched import Fetched
+from data.fetching.rest import Rest
 from data.gaps import ARCHIVE_LOSS, OUR_LOSS, OUTAGE, read_ledger
 from data.manifest import Series, read_manifest
-from data.rest import Rest
 from data.store import load, load_arrays
 from data.symbols import RuleBook
 from data.writer import Merge

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from data.fetch import fetch
+from data.fetching.fetch import fetch
 from data.manifest import Series, read_manifest
 from data.store import load
 from data.writer import writing

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data import importer
 from data.dates import now_ms
-from data.importer import Imported, Labels, Refused, files_in, import_file, import_files
+from data.files import importer
+from data.files.importer import Imported, Labels, Refused, files_in, import_file, import_files
 from data.kinds import AGG_TRADES, BOOK_DEPTH, FUNDING, MARK, METRICS, Kind
 from data.manifest import Series, read_manifest
 from data.store import every_series, load_arrays
@@ -157,7 +157,7 @@ def test_trades_split_over_pieces_are_those_of_the_file(
     # One of the first day comes last, when that day is laid down already.
     text = "\n".join([*lines[:7], *lines[8:], lines[7]])
     import_file(tmp_path / "a", put(tmp_path, TRADES, text), Labels(market="um"), NOW)
-    monkeypatch.setattr("data.csv_rows._BLOCK_BYTES", 1 << 12)
+    monkeypatch.setattr("data.files.csv_rows._BLOCK_BYTES", 1 << 12)
     import_file(tmp_path / "b", put(tmp_path, TRADES, text), Labels(market="um"), NOW)
     its = Series("um", "BTCUSDT", "", "aggTrades")
     a, b = (load_arrays(tmp_path / store, its) for store in "ab")
@@ -179,7 +179,7 @@ def test_trades_split_over_pieces_are_those_of_the_file(
 def test_a_bad_trade_behind_good_days_leaves_nothing(
     tmp_path: Path, line: str, sentence: str, ending: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("data.csv_rows._BLOCK_BYTES", 1 << 12)
+    monkeypatch.setattr("data.files.csv_rows._BLOCK_BYTES", 1 << 12)
     text = "\n".join([*(trade(i, i * 40_000) for i in range(5_000)), line]).encode()
     raw = gzip.compress(text) if ending == ".csv.gz" else text
     path = put(tmp_path, TRADES.replace(".csv", ending), raw)

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.importer import Imported, Labels, Refused, files_in, import_file, import_files
+from data.files.importer import Imported, Labels, Refused, files_in, import_file, import_files
+from data.files.parse import parse
 from data.manifest import Series
-from data.parse import parse
 from data.store import load
 from data.table import table_of
 from strategy.candles import Candles

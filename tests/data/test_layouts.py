@@ -11,7 +11,7 @@ import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
 
-from data.importer import Imported, Labels, import_file
+from data.files.importer import Imported, Labels, import_file
 from data.manifest import Series
 from data.store import load, load_arrays
 from strategy.errors import WickError

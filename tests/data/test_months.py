@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wick
-from data.check import check_series
-from data.download import Archive
-from data.fetch import fetch
-from data.importer import Labels, import_file
+from data.checking.check import check_series
+from data.fetching.download import Archive
+from data.fetching.fetch import fetch
+from data.files.importer import Labels, import_file
 from data.manifest import Series
 from data.quality import Gap, holes
 from data.store import load, series

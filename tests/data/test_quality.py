@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.check import check_series
-from data.importer import Labels, import_file
+from data.checking.check import check_series
+from data.files.importer import Labels, import_file
 from data.manifest import Series
 from data.quality import Gap, first_fault, holes, silent_stretches
 from data.writer import save

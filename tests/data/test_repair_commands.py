@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import wick
+from data.files.importer import Labels, import_file
 from data.gaps import OUTAGE, read_ledger
-from data.importer import Labels, import_file
 from data.manifest import MANIFEST, Series
 from data.settings import load_settings
 from data.store import load

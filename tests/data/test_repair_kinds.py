@@ -7,16 +7,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from data.archive import Zip
-from data.check import check_series
-from data.download import Archive
+from data.checking.check import check_series
+from data.fetching.archive import Zip
+from data.fetching.download import Archive
+from data.fetching.rest import Rest
 from data.gaps import ARCHIVE_LOSS, OUR_LOSS, OUTAGE, UNKNOWN, read_ledger
 from data.manifest import Series, Source
-from data.repair import repair_series
-from data.repaired import Repaired
-from data.rest import Rest
+from data.repairing.repair import repair_series
+from data.repairing.repaired import Repaired
+from data.repairing.supply import Supply
 from data.store import load_arrays
-from data.supply import Supply
 from data.writer import writing
 from strategy.candles import Candles
 from tests.data.conftest import DAY_MS, JAN_2023, NOW

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wick
-from data.bars import MOST, bars_of, length_for, points_of
+from data.checking.bars import MOST, bars_of, length_for, points_of
+from data.checking.look import look_at, origin
 from data.gaps import OUTAGE, Entry, record
-from data.look import look_at, origin
 from data.manifest import Series, Source
 from data.settings import load_settings
 from data.writer import save, writing

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.check import check_series
+from data.checking.check import check_series
 from data.manifest import Series, Source, read_manifest
 from data.store import load, select, series
 from data.synthetic import synthetic_market

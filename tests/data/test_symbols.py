@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from data.dates import parse_time
-from data.rule_notes import rule_notes
+from data.rules.notes import rule_notes
 from data.symbols import RuleBook, SymbolRules, known_symbols, rules_for
 
 UM = RuleBook(None, "um")

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from data.dates import parse_time, show_day
-from data.rule_store import stored_rules
-from data.rule_updates import Update, import_rules
+from data.rules.store import stored_rules
+from data.rules.updates import Update, import_rules
 from data.symbols import RuleBook
 
 NOW = parse_time("2026-11-28", "")

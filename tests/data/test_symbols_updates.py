@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from data.dates import parse_time
-from data.rest import Rest
-from data.rule_store import stored_rules
-from data.rule_updates import import_rules, refresh_rules, update_rules
+from data.fetching.rest import Rest
+from data.rules.store import stored_rules
+from data.rules.updates import import_rules, refresh_rules, update_rules
 from data.symbols import RuleBook
 from strategy.errors import RunRefused, WickError
 from tests.data.exchange_server import ExchangeServer, serving, spot_symbol, symbol

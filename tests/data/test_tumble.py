@@ -14,7 +14,7 @@ import pytest
 
 import wick
 from data.dates import now_ms
-from data.importer import Labels, import_file
+from data.files.importer import Labels, import_file
 from data.manifest import Series, Source, read_manifest
 from data.store import load, load_arrays
 from data.tumble import Tumbled, compare, tumble_trades

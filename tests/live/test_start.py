@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.dates import parse_time
-from data.listings import Listing, Lot
-from data.rule_history import with_answer
-from data.rule_store import MarketRules, change_rules
+from data.rules.history import with_answer
+from data.rules.listings import Listing, Lot
+from data.rules.store import MarketRules, change_rules
 from data.settings import load_settings
 from data.synthetic import synthetic_market
 from data.writer import save

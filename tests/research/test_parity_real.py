@@ -7,7 +7,7 @@ import numpy as np
 
 from backtest.inputs import Asked, gather
 from data.dates import now_ms, parse_time
-from data.importer import Labels, import_file
+from data.files.importer import Labels, import_file
 from tests.backtest.test_real_funding import add_funding, candles_of, file, funding_rows
 from tests.parity import STRETCHES
 from tests.research.stretches import compared

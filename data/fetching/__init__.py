@@ -1,0 +1,1 @@
+"""Market data over the network: the public archive first, then the exchange's REST."""

@@ -1,0 +1,1 @@
+"""Files of many layouts read, placed and made fit for the store."""

@@ -1,0 +1,89 @@
+"""Which series the rows of a file belong to: from flags, the file itself, its name and folders."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from data.files.names import Told
+from data.files.parse import ParsedFile
+from data.files.spacing import spacing
+from data.manifest import MARKETS, Series, timeframe_of
+from data.table import column
+from strategy.errors import WickError, did_you_mean
+from strategy.timeframes import longest_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What the user says about files whose names do not say it, and the range wanted."""
+
+    symbol: str | None = None
+    market: str | None = None
+    timeframe: str | None = None
+    start_ms: int | None = None
+    end_ms: int | None = None
+    kind: str | None = None
+
+
+def place(path: Path, parsed: ParsedFile, labels: Labels, told: Told) -> tuple[Series, list[str]]:
+    """Tell the series of a file from flags, then the file itself, then its name and folders.
+
+    Returns
+    -------
+    series : Series
+        Where its rows belong.
+    notes : list of str
+        What was guessed.
+
+    Raises
+    ------
+    WickError
+        Symbol, market or timeframe cannot be told, or is not known.
+    """
+    kind, notes = parsed.kind, []
+    own = parsed.labels
+    symbol = labels.symbol or own.get("symbol") or told.symbol
+    if not symbol:
+        raise _cannot_place(path, "symbol", "--symbol BTCUSDT")
+    if not labels.symbol and told.symbol and symbol != told.symbol:
+        raise WickError(
+            f"{path.name} is named for {told.symbol} and says inside that it holds {symbol}",
+            "add --symbol with the right one",
+        )
+    timeframe = labels.timeframe or ""
+    if kind.has_timeframe and not timeframe:
+        timeframe = own.get("timeframe") or told.timeframe
+        if not timeframe:
+            timeframe = spacing(column(parsed.table, kind.time))
+            notes.append(f"timeframe {timeframe} taken from the spacing of the rows")
+        if not timeframe:
+            raise _cannot_place(path, "timeframe", "--timeframe 1m")
+        timeframe = timeframe_of(timeframe)
+    if timeframe:
+        longest_ms(timeframe)
+    market = labels.market or own.get("market", "").removesuffix("-mark") or told.market
+    market = market or _market_of(parsed, symbol)
+    if not market:
+        raise _cannot_place(path, "market", "--market um or --market spot")
+    if market not in kind.markets:
+        what = f" of {kind.plural}" if market in MARKETS else ""
+        raise WickError(
+            f"{path.name} belongs to the market {market!r}{what}, which is not stored",
+            did_you_mean(market, kind.markets),
+        )
+    return Series(market, symbol.upper(), timeframe, kind.name), notes
+
+
+def _market_of(parsed: ParsedFile, symbol: str) -> str:
+    if len(parsed.kind.markets) == 1:
+        # Contracts against dollars are margined in coins.
+        return "" if symbol.endswith("USD") else parsed.kind.markets[0]
+    # Only spot files have microseconds (since 2025), only futures files have a header.
+    if not parsed.layout.startswith("Binance"):
+        return ""
+    return "spot" if parsed.microseconds else "um" if parsed.has_header else ""
+
+
+def _cannot_place(path: Path, what: str, flag: str) -> WickError:
+    return WickError(
+        f"cannot tell the {what} of {path.name} from its name or content", f"add {flag}"
+    )
