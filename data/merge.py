@@ -34,7 +34,8 @@ def merged(old: pa.Table, new: pa.Table, kind: Kind = KLINES) -> tuple[pa.Table 
 
     A value that only one side knows is no conflict. A new row replaces an old one whole, so that a
     candle never mixes two sources; but one that knows less and agrees in the rest is dropped.
-    Funding rates stamped inside one minute are one payment: the stored stamp stays.
+    Funding rates stamped inside one minute are one payment: the stored stamp stays, and what either
+    side knows of it, the archive its interval and REST its mark price.
     """
     if kind is FUNDING:
         new = _with_stored_stamps(old, new, kind)
@@ -65,6 +66,8 @@ def merged(old: pa.Table, new: pa.Table, kind: Kind = KLINES) -> tuple[pa.Table 
     )
     if not merge.added and not takes.any():
         return None, merge
+    if kind is FUNDING:
+        new = _with_stored_values(old, new, in_old[~differs], in_new[~differs], kind)
     keep_old = np.ones(len(old), bool)
     keep_old[in_old[takes]] = False
     keep_new = np.ones(len(new), bool)
@@ -85,6 +88,24 @@ def _with_stored_stamps(old: pa.Table, new: pa.Table, kind: Kind) -> pa.Table:
     stamps[in_new] = known[in_old]
     at = new.column_names.index(kind.time)
     return new.set_column(at, kind.time, pa.array(stamps))
+
+
+def _with_stored_values(
+    old: pa.Table, new: pa.Table, in_old: NDArray[Any], in_new: NDArray[Any], kind: Kind
+) -> pa.Table:
+    for name in kind.optional:
+        if name not in old.column_names:
+            continue
+        values = np.full(len(new), np.nan)
+        if name in new.column_names:
+            values = column(new, name).astype(np.float64)
+        values[in_new] = np.where(
+            np.isnan(values[in_new]), column(old, name)[in_old], values[in_new]
+        )
+        filled = pa.array(values, from_pandas=True).cast(kind.columns[name])
+        new = new.drop_columns(name) if name in new.column_names else new
+        new = new.append_column(name, filled)
+    return new
 
 
 def _keys(table: pa.Table, kind: Kind) -> NDArray[Any]:

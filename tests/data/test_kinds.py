@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.checksums import row_checksums
-from data.clean import cleaned
+from data.files.clean import cleaned
+from data.files.parse import parse
 from data.kinds import AGG_TRADES, BOOK_DEPTH, FUNDING, KINDS, MARK, METRICS, Kind
 from data.manifest import Series, Source, read_manifest, series_of
-from data.parse import parse
 from data.store import every_series, load_arrays, series
 from data.synthetic import synthetic_market
 from data.table import table_of
@@ -89,6 +89,23 @@ def test_a_value_that_is_not_known_is_nan_and_filled_in_by_who_knows_it(tmp_path
     arrays = load_arrays(tmp_path, series_for(FUNDING))
     assert np.array_equal(arrays["mark_price"], [np.nan, 16531.25], equal_nan=True)
     assert np.array_equal(arrays["rate"], [0.0001, -0.00002113])
+
+
+@pytest.mark.parametrize("archive_first", [True, False])
+def test_a_payment_keeps_what_archive_and_rest_know_of_it(
+    tmp_path: Path, archive_first: bool
+) -> None:
+    rest = "fundingTime,fundingRate,markPrice\n1672531200000,0.0001,16537.5\n"
+    texts = [TEXTS[FUNDING], rest] if archive_first else [rest, TEXTS[FUNDING]]
+    for text in texts:
+        store_text(tmp_path, FUNDING, text)
+    arrays = load_arrays(tmp_path, series_for(FUNDING))
+    assert np.array_equal(arrays["mark_price"], [16537.5, np.nan], equal_nan=True)
+    assert arrays["interval_hours"].tolist() == [8.0, 8.0]
+    changed = "fundingTime,fundingRate,markPrice\n1672531200000,0.0002,16540.0\n"
+    assert store_text(tmp_path, FUNDING, changed) == Merge(replaced=1)
+    arrays = load_arrays(tmp_path, series_for(FUNDING))
+    assert (arrays["rate"][0], arrays["mark_price"][0]) == (0.0002, 16540.0)
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
