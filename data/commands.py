@@ -185,12 +185,17 @@ def tumble(
     with tables.Progress(f"tumbling {series}") as progress:
         progress.expect(len(trade_files(folder, series, start_ms, end_ms)))
         given = (folder, series, start_ms, end_ms, now_ms(), progress.finish)
-        result = compare(*given) if side_by_side else tumble_trades(*given)
+        if side_by_side:
+            compared = compare(*given)
+        else:
+            tumbled = tumble_trades(*given)
     if as_json:
-        tables.print_json(result)
+        tables.print_json(compared if side_by_side else tumbled)
+    elif side_by_side:
+        tables.print_compared(compared)
     else:
-        tables.print_tumbled(result)
-    if getattr(result, "differences", None):
+        tables.print_tumbled(tumbled)
+    if side_by_side and compared.differences:
         raise typer.Exit(1)
 
 

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import msgspec
 from rich import progress as rich_progress
@@ -16,7 +17,9 @@ from data.terminal import MANY as _MANY
 from data.terminal import counted
 from data.terminal import out as _out
 from data.terminal import print_some as _print_some
-from data.tumble import Compared, Tumbled
+
+if TYPE_CHECKING:
+    from data.tumble import Compared, Tumbled  # Numba: whoever prints something else need not wait
 
 
 class Progress:
@@ -131,11 +134,8 @@ def print_imported(imported: Sequence[Imported], refused: Sequence[Refused]) -> 
     _print_some("refused", [f"{r.message}; {r.hint}" for r in refused])
 
 
-def print_tumbled(result: Tumbled | Compared) -> None:
-    """Print what became of trades, or how their candles differ from the exchange's."""
-    if isinstance(result, Compared):
-        _print_compared(result)
-        return
+def print_tumbled(result: "Tumbled") -> None:
+    """Print what became of trades."""
     span = "none whole in the range"
     if result.candles:
         first, last = show_time(result.first_open_time), show_time(result.last_open_time)
@@ -156,7 +156,8 @@ def print_tumbled(result: Tumbled | Compared) -> None:
         )
 
 
-def _print_compared(result: Compared) -> None:
+def print_compared(result: "Compared") -> None:
+    """Print how candles made of trades differ from the exchange's own."""
     _out.print(
         f"[bold]{result.series}[/]: {result.equal:,} of {counted(result.compared, 'candle')} made"
         " of trades equal the exchange's in every value",

@@ -30,7 +30,7 @@ COLUMNS = {
     "profit factor": RATIO,
     "trades": st.column_config.NumberColumn(format="localized"),
 }
-TRADE_COLUMNS = {"net": MONEY, "fees": MONEY, "R": RATIO}
+TRADE_COLUMNS = {"net": MONEY, "fees": MONEY, "funding": MONEY, "R": RATIO}
 
 
 @st.cache_resource(max_entries=4, show_spinner="reading runs")
