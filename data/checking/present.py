@@ -9,13 +9,15 @@ from numpy.typing import NDArray
 
 from data.checking.kind_quality import missing_rows
 from data.gaps import Ledger, read_ledger
-from data.kinds import AGG_TRADES
+from data.kinds import AGG_TRADES, FUNDING
 from data.manifest import Series, open_file, read_manifest
 from data.quality import Gap, holes
 from data.store import load_arrays
 from data.table import column
 from strategy.errors import WickError
 from strategy.timeframes import longest_ms
+
+_ONE_PAYMENT_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +75,15 @@ def in_time(store: Path, series: Series, gaps: Sequence[Gap], now_ms: int) -> li
     if series.its_kind is AGG_TRADES:
         return _in_time_of_trades(store, series, gaps)
     times = np.unique(load_arrays(store, series, optional=())["time"])
+    # Archive and REST date one payment some milliseconds apart: it must not be stored twice.
+    beside = _ONE_PAYMENT_MS if series.its_kind is FUNDING else 0
     found = []
     for gap in gaps:
         after = int(np.searchsorted(times, gap.last_missing, "right"))
         before = int(np.searchsorted(times, gap.first_missing))
-        start_ms = int(times[before - 1]) + 1 if before else 0
-        found.append(Hole(gap, start_ms, int(times[after]) if after < len(times) else now_ms))
+        start_ms = int(times[before - 1]) + beside + 1 if before else 0
+        end_ms = int(times[after]) - beside if after < len(times) else now_ms
+        found.append(Hole(gap, start_ms, end_ms))
     return found
 
 
