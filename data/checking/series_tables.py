@@ -22,7 +22,7 @@ _ORIGINS = {
     "REST": "REST",
     "import": "{} imported",
     "trades": "{} of trades",
-    "unknown": "nobody knows where for {}",
+    "unknown": "{} of unknown origin",
 }
 
 
