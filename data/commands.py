@@ -68,16 +68,18 @@ def fetch(
     length = timeframe or ("1m" if known_kind(kind).has_timeframe else "")
     wanted = [Series(market, symbol.upper(), length, kind) for symbol in dict.fromkeys(symbols)]
     results = []
-    with Rest(settings.rest_url, settings.spot_rest_url) as rest:
-        sources = Sources(Archive(settings.archive_url), rest)
-        for result in fetch_all(
-            settings.store, sources, wanted, start_ms, end_ms, now_ms(), tables.Progress
-        ):
-            results.append(result)
-            if not as_json:
-                tables.print_fetched(result)
-    if as_json:
-        tables.print_json(results)
+    try:
+        with Rest(settings.rest_url, settings.spot_rest_url) as rest:
+            sources = Sources(Archive(settings.archive_url), rest)
+            for result in fetch_all(
+                settings.store, sources, wanted, start_ms, end_ms, now_ms(), tables.Progress
+            ):
+                results.append(result)
+                if not as_json:
+                    tables.print_fetched(result)
+    finally:
+        if as_json and results:
+            tables.print_json(results)
     lacking = [f"{r.series} {period}" for r in results for period in r.lacking]
     if lacking:
         raise RunRefused(

@@ -18,7 +18,7 @@ from data.manifest import Series
 from data.rules.updates import refresh_rules
 from data.table import period_end_ms, period_start_ms
 from data.writer import writing
-from strategy.errors import WickError, did_you_mean
+from strategy.errors import RunRefused, WickError, did_you_mean
 from strategy.timeframes import DAY_MS, EXCHANGE_TIMEFRAMES, MONTH, longest_ms
 
 _KEPT = "; what the archive has is stored"
@@ -63,7 +63,8 @@ def fetch_all(
     Raises
     ------
     WickError, RunRefused
-        As `fetch`. What fails with a companion is a note.
+        As `fetch`; one that only a series is the reason of comes after all others. What fails with
+        a companion is a note.
     """
     for series in wanted:
         _refuse_unknown(series)
@@ -83,8 +84,16 @@ def fetch_all(
         with watching(str(series)) as watcher:
             return fetch(store, sources.archive, rest, series, start_ms, stop_ms, now_ms, watcher)
 
+    failed: list[WickError] = []
     for series in wanted:
-        result = get(series)
+        try:
+            result = get(series)
+        except RunRefused:
+            raise
+        except WickError as error:
+            # Of many symbols one may be mistyped, or not have begun yet.
+            failed.append(error)
+            continue
         companion = None
         if series.kind == KLINES.name:
             if series.market == "um":
@@ -96,6 +105,10 @@ def fetch_all(
         yield result
         if companion is not None:
             yield companion
+    if failed:
+        left = f"{len(failed)} of {len(wanted)} symbols could not be fetched: "
+        message = "; ".join(error.message for error in failed)
+        raise WickError((left if len(wanted) > 1 else "") + message, failed[0].hint)
 
 
 def _noted(get: Callable[[Series], Fetched], series: Series, result: Fetched) -> Fetched | None:

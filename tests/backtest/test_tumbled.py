@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-from data.importer import Labels, import_file
 
 from backtest import Run, backtest
 from data.dates import now_ms
+from data.files.importer import Labels, import_file
 from data.manifest import Series
 from data.tumble import tumble_trades
 

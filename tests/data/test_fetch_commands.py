@@ -211,3 +211,16 @@ def test_a_range_that_ends_early_asks_rest_for_nothing(
     assert not server.asked["fapi/v1/klines"]
     last = load(Path("var/store"), "um", "BTCUSDT", "1h").open_time[-1]
     assert last == JAN_2023 + 59 * DAY_MS - 3_600_000
+
+
+def test_a_mistyped_symbol_among_several_costs_the_others_nothing(
+    server: ArchiveServer, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run("data", "fetch", "BTCUSTD", *FETCH[2:], "--json") == 2
+    said = capsys.readouterr()
+    assert [one["series"]["kind"] for one in json.loads(said.out)] == ["klines", "funding"]
+    assert "1 of 2 symbols could not be fetched" in said.err
+    assert "BTCUSTD" in said.err
+    assert "hint: " in said.err
+    assert len(load(tmp_path / "var/store", "um", "BTCUSDT", "1h")) == 2148
+    assert not (tmp_path / "var/store/um/BTCUSTD").exists()
