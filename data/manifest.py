@@ -112,6 +112,10 @@ def timeframe_of(file_timeframe: str) -> str:
     return MONTH if file_timeframe == _MONTH_FOLDER else file_timeframe
 
 
+# What the name of a source begins with where the exchange's REST gave the rows; its day follows.
+REST = "REST"
+
+
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A file that rows came from: one imported or fetched, or one of stored trades."""
 
@@ -122,6 +126,11 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def tumbled(self) -> bool:
         """The rows were made of stored trades."""
         return self.name.startswith(f"{AGG_TRADES.name}/")
+
+    @property
+    def from_rest(self) -> bool:
+        """The rows are answers of the exchange's REST, which may end in the middle of a day."""
+        return self.name.startswith(f"{REST} ")
 
 
 _ON_DISK = {

@@ -93,6 +93,22 @@ class _Day:
     left_out: int
 
 
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How the trades of a day end."""
+
+    closes_ms: int
+    whole: bool
+    last_id: int
+
+    def leads_to(self, opens_ms: int, first_id: int) -> bool:
+        """Say whether no trade can lie between this day and the next stored one."""
+        return self.closes_ms == opens_ms and (self.whole or self.last_id + 1 == first_id)
+
+
+_NOTHING = _End(-1, True, -1)
+
+
 def tumble_trades(
     store: Path,
     series: Series,
@@ -223,15 +239,18 @@ def _days(
 ) -> Iterator[_Day]:
     length, offset = timeframe_ms(series.timeframe), timeframe_offset_ms(series.timeframe)
     folder_name = AGG_TRADES.name
-    state, begin, before = fresh_state(), 0, 0
+    state, begin, before = fresh_state(), 0, _NOTHING
     sources: tuple[Source, ...] = ()
     for stored in files:
         opens, closes = period_start_ms(stored.period), period_end_ms(stored.period)
-        if opens != before:
-            # What the price did on a missing day is not known, so nothing is carried over it.
-            state, begin, sources = fresh_state(), opens, ()
-        before = closes
         arrays = load_arrays(store, _trades_of(series), opens, closes)
+        whole = any(not source.from_rest for source in stored.sources)
+        if not before.leads_to(opens, int(arrays["agg_id"][0])):
+            # What the price did on a missing day is not known, so nothing is carried over it. REST
+            # may begin inside a day, and then inside a candle.
+            starts = (int(arrays["time"][0]) - offset) // length * length + offset + length
+            state, begin, sources = fresh_state(), opens if whole else starts, ()
+        before = _End(closes, whole, int(arrays["agg_id"][-1]))
         counts = arrays["last_id"] - arrays["first_id"] + 1
         candles, left_out = tumble(
             arrays["time"],
@@ -241,7 +260,8 @@ def _days(
             arrays["buyer_maker"],
             length,
             offset,
-            min(closes, now_ms),
+            # REST's trades of a day may have been asked for before it was over.
+            min(closes if whole else int(arrays["time"][-1]), now_ms),
             state,
         )
         # The first one not closed by now, or not wanted.

@@ -35,10 +35,14 @@ def first_bad_row(columns: Columns, kind: Kind) -> Fault | None:
     for name, values in columns.items():
         if values.dtype.kind == "f" and name not in kind.optional:
             checks.append((~np.isfinite(values), _why(name, values, "no finite number")))
-    for name in ("price", "qty", "mark_price", "interval_hours"):
+    for name in ("mark_price", "interval_hours"):
         if name in columns:
             values = columns[name]
             checks.append((values <= 0, _why(name, values, "not above zero")))
+    for name in ("price", "qty"):  # the exchange itself has trades of nothing at 0
+        if name in columns:
+            values = columns[name]
+            checks.append((values < 0, _why(name, values, "below zero")))
     found = [(int(np.argmax(bad)), why) for bad, why in checks if len(bad) and bad.any()]
     if not found:
         return None
@@ -119,9 +123,10 @@ def _gaps(
 
 
 def notes_on(columns: Columns, kind: Kind) -> list[str]:
-    """Say what is worth knowing: ids out of order, a changed interval, rates beyond ±3 %."""
+    """Say what is worth knowing: trades of nothing, ids out of order, a changed interval, rates
+    beyond ±3 %."""
     if kind is AGG_TRADES:
-        return _disorder(columns)
+        return _of_nothing(columns) + _disorder(columns)
     if kind is not FUNDING:
         return []
     times, rates = columns["time"], columns["rate"]
@@ -140,6 +145,17 @@ def notes_on(columns: Columns, kind: Kind) -> list[str]:
             at = show_time(int(np.round(times[row + 1] / HOUR_MS)) * HOUR_MS)
             notes.append(f"funding interval {hours[row]} h → {lasts[0]} h from {at} UTC on")
     return notes
+
+
+def _of_nothing(columns: Columns) -> list[str]:
+    nothing = (columns["price"] == 0) | (columns["qty"] == 0)
+    if not nothing.any():
+        return []
+    first = show_time(int(columns["time"][int(np.argmax(nothing))]))
+    count = np.count_nonzero(nothing)
+    return [
+        f"{count:,} trades of price or quantity 0, first at {first} UTC; candles leave them out"
+    ]
 
 
 def _disorder(columns: Columns) -> list[str]:

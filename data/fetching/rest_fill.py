@@ -27,7 +27,7 @@ from data.gaps import (
     unasked,
 )
 from data.kinds import AGG_TRADES
-from data.manifest import Series, Source
+from data.manifest import REST, Series, Source
 from data.quality import Gap, holes
 from data.repairing.supply import digest_of
 from data.table import column
@@ -157,7 +157,7 @@ class Filler:
         return np.concatenate(times)
 
     def _store(self, table: pa.Table) -> None:
-        source = Source(f"REST {show_day(self._now_ms)}", digest_of(table))
+        source = Source(f"{REST} {show_day(self._now_ms)}", digest_of(table))
         merge = self._additions.add(table, source)
         self._result.rest_rows += len(table)
         if merge.replaced:

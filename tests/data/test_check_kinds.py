@@ -57,14 +57,15 @@ def test_missing_ids_of_trades_are_counted_inside_days_and_between_them(tmp_path
 
 
 def test_trades_that_cannot_be_and_disorder_are_told(tmp_path: Path) -> None:
-    add(tmp_path, TRADES, trades([1, 2], [0, 1]) | {"price": [10.0, 0.0]})
+    add(tmp_path, TRADES, trades([1, 2], [0, 1]) | {"price": [10.0, -1.0]})
     assert check_series(tmp_path, TRADES).errors == (
-        "2023-01-01.parquet row 2: price 0.0 is not above zero",
+        "2023-01-01.parquet row 2: price -1.0 is below zero",
     )
-    add(tmp_path, TRADES, trades([2, 3], [5, 3]))
+    add(tmp_path, TRADES, trades([1, 2, 3], [0, 5, 3]) | {"qty": [0.0, 1.0, 1.0]})
     found = check_series(tmp_path, TRADES)
-    assert found.gaps == ()
+    assert (found.errors, found.gaps) == ((), ())
     assert found.notes == (
+        "1 trades of price or quantity 0, first at 2023-01-01 00:00 UTC; candles leave them out",
         "1 trades have a smaller id than an earlier one, first 2 at 2023-01-01 00:00:00.005 UTC",
     )
 

@@ -33,10 +33,17 @@ ZIP = (
 )
 
 
-def store_trades(store: Path, times: list[int], price: float = 100.0, qty: float = 0.1) -> None:
+def store_trades(
+    store: Path,
+    times: list[int],
+    price: float = 100.0,
+    qty: float = 0.1,
+    source: str = "made",
+    first_id: int | None = None,
+) -> None:
     """Store a trade at each of these times after 2023, in ms; every other one of a seller."""
     n = len(times)
-    ids = np.array(times, np.int64)
+    ids = np.array(times, np.int64) if first_id is None else np.arange(first_id, first_id + n)
     table = pa.table(
         {
             "agg_id": ids,
@@ -44,12 +51,12 @@ def store_trades(store: Path, times: list[int], price: float = 100.0, qty: float
             "qty": np.full(n, qty),
             "first_id": ids * 2,
             "last_id": ids * 2 + 1,
-            "time": JAN_2023 + ids,
+            "time": JAN_2023 + np.array(times, np.int64),
             "buyer_maker": np.arange(n) % 2 == 1,
         }
     )
     with writing(store, TRADES) as writer:
-        writer.add(table, Source("made", "0" * 64))
+        writer.add(table, Source(source, "0" * 64))
 
 
 def made(
@@ -258,3 +265,34 @@ def test_an_import_killed_anywhere_leaves_whole_files(tmp_path: Path) -> None:
     assert len(read_manifest(folder).files) == 31
     assert sorted(p.suffix for p in folder.iterdir()).count(".new") == 0
     assert len(load_arrays(store, TRADES)["time"]) == 130_000
+
+
+def test_nothing_is_made_beyond_what_rest_has_told_of_a_day(tmp_path: Path) -> None:
+    """REST was asked at noon and begins in the middle of a candle: neither end is known."""
+    hour = 3_600_000
+    store_trades(
+        tmp_path, [10 * hour + 500, 10 * hour + 2_500, 12 * hour], source="REST 2023-01-01"
+    )
+    result = made(tmp_path)
+    opens = load(tmp_path, "um", "BTCUSDT", "1s").open_time
+    assert (int(opens[0]), int(opens[-1])) == (
+        JAN_2023 + 10 * hour + 1_000,
+        JAN_2023 + 12 * hour - 1_000,
+    )
+    assert result.candles == 2 * 3_600 - 1
+
+
+@pytest.mark.parametrize(("next_id", "candles"), [(3, 2 * 3_600), (4, 0)])
+def test_days_of_rest_join_where_their_ids_do(tmp_path: Path, next_id: int, candles: int) -> None:
+    hour = 3_600_000
+    store_trades(tmp_path, [23 * hour, 23 * hour + 1], source="REST 2023-01-02", first_id=1)
+    later = DAY_MS + hour
+    store_trades(tmp_path, [later, later + 1_000], source="REST 2023-01-02", first_id=next_id)
+    assert made(tmp_path).candles == candles
+
+
+def test_the_archives_file_makes_a_day_whole(tmp_path: Path) -> None:
+    store_trades(tmp_path, [0, 5_000], source="REST 2023-01-01")
+    assert made(tmp_path).candles == 4
+    store_trades(tmp_path, [0, 5_000, 90_000], source="BTCUSDT-aggTrades-2023-01-01.zip")
+    assert made(tmp_path).candles == 86_400
