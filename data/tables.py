@@ -13,10 +13,7 @@ from data.dates import show_time
 from data.fetching.fetched import Fetched
 from data.files.importer import Imported, Refused
 from data.gaps import OUTAGE
-from data.terminal import MANY as _MANY
-from data.terminal import counted
-from data.terminal import out as _out
-from data.terminal import print_some as _print_some
+from data.terminal import MANY, counted, out, print_some
 
 if TYPE_CHECKING:
     from data.tumble import Compared, Tumbled  # Numba: whoever prints something else need not wait
@@ -78,23 +75,23 @@ class Progress:
 def print_json(records: object) -> None:
     """Print records as JSON."""
     raw = msgspec.json.format(msgspec.json.encode(records, enc_hook=str), indent=1)
-    _out.out(raw.decode())
+    out.out(raw.decode())
 
 
 def print_fetched(fetched: Fetched) -> None:
     """Print what a fetch did, in a few lines."""
     merge = fetched.merge
-    _out.print(
+    out.print(
         f"[bold]{fetched.series}[/]: {counted(fetched.files, 'file')} fetched,"
         f" {fetched.known} stored before"
         + (f"; {counted(fetched.rest_rows, 'row')} from REST" if fetched.rest_rows else "")
         + f"; {merge.added:,} {fetched.series.its_kind.plural} added, {merge.replaced:,} replaced",
         soft_wrap=True,
     )
-    _print_some("note", fetched.notes)
-    _print_some("refused", list(fetched.refused.values()))
+    print_some("note", fetched.notes)
+    print_some("refused", list(fetched.refused.values()))
     for word, outage in (("filled from REST", False), ("REST has none either", True)):
-        _print_some(
+        print_some(
             word,
             [
                 f"{counted(e.count, 'row')}, {show_time(e.first)} to {show_time(e.last)} UTC"
@@ -105,8 +102,8 @@ def print_fetched(fetched: Fetched) -> None:
         )
     days = fetched.missing_days
     if days:
-        listed = ", ".join(days[:_MANY]) + (", …" if len(days) > _MANY else "")
-        _out.print(
+        listed = ", ".join(days[:MANY]) + (", …" if len(days) > MANY else "")
+        out.print(
             f"not in the archive (yet): {counted(len(days), 'day')}: {listed}", soft_wrap=True
         )
 
@@ -124,14 +121,14 @@ def print_imported(imported: Sequence[Imported], refused: Sequence[Refused]) -> 
             last = max(i.last_open_time for i in filled)
             span = f"{show_time(first)} to {show_time(last)} UTC"
         files = items[0].path.name if len(items) == 1 else f"{len(items)} files"
-        _out.print(
+        out.print(
             f"{series}: {files}, understood as {layout}; {span},"
             f" {sum(i.rows for i in items):,} {items[0].series.its_kind.plural},"
             f" {sum(i.merge.added for i in items):,} new",
             soft_wrap=True,
         )
-    _print_some("note", [f"{i.path.name}: {note}" for i in imported for note in i.notes])
-    _print_some("refused", [f"{r.message}; {r.hint}" for r in refused])
+    print_some("note", [f"{i.path.name}: {note}" for i in imported for note in i.notes])
+    print_some("refused", [f"{r.message}; {r.hint}" for r in refused])
 
 
 def print_tumbled(result: "Tumbled") -> None:
@@ -140,25 +137,25 @@ def print_tumbled(result: "Tumbled") -> None:
     if result.candles:
         first, last = show_time(result.first_open_time), show_time(result.last_open_time)
         span = f"{first} to {last} UTC, {result.silent:,} of them without a trade"
-    _out.print(
+    out.print(
         f"[bold]{result.series}[/]: {result.trades:,} aggregate trades of"
         f" {counted(result.days, 'day')} made {counted(result.candles, 'candle')}, {span};"
         f" {result.merge.added:,} new, {result.merge.replaced:,} replaced",
         soft_wrap=True,
     )
     if result.left_out:
-        _out.print(f"note: {counted(result.left_out, 'trade')} of price or quantity 0 left out")
+        out.print(f"note: {counted(result.left_out, 'trade')} of price or quantity 0 left out")
     days = result.missing_days
     if days:
-        listed = ", ".join(days[:_MANY]) + (", …" if len(days) > _MANY else "")
-        _out.print(
+        listed = ", ".join(days[:MANY]) + (", …" if len(days) > MANY else "")
+        out.print(
             f"gap: no trades are stored of {counted(len(days), 'day')}: {listed}", soft_wrap=True
         )
 
 
 def print_compared(result: "Compared") -> None:
     """Print how candles made of trades differ from the exchange's own."""
-    _out.print(
+    out.print(
         f"[bold]{result.series}[/]: {result.equal:,} of {counted(result.compared, 'candle')} made"
         " of trades equal the exchange's in every value",
         soft_wrap=True,
@@ -167,4 +164,4 @@ def print_compared(result: "Compared") -> None:
         first = f"first {show_time(d.open_time)} UTC"
         if d.ours == d.ours:
             first += f", {d.ours!r} of the trades and {d.exchange!r} of the exchange"
-        _out.print(f"differs: {d.what}: {counted(d.count, 'candle')}, {first}", soft_wrap=True)
+        out.print(f"differs: {d.what}: {counted(d.count, 'candle')}, {first}", soft_wrap=True)
