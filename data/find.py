@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from data.kinds import KINDS, known_kind
+from data.kinds import KINDS, KLINES, known_kind
 from data.manifest import MANIFEST, MARKETS, Series, known_market, series_of
-from data.store import not_stored, rank
+from data.store import StoredSeries, not_stored, rank, series
 from strategy.errors import WickError
 from strategy.timeframes import longest_ms
 
@@ -43,7 +43,7 @@ def find_series(
         if not any(s.symbol == symbol for s in fitting):
             raise not_stored(store, _wanted(symbol, market, timeframe, kind))
     if not fitting:
-        asked = " ".join(filter(None, (market, kind, timeframe)))
+        asked = " ".join(filter(None, (market, None if kind == KLINES.name else kind, timeframe)))
         known = sorted({" ".join(str(s).split()[1:]) for s in stored})
         raise WickError(
             f"the store {store} holds {f'nothing of {asked}' if stored else 'no candles yet'}",
@@ -52,6 +52,17 @@ def find_series(
             else "wick data fetch BTCUSDT --from 2023-01-01, or wick data import PATH",
         )
     return [s for s in fitting if symbols is None or s.symbol in symbols]
+
+
+def select(
+    store: Path,
+    symbols: Sequence[str] | None = None,
+    market: str | None = None,
+    timeframe: str | None = None,
+) -> list[StoredSeries]:
+    """List the stored candles that fit, as `find_series`, with what their manifests say."""
+    found = find_series(store, symbols, market, timeframe, KLINES.name)
+    return [one for one in series(store) if one.series in found]
 
 
 def _folders(store: Path) -> list[Series]:

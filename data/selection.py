@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data import store
+from data.find import select
 from strategy.errors import WickError
 from strategy.timeframes import longest_ms
 
@@ -16,7 +17,7 @@ def only_symbol(folder: Path, market: str | None, timeframe: str) -> str:
     WickError
         None or several are stored with candles of this timeframe.
     """
-    stored = [one.series for one in store.select(folder, None, market, None)]
+    stored = [one.series for one in select(folder, None, market, None)]
     names = sorted({series.symbol for series in stored if series.timeframe == timeframe})
     if not names:
         known = ", ".join(sorted({series.timeframe for series in stored}, key=longest_ms))

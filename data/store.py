@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from strategy.candles import Candles
 
 
-_FILL = "wick data fetch BTCUSDT --from 2023-01-01, or wick data import PATH"
-
-
 @dataclass(frozen=True, slots=True)
 class StoredSeries:
     """One line of what a store holds."""
@@ -81,42 +78,6 @@ def rank(its: Series) -> tuple[str, str, int, int]:
     """Return what series are listed in the order of: symbol, market, kind, timeframe."""
     length = longest_ms(its.timeframe) if its.timeframe else 0
     return its.symbol, its.market, list(KINDS).index(its.kind), length
-
-
-def select(
-    store: Path, symbols: Sequence[str] | None, market: str | None, timeframe: str | None
-) -> list[StoredSeries]:
-    """List the stored series that fit; None fits all.
-
-    Raises
-    ------
-    WickError
-        Nothing is stored, or nothing of a symbol named.
-    """
-    if market is not None:
-        known_market(market)
-    if timeframe is not None:
-        longest_ms(timeframe)
-    symbols = None if symbols is None else [symbol.upper() for symbol in symbols]
-    stored = series(store)
-    fitting = [
-        s
-        for s in stored
-        if (market is None or s.series.market == market)
-        and (timeframe is None or s.series.timeframe == timeframe)
-    ]
-    for symbol in symbols or ():
-        if not any(s.series.symbol == symbol for s in fitting):
-            raise not_stored(store, Series(market or "um", symbol, timeframe or "1m"))
-    if not fitting:
-        kinds = ", ".join(sorted({f"{s.series.market} {s.series.timeframe}" for s in stored}))
-        raise WickError(
-            f"the store {store} holds nothing of {market or ''} {timeframe or ''}".rstrip()
-            if stored
-            else f"the store {store} holds no candles yet",
-            f"stored are {kinds}" if stored else _FILL,
-        )
-    return [s for s in fitting if symbols is None or s.series.symbol in symbols]
 
 
 def load(

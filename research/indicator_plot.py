@@ -11,6 +11,7 @@ from plotly.subplots import make_subplots
 
 from data import store
 from data.disk import write_page
+from data.find import select
 from data.synthetic import synthetic_market
 from research.indicator_list import Indicator
 from strategy.candles import FIELDS, OPTIONAL_FIELDS, Candles
@@ -76,7 +77,7 @@ def plot(
 
 def newest_candles(folder: Path, symbol: str | None) -> Candles:
     """Read the newest candles of a symbol in its shortest timeframe, futures before spot."""
-    stored = store.select(folder, None if symbol is None else [symbol], None, None)
+    stored = select(folder, None if symbol is None else [symbol], None, None)
     names = sorted({one.series.symbol for one in stored})
     if len(names) > 1:
         raise WickError(

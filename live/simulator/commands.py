@@ -142,6 +142,7 @@ def _candles(
 ) -> "tuple[list[Candles], int, int]":
     from data import store
     from data.dates import parse_time, show_time
+    from data.find import select
     from data.selection import market_of, only_symbol, refuse_twice
     from strategy.errors import WickError
     from strategy.timeframes import timeframe_ms
@@ -161,7 +162,7 @@ def _candles(
     first_ms = None
     if start_ms is not None:
         first_ms = start_ms - HISTORY * timeframe_ms(timeframe)
-        stored = store.select(folder, names, market, timeframe)
+        stored = select(folder, names, market, timeframe)
         if stored and max(one.last_open_time for one in stored) < start_ms:
             raise WickError(
                 f"no candle of {symbols} is stored from {show_time(start_ms)} UTC on",

@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.checking.check import check_series
+from data.find import select
 from data.manifest import Series, Source, read_manifest
-from data.store import load, select, series
+from data.store import load, series
 from data.synthetic import synthetic_market
 from data.table import table_of
 from data.writer import Merge, merged, save, writing
