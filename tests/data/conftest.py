@@ -54,3 +54,11 @@ def rest(truth: ArchiveServer) -> Iterator[Rest]:
     """Give a client that does not wait long."""
     with Rest(truth.url, truth.url, retry_wait_s=0.01, attempts=2) as client:
         yield client
+
+
+@pytest.fixture
+def server(archive_server: ArchiveServer, hourly: Candles) -> ArchiveServer:
+    """Serve January to March 2023 of BTCUSDT by REST, up to noon of the 90th day."""
+    archive_server.now_ms = JAN_2023 + 89 * DAY_MS + DAY_MS // 2
+    archive_server.klines["um", "BTCUSDT", "1h"] = hourly
+    return archive_server

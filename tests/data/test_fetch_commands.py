@@ -15,8 +15,8 @@ from data.store import load
 from strategy.candles import Candles
 from tests.data.conftest import DAY_MS, JAN_2023, ArchiveServer
 from tests.data.exchange_server import symbol
+from tests.data.fetches import funding_rows
 from tests.data.test_archive import MONTHS, NOW, days
-from tests.data.test_fetch import funding_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 FETCH = ["data", "fetch", "BTCUSDT", "--from", "2023-01-01", "--timeframe", "1h"]

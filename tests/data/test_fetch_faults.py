@@ -18,8 +18,8 @@ from data.writer import writing
 from strategy.candles import Candles
 from strategy.errors import RunRefused, WickError
 from tests.data.conftest import DAY_MS, JAN_2023, ArchiveServer, same_candles
+from tests.data.fetches import asking, run
 from tests.data.test_archive import BTC, MONTHS, NOW, Watching, days
-from tests.data.test_fetch import asking, run
 
 ROOT = Path(__file__).resolve().parents[2]
 PERIODS = [*MONTHS, *days("2023-03", 1, 9), *days("2023-03", 12, 29)]

@@ -11,8 +11,8 @@ from data.manifest import Series
 from data.store import load, load_arrays
 from strategy.candles import Candles
 from tests.data.conftest import DAY_MS, ArchiveServer
+from tests.data.fetches import FUNDING, publish_funding, run
 from tests.data.served import HOUR_MS
-from tests.data.test_fetch import FUNDING, publish_funding, run
 
 MINUTES = Series("spot", "BTCUSDT", "1m")
 MARCH, APRIL = parse_time("2023-03-01", ""), parse_time("2023-04-01", "")
