@@ -128,9 +128,9 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.name.startswith(f"{AGG_TRADES.name}/")
 
     @property
-    def from_rest(self) -> bool:
-        """The rows are answers of the exchange's REST, which may end in the middle of a day."""
-        return self.name.startswith(f"{REST} ")
+    def has_whole_days(self) -> bool:
+        """It is a file of the archive. Of trades REST and other files may end inside a day."""
+        return re.search(r"-\d{4}-\d\d(-\d\d)?\.(zip|csv)(\.gz)?$", self.name) is not None
 
 
 _ON_DISK = {

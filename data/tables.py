@@ -145,12 +145,20 @@ def print_tumbled(result: "Tumbled") -> None:
     )
     if result.left_out:
         out.print(f"note: {counted(result.left_out, 'trade')} of price or quantity 0 left out")
-    days = result.missing_days
+    if result.breaks:
+        out.print(
+            f"gap: trades are missing in {counted(result.breaks, 'place')} inside days, first after"
+            f" {show_time(result.first_break)} UTC; no candle is made there",
+            soft_wrap=True,
+        )
+    _print_days("gap: no trades are stored of", result.missing_days)
+    _print_days("gap: candles end with the last trade known of", result.unfinished_days)
+
+
+def _print_days(what: str, days: Sequence[str]) -> None:
     if days:
         listed = ", ".join(days[:MANY]) + (", …" if len(days) > MANY else "")
-        out.print(
-            f"gap: no trades are stored of {counted(len(days), 'day')}: {listed}", soft_wrap=True
-        )
+        out.print(f"{what} {counted(len(days), 'day')}: {listed}", soft_wrap=True)
 
 
 def print_compared(result: "Compared") -> None:

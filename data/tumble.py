@@ -31,6 +31,12 @@ class Tumbled:
         Candles without a trade.
     missing_days : list of str
         Days inside the range whose trades are not stored.
+    breaks : int
+        Places inside a day where ids of trades are missing and whole candles with them.
+    first_break : int
+        Time of the last trade before the first of them.
+    unfinished_days : list of str
+        Days of which no file of the archive is known, and whose ids do not join the next day's.
     """
 
     series: Series
@@ -43,6 +49,9 @@ class Tumbled:
     last_open_time: int = 0
     merge: Merge = field(default_factory=Merge)
     missing_days: list[str] = field(default_factory=list)
+    breaks: int = 0
+    first_break: int = 0
+    unfinished_days: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,22 +100,26 @@ class _Day:
     inside: bool
     trades: int
     left_out: int
+    breaks: tuple[int, ...]
+    unfinished: str  # the day before, if it has no known end
 
 
 @dataclass(frozen=True, slots=True)
 class _End:
     """How the trades of a day end."""
 
-    closes_ms: int
+    period: str
     whole: bool
     last_id: int
 
     def leads_to(self, opens_ms: int, first_id: int) -> bool:
         """Say whether no trade can lie between this day and the next stored one."""
-        return self.closes_ms == opens_ms and (self.whole or self.last_id + 1 == first_id)
+        if not self.period or period_end_ms(self.period) != opens_ms:
+            return False
+        return self.whole or self.last_id + 1 == first_id
 
 
-_NOTHING = _End(-1, True, -1)
+_NOTHING = _End("", True, -1)
 
 
 def tumble_trades(
@@ -148,6 +161,9 @@ def tumble_trades(
                 result.days += 1
                 result.trades += day.trades
                 result.left_out += day.left_out
+                result.breaks += len(day.breaks)
+                result.first_break = result.first_break or next(iter(day.breaks), 0)
+                result.unfinished_days += [day.unfinished] if day.unfinished else []
             if len(day.table):
                 times = day.table["open_time"]
                 result.first_open_time = result.first_open_time or times[0].as_py()
@@ -157,6 +173,8 @@ def tumble_trades(
                 result.silent += int(np.count_nonzero(silent))
                 result.merge += addition.add(day.table, *day.sources)
             on_day()
+    if files and not _is_whole(files[-1]) and period_end_ms(files[-1].period) <= now_ms:
+        result.unfinished_days.append(files[-1].period)
     for before, after in pairwise(files):
         first, end = np.datetime64(before.period) + 1, np.datetime64(after.period)
         result.missing_days += [str(missing) for missing in np.arange(first, end)]
@@ -238,41 +256,74 @@ def _days(
     now_ms: int,
 ) -> Iterator[_Day]:
     length, offset = timeframe_ms(series.timeframe), timeframe_offset_ms(series.timeframe)
-    folder_name = AGG_TRADES.name
     state, begin, before = fresh_state(), 0, _NOTHING
     sources: tuple[Source, ...] = ()
+    # The first one not closed by now, or not wanted.
+    end = min(now_ms - length + 1, now_ms if end_ms is None else end_ms)
     for stored in files:
         opens, closes = period_start_ms(stored.period), period_end_ms(stored.period)
         arrays = load_arrays(store, _trades_of(series), opens, closes)
-        whole = any(not source.from_rest for source in stored.sources)
-        if not before.leads_to(opens, int(arrays["agg_id"][0])):
-            # What the price did on a missing day is not known, so nothing is carried over it. REST
-            # may begin inside a day, and then inside a candle.
-            starts = (int(arrays["time"][0]) - offset) // length * length + offset + length
+        times, ids = arrays["time"], arrays["agg_id"]
+        whole = _is_whole(stored)
+        unfinished = ""
+        if not before.leads_to(opens, int(ids[0])):
+            # What the price did on a missing day is not known, so nothing is carried over it. A day
+            # that is not whole may begin inside a candle.
+            starts = _window_after(int(times[0]), length, offset)
             state, begin, sources = fresh_state(), opens if whole else starts, ()
-        before = _End(closes, whole, int(arrays["agg_id"][-1]))
-        counts = arrays["last_id"] - arrays["first_id"] + 1
-        candles, left_out = tumble(
-            arrays["time"],
-            arrays["price"],
-            arrays["qty"],
-            counts,
-            arrays["buyer_maker"],
-            length,
-            offset,
-            # REST's trades of a day may have been asked for before it was over.
-            min(closes if whole else int(arrays["time"][-1]), now_ms),
-            state,
-        )
-        # The first one not closed by now, or not wanted.
-        end = min(now_ms - length + 1, now_ms if end_ms is None else end_ms)
-        table = _table(candles, max(begin, start_ms or 0), end)
-        sources = (*sources, Source(f"{folder_name}/{stored.name}", stored.sha256))
+            unfinished = "" if before.whole else before.period
+        before = _End(stored.period, whole, int(ids[-1]))
+        known = closes if whole else int(times[-1])
+        breaks = _breaks(times, ids, length, offset)
+        tables, left_out = [], 0
+        for first, last in pairwise((0, *breaks, len(times))):
+            if first:
+                state, begin = fresh_state(), _window_after(int(times[first]), length, offset)
+            # The candle in which a break begins is not known to its end.
+            until = known if last == len(times) else int(times[last - 1]) - length
+            part = {name: values[first:last] for name, values in arrays.items()}
+            candles, zeros = tumble(
+                part["time"],
+                part["price"],
+                part["qty"],
+                part["last_id"] - part["first_id"] + 1,
+                part["buyer_maker"],
+                length,
+                offset,
+                min(until, now_ms),
+                state,
+            )
+            tables.append(_table(candles, max(begin, start_ms or 0), end))
+            left_out += int(zeros)
+        table = pa.concat_tables(tables)
+        sources = (*sources, Source(f"{AGG_TRADES.name}/{stored.name}", stored.sha256))
         inside = start_ms is None or closes > start_ms
-        yield _Day(sources, table, inside, len(counts), int(left_out))
+        at = tuple(int(times[i - 1]) for i in breaks)
+        yield _Day(sources, table, inside, len(times), left_out, at, unfinished)
         if len(table):
             # The candle that goes on into the next day is made of this one too.
             sources = sources[-1:] if DAY_MS % length else ()
+
+
+def _is_whole(stored: StoredFile) -> bool:
+    return any(source.has_whole_days for source in stored.sources)
+
+
+def _window_after(time_ms: int, length: int, offset: int) -> int:
+    return (time_ms - offset) // length * length + offset + length
+
+
+def _breaks(
+    times: NDArray[np.int64], ids: NDArray[np.int64], length: int, offset: int
+) -> tuple[int, ...]:
+    """Return where trades go on after some are missing, and whole windows with them.
+
+    The exchange itself leaves single ids out, of its insurance fund and of auto-deleveraging. Where
+    no window is silent around them nothing can be told; a silent one may be silent or lost.
+    """
+    windows = (times - offset) // length
+    lost = (np.diff(ids) > 1) & (np.diff(windows) > 1)
+    return tuple((np.flatnonzero(lost) + 1).tolist())
 
 
 def _table(candles: NDArray[np.float64], start_ms: int, end_ms: int) -> pa.Table:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 
 import wick
+from data import tables
 from data.dates import now_ms
 from data.files.importer import Labels, import_file
 from data.manifest import Series, Source, read_manifest
@@ -38,12 +39,13 @@ def store_trades(
     times: list[int],
     price: float = 100.0,
     qty: float = 0.1,
-    source: str = "made",
+    source: str = "BTCUSDT-aggTrades-2023-01.zip",
     first_id: int | None = None,
 ) -> None:
     """Store a trade at each of these times after 2023, in ms; every other one of a seller."""
     n = len(times)
-    ids = np.array(times, np.int64) if first_id is None else np.arange(first_id, first_id + n)
+    first_id = times[0] if first_id is None else first_id
+    ids = np.arange(first_id, first_id + n)
     table = pa.table(
         {
             "agg_id": ids,
@@ -296,3 +298,38 @@ def test_the_archives_file_makes_a_day_whole(tmp_path: Path) -> None:
     assert made(tmp_path).candles == 4
     store_trades(tmp_path, [0, 5_000, 90_000], source="BTCUSDT-aggTrades-2023-01-01.zip")
     assert made(tmp_path).candles == 86_400
+
+
+def test_nothing_is_made_where_trades_are_missing_inside_a_day(tmp_path: Path) -> None:
+    """A silent stretch behind lost ids may be silent or lost; the candles at its ends are cut."""
+    store_trades(tmp_path, [0, 1_500, 5_000], first_id=1)
+    store_trades(tmp_path, [5_200, 60_000, 62_500], first_id=14)
+    result = made(tmp_path)
+    times = (load(tmp_path, "um", "BTCUSDT", "1s").open_time - JAN_2023) // 1_000
+    # The jump from 3 to 14 lies inside one second: nothing is silent there, nothing can be told.
+    assert result.breaks == 0
+    assert times[:63].tolist() == list(range(63))
+    store_trades(tmp_path, [90_000, 90_100], first_id=20)
+    result = made(tmp_path)
+    assert (result.breaks, result.first_break) == (1, JAN_2023 + 62_500)
+    left = [t for t in range(86_400) if not 62 <= t <= 90]
+    whole = tmp_path / "whole"
+    store_trades(whole, [0, 1_500, 5_000], first_id=1)
+    store_trades(whole, [5_200, 60_000, 62_500], first_id=14)
+    store_trades(whole, [90_000, 90_100], first_id=20)
+    made(whole)
+    found = (load(whole, "um", "BTCUSDT", "1s").open_time - JAN_2023) // 1_000
+    assert found.tolist() == left
+
+
+def test_a_file_that_is_not_the_archives_makes_no_whole_day(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store_trades(tmp_path, [500, 2_500, 30_000], source="half.csv")
+    result = made(tmp_path)
+    assert result.candles == 29
+    assert result.unfinished_days == ["2023-01-01"]
+    tables.print_tumbled(result)
+    assert "gap: candles end with the last trade known of 1 day: 2023-01-01" in (
+        capsys.readouterr().out
+    )
