@@ -66,7 +66,8 @@ def fetch(
     end_ms = None if end is None else parse_time(end, "--to")
     known_market(market)
     length = timeframe or ("1m" if known_kind(kind).has_timeframe else "")
-    wanted = [Series(market, symbol.upper(), length, kind) for symbol in dict.fromkeys(symbols)]
+    names = dict.fromkeys(symbol.upper() for symbol in symbols)
+    wanted = [Series(market, name, length, kind) for name in names]
     results = []
     try:
         with Rest(settings.rest_url, settings.spot_rest_url) as rest:
@@ -324,7 +325,9 @@ def show(
             f"--output names the plot of one series, here are {len(found)}"
             if plot
             else "--output is for --plot",
-            "add --plot, and --market, --timeframe or --kind until one is left",
+            "--market, --timeframe or --kind (also klines) until one is left"
+            if plot
+            else "add --plot",
         )
     if symbol is None:
         listed = [one for one in every_series(folder) if one.series in found]

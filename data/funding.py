@@ -89,6 +89,13 @@ def funding_notes(candles: Candles, funding: Funding) -> list[str]:
     if gaps:
         many = "a gap" if gaps == 1 else f"{gaps} gaps"
         notes.append(f"{symbol}: the stored funding has {many} of more than 8 hours: {fetch}")
+    bare = int(np.count_nonzero(np.isnan(funding.price)))
+    if bare:
+        notes.append(
+            f"{symbol}: {bare:,} of {len(funding.price):,} funding instants have no mark price, the"
+            f" last close stands in: wick data fetch {symbol} --kind mark --timeframe 1h"
+            f" --from {day}"
+        )
     return notes
 
 

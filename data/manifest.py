@@ -60,7 +60,7 @@ class Series:
         if not re.fullmatch(r"\w{1,40}", self.symbol):
             raise WickError(
                 f"{self.symbol!r} is no symbol, expected letters, digits and _ only",
-                "--symbol BTCUSDT",
+                "such as BTCUSDT",
             )
 
     def __str__(self) -> str:
@@ -207,6 +207,11 @@ def open_file(folder: Path, stored: StoredFile, pending: bool) -> pq.ParquetFile
     path = folder / stored.name
     for name in ([path.name + NEW] if pending else []) + [path.name]:
         try:
+            size = (folder / name).stat().st_size
+            if size != stored.size_bytes:
+                # Written anew by another program, whose checksums of pages agree with its bytes.
+                found = f"{size:,} bytes, its manifest says {stored.size_bytes:,}"
+                raise damaged(path, found)
             return pq.ParquetFile(folder / name, memory_map=True, page_checksum_verification=True)
         except FileNotFoundError:
             continue

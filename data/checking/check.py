@@ -17,7 +17,7 @@ from data.checking.present import missing_ids
 from data.dates import show_time
 from data.gaps import OUTAGE, Explained, Ledger, classify, read_ledger
 from data.kinds import AGG_TRADES, Kind
-from data.manifest import MANIFEST, Series, StoredFile, read_manifest
+from data.manifest import MANIFEST, Manifest, Series, StoredFile, read_manifest
 from data.quality import Gap, first_fault, holes, silent_stretches
 from data.table import column, period_of
 from strategy.errors import WickError
@@ -109,6 +109,7 @@ def check_series(store: Path, series: Series) -> Checked:
                 found.errors += _faults(columns, stored, series)
                 _collect(found, columns, kind)
     found.errors += [f"{name} is not in the manifest" for name in strange]
+    found.notes += _outdated(store, series, manifest)
     times = _whole(found, series)
     ledger = _ledger(folder, found)
     return Checked(
@@ -123,6 +124,22 @@ def check_series(store: Path, series: Series) -> Checked:
         notes=tuple(found.notes),
         coverage=tuple(coverage(times, series.timeframe)) if kind.has_candles else (),
     )
+
+
+def _outdated(store: Path, series: Series, manifest: Manifest) -> list[str]:
+    """Say how many files are made of trades that have changed since."""
+    of = Series(series.market, series.symbol, "", AGG_TRADES.name)
+    trades = read_manifest(of.folder(store)).files
+    now = {f"{AGG_TRADES.name}/{f.name}": f.sha256 for f in trades}
+    old = [
+        f.period
+        for f in manifest.files
+        if any(s.tumbled and now.get(s.name, s.sha256) != s.sha256 for s in f.sources)
+    ]
+    if not old:
+        return []
+    again = f"{series.symbol} --market {series.market} --timeframe {series.timeframe}"
+    return [f"made of trades that have changed since, first in {old[0]}: wick data tumble {again}"]
 
 
 def _ledger(folder: Path, found: _Found) -> Ledger:

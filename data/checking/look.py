@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,8 @@ def look_at(store: Path, series: Series, count: int = 3) -> Shown:
     gaps = gaps_of(store, series)
     first = load_arrays(store, series, end_ms=files[0].last_ms + 1)
     last = load_arrays(store, series, start_ms=files[-1].first_ms)
+    # Columns that a source may lack can be in one of them only.
+    names = [n for n in series.its_kind.columns if n in first or n in last]
     rows = sum(f.rows for f in files)
     shares: list[MonthShare] = []
     fingerprint = hashlib.sha256("".join(f.sha256 for f in files).encode()).hexdigest()
@@ -87,18 +90,20 @@ def look_at(store: Path, series: Series, count: int = 3) -> Shown:
         missing=sum(gap.count for gap in gaps),
         holes=tuple(classify(gaps, ledger_or_empty(folder), series)),
         sources=sources_of(series, read_manifest(folder)),
-        columns=tuple(first),
+        columns=tuple(names),
         fingerprint=fingerprint,
-        head=_rows(first, range(min(count, len(first[series.its_kind.time])))),
-        tail=_rows(last, range(-min(count, len(last[series.its_kind.time])), 0)),
+        head=_rows(first, names, range(min(count, len(first[series.its_kind.time])))),
+        tail=_rows(last, names, range(-min(count, len(last[series.its_kind.time])), 0)),
         coverage=tuple(shares),
     )
 
 
-def _rows(columns: dict[str, Any], which: range) -> tuple[dict[str, Any], ...]:
+def _rows(
+    columns: dict[str, Any], names: Sequence[str], which: range
+) -> tuple[dict[str, Any], ...]:
     rows = []
     for i in which:
-        row = {name: values[i].item() for name, values in columns.items()}
+        row = {name: columns[name][i].item() if name in columns else None for name in names}
         # JSON knows no NaN.
         rows.append({name: None if value != value else value for name, value in row.items()})
     return tuple(rows)

@@ -19,7 +19,8 @@ from data.fetching.download import Archive, Download, downloads
 from data.fetching.fetched import Watcher
 from data.files.clean import cleaned
 from data.files.parse import parse
-from data.kinds import Kind
+from data.files.times import MEND
+from data.kinds import KLINES, Kind
 from data.manifest import Series, Source
 from data.table import column, month_of, month_start_ms, period_end_ms, period_start_ms
 from data.writer import Merge
@@ -226,7 +227,7 @@ class _Task:
         if was_known:
             notes.append(f"{archived.name} was replaced in the archive; fetched again")
         try:
-            merge, said = self._store(archived, got.content, got.sha256)
+            merge, said = self._store(archived, got.content, got.sha256, was_known)
         except RunRefused:
             raise
         except WickError as error:
@@ -241,12 +242,28 @@ class _Task:
             )
         return True
 
-    def _store(self, archived: Zip, content: bytes, sha256: str) -> tuple[Merge, list[str]]:
-        parsed = parse(archived.name, content, archived.series.its_kind)
+    def _store(
+        self, archived: Zip, content: bytes, sha256: str, was_known: bool
+    ) -> tuple[Merge, list[str]]:
+        kind = archived.series.its_kind
+        parsed = parse(archived.name, content, kind)
+        said = parsed.labels.get("symbol", archived.series.symbol)
+        if said != archived.series.symbol:
+            raise WickError(f"{archived.name} says inside that it holds {said}", MEND)
         table, notes = cleaned(parsed, archived.series, self._now_ms)
         if not len(table):
             return Merge(), notes
-        _refuse_other_times(archived, column(table, parsed.kind.time))
+        times = column(table, kind.time)
+        _refuse_other_times(archived, times)
+        if was_known and not kind.by_day:
+            start, end = period_start_ms(archived.period), period_end_ms(archived.period)
+            left = np.setdiff1d(self._additions.times(start, end), times)
+            if len(left):
+                count = f"{len(left):,} {kind.plural}"
+                notes.append(f"{count} stored before are not in the new file; they are kept")
+        lacking = [name for name in KLINES.optional if name not in table.column_names]
+        if kind is KLINES and lacking:
+            notes.append(f"it has no {', '.join(lacking)}")
         return self._additions.add(table, Source(archived.name, sha256)), notes
 
 

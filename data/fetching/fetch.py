@@ -13,13 +13,15 @@ from data.fetching.fetched import Fetched, Watcher
 from data.fetching.rest import REST_KINDS, NotListed, Rest, Unreachable
 from data.fetching.rest_fill import Filler, foreseen_pages
 from data.files.times import MEND
+from data.gaps import OUTAGE, classify, read_ledger
 from data.kinds import FUNDING, KLINES
 from data.manifest import Series
+from data.quality import holes
 from data.rules.updates import refresh_rules
 from data.table import period_end_ms, period_start_ms
 from data.writer import writing
 from strategy.errors import RunRefused, WickError, did_you_mean
-from strategy.timeframes import DAY_MS, EXCHANGE_TIMEFRAMES, MONTH, longest_ms
+from strategy.timeframes import DAY_MS, EXCHANGE_TIMEFRAMES, MONTH, close_times, longest_ms
 
 _KEPT = "; what the archive has is stored"
 # A clock that is wrong by less is nobody's trouble.
@@ -199,7 +201,30 @@ def fetch(
         if not held.found and not additions.has_any(start_ms, end_ms):
             raise _nothing_there(archive, result, start_ms, end_ms)
         result.missing_days = _missing(additions, held.absent, has_ended)
+        result.notes += _left(additions, start_ms, end_ms, has_ended)
     return result
+
+
+def _left(additions: Additions, start_ms: int, end_ms: int, has_ended: bool) -> list[str]:
+    """Say what is missing still and is no outage of the exchange, in the middle and at the end."""
+    its, notes = additions.series, []
+    if not its.its_kind.has_candles or its.timeframe == MONTH:
+        return []
+    times = additions.times(start_ms, end_ms)
+    gaps = holes(times, its.timeframe)
+    parts = classify(gaps, read_ledger(additions.folder), its)
+    lost = [part.gap for part in parts if part.cause != OUTAGE]
+    what = its.its_kind.plural
+    if lost:
+        notes.append(
+            f"{sum(gap.count for gap in lost):,} {what} are missing in between, first"
+            f" {show_time(lost[0].first_missing)} UTC: wick data repair {its.symbol}"
+        )
+    after_ms = int(close_times(times[-1:], its.timeframe)[0]) if len(times) else end_ms
+    closed = (end_ms - after_ms) // _length_ms(its)
+    if closed > 0 and not has_ended:
+        notes.append(f"{closed:,} {what} from {show_time(after_ms)} UTC on could not be had yet")
+    return notes
 
 
 def _fill(filler: Filler, additions: Additions, start_ms: int, end_ms: int) -> bool:

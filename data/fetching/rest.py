@@ -229,7 +229,10 @@ class Rest:
                 on_page,
                 _span(its, start_ms, end_ms) | {"interval": its.timeframe},
             )
-            yield table_of_rows(rows, its.its_kind)
+            page = table_of_rows(rows, its.its_kind)
+            # Of rows that are out of order the last would lead the next question astray.
+            self._refuse_faults(page, its, start_ms, end_ms)
+            yield page
             if len(rows) < sized.limit:
                 return
             last = np.array([rows[-1].open_time])

@@ -135,19 +135,27 @@ def test_stored_funding_is_booked_named_and_reproduced(
     store_funding(store, 0.0001)
     paid = record("backtest", BLUEPRINT, *OFTEN)
     rules = "SYNTHUSDT: no exchange rules known, a fine grid is used"
-    assert paid.notes == [rules]
+    bare = (
+        "SYNTHUSDT: 720 of 720 funding instants have no mark price, the last close stands in:"
+        " wick data fetch SYNTHUSDT --kind mark --timeframe 1h --from 2023-01-01"
+    )
+    assert paid.notes == [rules, bare]
     its = paid.data[0].funding
     assert its is not None
     assert its.instants == 720
     assert paid.figure("funding").value != 0.0
 
     again = record("backtest", BLUEPRINT, "--params", paid.id)
-    assert (again.result_hash, again.data, again.notes) == (paid.result_hash, paid.data, [rules])
+    assert (again.result_hash, again.data, again.notes) == (
+        paid.result_hash,
+        paid.data,
+        paid.notes,
+    )
     flags = ("backtest", BLUEPRINT, "--json", "--params")
     changed = "SYNTHUSDT: the stored funding has changed since run"
-    assert notes(command(*flags, free.run)) == f"{changed} {free.run} {rules}"
+    assert notes(command(*flags, free.run)) == f"{changed} {free.run} {rules} {bare}"
     store_funding(store, 0.0002)
-    assert notes(command(*flags, paid.id)) == f"{changed} {paid.id} {rules}"
+    assert notes(command(*flags, paid.id)) == f"{changed} {paid.id} {rules} {bare}"
     other = record("backtest", BLUEPRINT, "--params", paid.id)
     assert other.result_hash != paid.result_hash
     assert "changed" not in notes(command(*flags, paid.id, "--from", "2023-01-05"))

@@ -179,9 +179,42 @@ def test_a_zip_that_comes_out_later_is_compared_with_what_rest_said(
     done = run(server, tmp_path)
     assert done.merge == Merge(added=12, identical=30 * 24 + 11, replaced=1)
     assert done.notes == [
-        "BTCUSDT-1h-2023-03-02.zip: rows that differ from those stored before, and replace them: 1"
+        "BTCUSDT-1h-2023-03-02.zip: rows that differ from those stored before, and replace them: 1",
+        "12 candles from 2023-04-01 00:00 UTC on could not be had yet",
     ]
     assert same_candles(stored(tmp_path), other)
+
+
+def test_holes_that_nobody_could_be_asked_for_are_told(
+    tmp_path: Path, server: ArchiveServer, hourly: Candles
+) -> None:
+    holed = {n: np.delete(v, slice(100, 106)) for n, v in hourly.arrays.items()}
+    broken = Candles.from_arrays(symbol="BTCUSDT", market="um", timeframe="1h", **holed)
+    server.publish(broken, [*MONTHS, *DAYS_TO_YESTERDAY])
+    server.faults["fapi/v1/klines"] = [451] * 99
+    done = run(server, tmp_path)
+    assert done.notes[-2:] == [
+        "6 candles are missing in between, first 2023-01-05 04:00 UTC: wick data repair BTCUSDT",
+        "12 candles from 2023-03-31 00:00 UTC on could not be had yet",
+    ]
+    server.faults.clear()
+    assert run(server, tmp_path).notes == []
+
+
+def test_rows_that_a_replaced_file_no_longer_has_are_counted(
+    tmp_path: Path, server: ArchiveServer, hourly: Candles
+) -> None:
+    server.publish(hourly, [*MONTHS, *DAYS_TO_YESTERDAY])
+    run(server, tmp_path)
+    fewer = {n: np.delete(v, slice(100, 106)) for n, v in hourly.arrays.items()}
+    server.publish(
+        Candles.from_arrays(symbol="BTCUSDT", market="um", timeframe="1h", **fewer), MONTHS[:1]
+    )
+    done = run(server, tmp_path)
+    assert done.notes == [
+        "BTCUSDT-1h-2023-01.zip was replaced in the archive; fetched again",
+        "BTCUSDT-1h-2023-01.zip: 6 candles stored before are not in the new file; they are kept",
+    ]
 
 
 def test_a_delisted_symbol_ends_with_its_archive_and_misses_nothing_after(

@@ -9,7 +9,7 @@ from data.manifest import Series
 from data.store import load_arrays
 from data.symbols import RuleBook
 from strategy.candles import Candles
-from tests.data.conftest import DAY_MS, JAN_2023, ArchiveServer
+from tests.data.conftest import DAY_MS, JAN_2023, ArchiveServer, zipped
 from tests.data.exchange_server import symbol
 from tests.data.fetches import (
     DAYS_TO_YESTERDAY,
@@ -26,6 +26,7 @@ from tests.data.fetches import (
     stored,
 )
 from tests.data.test_archive import BTC, MONTHS, NOW, days
+from tests.data.test_kinds import TEXTS
 
 
 def test_mark_prices_have_a_series_of_their_own(
@@ -156,3 +157,20 @@ def test_metrics_have_no_rest_and_say_which_days_are_missing(
     # The row of midnight belongs to the day before.
     assert len(load_arrays(tmp_path, METRICS)["time"]) == 10
     assert [path for path, _ in server.queries] == []
+
+
+def test_metrics_that_name_another_symbol_inside_are_refused(
+    tmp_path: Path, server: ArchiveServer
+) -> None:
+    publish_metrics(server, "2023-03-20")
+    path = "data/futures/um/daily/metrics/BTCUSDT/BTCUSDT-metrics-2023-03-21.zip"
+    lines = [
+        TEXTS[METRICS.its_kind].splitlines()[0],
+        "2023-03-21 00:05:00,ETHUSDT,111023.5,1836000000.1,1.2,1.1,1.3,0.9",
+    ]
+    name = path.rpartition("/")[2]
+    server.put(path, zipped(name, "\n".join(lines).encode()))
+    done = run(server, tmp_path, METRICS, JAN_2023 + 78 * DAY_MS, JAN_2023 + 80 * DAY_MS)
+    assert done.refused == {"2023-03-21": f"{name} says inside that it holds ETHUSDT"}
+    times = load_arrays(tmp_path, METRICS)["time"]
+    assert int(times[-1]) == JAN_2023 + 79 * DAY_MS

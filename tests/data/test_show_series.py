@@ -46,6 +46,29 @@ def store_funding(store: Path) -> None:
         writer.add(table, Source("REST 2023-02-01", "0" * 64))
 
 
+def test_columns_that_only_one_end_of_a_series_has_are_shown(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The archive knows the interval of a payment, REST its mark price."""
+    store = load_settings().store
+    times = JAN_2023 + np.arange(9) * 28_800_000
+    rates = np.arange(9) * 1e-5
+    with writing(store, FUNDING) as writer:
+        early = {"time": times, "rate": rates, "interval_hours": np.full(9, 8)}
+        writer.add(pa.table(early), Source("BTCUSDT-fundingRate-2023-01.zip", "0" * 64))
+        late = {"time": times + 40 * DAY_MS, "rate": rates, "mark_price": np.full(9, 16_500.25)}
+        writer.add(pa.table(late), Source("REST 2023-02-20", "0" * 64))
+    assert run("data", "show", "BTCUSDT") == 0
+    said = capsys.readouterr().out
+    assert "interval_hours" in said
+    assert "16,500.25" in said
+    assert "?" in said
+    assert run("data", "show", "BTCUSDT", "--json") == 0
+    (shown,) = json.loads(capsys.readouterr().out)
+    assert shown["head"][0]["mark_price"] is None
+    assert shown["tail"][-1]["interval_hours"] is None
+
+
 def test_all_kinds_are_listed(hourly: Candles, capsys: pytest.CaptureFixture[str]) -> None:
     store = load_settings().store
     save(store, hourly, "test")

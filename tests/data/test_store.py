@@ -299,6 +299,19 @@ def test_one_flipped_byte_is_found_and_named(tmp_path: Path, hourly: Candles) ->
     assert not any("2023-01" in e for e in errors)
 
 
+def test_a_file_that_another_program_wrote_anew_is_not_read(
+    tmp_path: Path, hourly: Candles
+) -> None:
+    """Its pages' checksums agree with its bytes, and a backtest would run on other candles."""
+    save(tmp_path, hourly, "test")
+    path = tmp_path / FOLDER / "2023-02.parquet"
+    table = pq.read_table(path)
+    at = table.column_names.index("close")
+    pq.write_table(table.set_column(at, "close", table["open"]), path)
+    with pytest.raises(WickError, match=r"2023-02.parquet is damaged: .* bytes, its manifest says"):
+        load(tmp_path, "um", "BTCUSDT", "1h")
+
+
 def test_a_missing_or_torn_file_is_named_with_a_way_out(tmp_path: Path, hourly: Candles) -> None:
     save(tmp_path, hourly, "test")
     path = tmp_path / FOLDER / "2023-02.parquet"

@@ -14,6 +14,7 @@ import pytest
 
 import wick
 from data import tables
+from data.checking.check import check_series
 from data.dates import now_ms
 from data.files.importer import Labels, import_file
 from data.manifest import Series, Source, read_manifest
@@ -333,3 +334,16 @@ def test_a_file_that_is_not_the_archives_makes_no_whole_day(
     assert "gap: candles end with the last trade known of 1 day: 2023-01-01" in (
         capsys.readouterr().out
     )
+
+
+def test_candles_of_trades_that_have_changed_are_told(tmp_path: Path) -> None:
+    store_trades(tmp_path, [0, 5_000, 86_399_999], first_id=1)
+    made(tmp_path)
+    assert check_series(tmp_path, SECOND).notes == ()
+    store_trades(tmp_path, [5_000], price=101.0, first_id=2)
+    again = "wick data tumble BTCUSDT --market um --timeframe 1s"
+    assert check_series(tmp_path, SECOND).notes == (
+        f"made of trades that have changed since, first in 2023-01: {again}",
+    )
+    made(tmp_path)
+    assert check_series(tmp_path, SECOND).notes == ()
