@@ -12,10 +12,11 @@ import msgspec
 from data.dates import show_day, show_time
 from data.fetching.rest import Rest
 from data.rules.history import Timeline, spans, with_answer
-from data.rules.listings import WHOLE, Brackets, ExchangeInfo, read_answer
+from data.rules.listings import WHOLE, Brackets, ExchangeInfo, Listing, read_answer
 from data.rules.notes import listing_differences
 from data.rules.store import MarketRules, change_rules, packaged_rules, stored_rules
 from strategy.errors import WickError
+from strategy.timeframes import DAY_MS
 
 _T = TypeVar("_T")
 _SETTINGS = {"um": "rest_url", "spot": "spot_rest_url"}
@@ -182,6 +183,7 @@ def _keep_info(store: Path, info: ExchangeInfo, at_ms: int) -> Update:
     if not whole:
         notes.append(f"with fewer than {WHOLE} symbols it says nothing about any other")
     packaged = packaged_rules()[market].listings
+    notes += _contradictions((packaged, before.listings), listings, at_ms)
     new, gone, changed = _compared(packaged, before.listings, after.listings, at_ms)
     return Update(
         market,
@@ -193,6 +195,22 @@ def _keep_info(store: Path, info: ExchangeInfo, at_ms: int) -> Update:
         tuple(f"{name}: {listing_differences(*pair)}" for name, pair in changed.items()),
         tuple(notes),
     )
+
+
+def _contradictions(
+    known: tuple[Timeline[Listing], Timeline[Listing]], told: Mapping[str, Listing], at_ms: int
+) -> list[str]:
+    """Say how many symbols had been told otherwise on the same UTC day."""
+    found = {}
+    for name, now in told.items():
+        for span in spans(known, name):
+            that_day = any(time_ms // DAY_MS == at_ms // DAY_MS for time_ms in span.times)
+            if that_day and span.what is not None and span.what != now:
+                found[name] = listing_differences(span.what, now)
+    if not found:
+        return []
+    name, words = next(iter(found.items()))
+    return [f"of that day {len(found):,} symbols had been told otherwise, first {name}: {words}"]
 
 
 def _keep_brackets(store: Path, brackets: Mapping[str, Brackets], at_ms: int) -> Update:

@@ -262,3 +262,20 @@ def test_a_store_that_cannot_be_written_is_a_refused_run(tmp_path: Path) -> None
     path.write_text(json.dumps(_named()))
     with pytest.raises(RunRefused, match=r"cannot be written to .*saved"):
         import_rules(path, path, None, None, NOW)
+
+
+def test_an_answer_that_contradicts_another_of_its_day_says_so(tmp_path: Path) -> None:
+    day = parse_time("2026-11-20", "")
+
+    def told(step: str, at_ms: int) -> list[str]:
+        path = tmp_path / "info.json"
+        info = {"serverTime": at_ms, "symbols": [symbol("BTCUSDT", step)], "timezone": "UTC"}
+        path.write_text(json.dumps(info))
+        notes = import_rules(tmp_path / "store", path, None, at_ms, NOW).notes
+        return [note for note in notes if "told otherwise" in note]
+
+    assert told("0.001", day) == []
+    assert told("0.001", day + 3_600_000) == []
+    (note,) = told("0.01", day + 7_200_000)
+    assert note.startswith("of that day 1 symbols had been told otherwise, first BTCUSDT: step")
+    assert told("0.002", day + DAY_MS) == []
