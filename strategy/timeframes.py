@@ -13,6 +13,8 @@ EXCHANGE_TIMEFRAMES = tuple("1s 1m 3m 5m 15m 30m 1h 2h 4h 6h 8h 12h 1d 3d 1w".sp
 # 1970-01-01 was a Thursday; weeks are counted from Monday 1970-01-05, as the exchange counts them.
 _WEEK_OFFSET_MS = 4 * 86_400_000
 DAY_MS = 86_400_000
+# Trades of one taker at one price within so many ms are one aggregate trade.
+SHORTEST_MS = 100
 YEAR_DAYS = 365
 MONTH = "1M"
 # How other programs and people write the units.
@@ -36,7 +38,8 @@ def grid_of(timeframe: str) -> tuple[int, int]:
     Raises
     ------
     WickError
-        The name is neither 1M nor a whole number followed by ms, s, m, h, d or w.
+        The name is neither 1M nor a whole number followed by ms, s, m, h, d or w; or it is shorter
+        than 100ms.
     """
     if timeframe == MONTH:
         return 0, 0
@@ -47,6 +50,11 @@ def grid_of(timeframe: str) -> tuple[int, int]:
             f"{_guess(str(timeframe))}known: {' '.join(EXCHANGE_TIMEFRAMES)} {MONTH}",
         )
     length = int(match[1]) * _UNIT_MS[match[2]]
+    if length < SHORTEST_MS:
+        raise WickError(
+            f"{timeframe} is shorter than {SHORTEST_MS}ms, the shortest there is",
+            f"take {SHORTEST_MS}ms or longer",
+        )
     return length, _WEEK_OFFSET_MS if match[2] == "w" else 0
 
 

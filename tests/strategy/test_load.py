@@ -158,6 +158,7 @@ MISTAKES = {
     "RISK unknown": ("per_trade=", "per_tade=", ", line 37: TypeError: .*per_tade"),
     "no TIMEFRAME": ("TIMEFRAME =", "TIMEFRAMES =", ": TIMEFRAME is missing"),
     "unknown TIMEFRAME": ('"1m"', '"1x"', ": TIMEFRAME: unknown timeframe '1x', expected a number"),
+    "TIMEFRAME too short": ('"1m"', '"50ms"', ": TIMEFRAME: 50ms is shorter than 100ms"),
     "TIMEFRAME a number": ('"1m"', "60", ": TIMEFRAME: unknown timeframe 60, expected a number"),
 }
 
