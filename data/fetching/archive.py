@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.dates import show_time
 from data.fetching.additions import Additions
 from data.fetching.download import Archive, Download, downloads
 from data.fetching.fetched import Watcher
@@ -25,15 +24,13 @@ from data.manifest import Series, Source
 from data.table import column, month_of, month_start_ms, period_end_ms, period_start_ms
 from data.writer import Merge
 from strategy.errors import RunRefused, WickError
-from strategy.timeframes import DAY_MS, MONTH, longest_ms
+from strategy.timeframes import DAY_MS, MONTH
 
 # Monthly zips come out on the first Monday of the next month, sometimes later: how many months
 # after the newest one daily zips are looked for.
 DAILY_MONTHS = np.timedelta64(2, "M")
 _MONTH_LENGTH = len("2024-05")
 _PATHS = {"um": "data/futures/um", "spot": "data/spot"}
-# By how much rows of a day may lie outside: metrics of midnight belong to the day that ends.
-_SLACK_MS = 600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +251,6 @@ class _Task:
         if not len(table):
             return Merge(), notes
         times = column(table, kind.time)
-        _refuse_other_times(archived, times)
         if was_known and not kind.by_day:
             start, end = period_start_ms(archived.period), period_end_ms(archived.period)
             left = np.setdiff1d(self._additions.times(start, end), times)
@@ -265,18 +261,3 @@ class _Task:
         if kind is KLINES and lacking:
             notes.append(f"it has no {', '.join(lacking)}")
         return self._additions.add(table, Source(archived.name, sha256)), notes
-
-
-def _refuse_other_times(archived: Zip, times: np.ndarray) -> None:
-    its = archived.series
-    # A week or a month can begin before the file that holds it.
-    slack = longest_ms(its.timeframe) if its.timeframe else _SLACK_MS
-    slack = 0 if its.timeframe and slack <= DAY_MS else slack
-    start, end = period_start_ms(archived.period), period_end_ms(archived.period)
-    outside = times[(times < start - slack) | (times >= end + slack)]
-    if len(outside):
-        raise WickError(
-            f"{archived.name} holds {its.its_kind.plural} of {show_time(int(outside[0]))} UTC, not"
-            " of its own time",
-            "nothing of this file was stored; try again later",
-        )

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from data.files.parse import ParsedFile
+from data.files.periods import refuse_other_times
 from data.files.times import MEND
 from data.kinds import AGG_TRADES, FUNDING, KLINES, Kind
 from data.manifest import Series
@@ -74,7 +75,8 @@ def cleaned(
     Raises
     ------
     WickError
-        A row cannot be a candle of this timeframe, or lacks what every row of its kind has.
+        A row cannot be a candle of this timeframe, lacks what every row of its kind has, or is not
+        of the day or month that the file is named for.
     """
     mended = Mended()
     return clean(parsed, series, now_ms, start_ms, end_ms, mended), mended.notes(parsed.kind)
@@ -98,6 +100,7 @@ def clean(
     mended.early += int(np.count_nonzero(~wanted))
     wanted &= times >= (times[0] if start_ms is None else start_ms)
     wanted &= times < (times[-1] + 1 if end_ms is None else end_ms)
+    refuse_other_times(parsed.name, series, times[wanted])
     return table if wanted.all() else table.filter(pa.array(wanted))
 
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from data.files.clean import MissingIds, cleaned
-from data.files.names import told_by
-from data.files.parse import ENDINGS, parse
-from data.files.place import Labels, place
+from data.files.names import Labels, refuse_other_member, told_by
+from data.files.parse import ENDINGS, member_of, parse
+from data.files.place import place
 from data.files.trades import Pieces
 from data.kinds import AGG_TRADES, known_kind
 from data.manifest import Series, Source
@@ -223,7 +223,7 @@ def _store(store: Path, reads: Sequence[_Read]) -> None:
 
 
 def _read(path: Path, labels: Labels, now_ms: int) -> _Read:
-    told = told_by(path)
+    told = told_by(path, labels)
     kind = known_kind(labels.kind) if labels.kind else told.kind
     try:
         with path.open("rb") as file:
@@ -237,6 +237,9 @@ def _read(path: Path, labels: Labels, now_ms: int) -> _Read:
     limits = (now_ms, labels.start_ms, labels.end_ms)
     pieces = Pieces.of(path, kind)
     parsed = pieces.first if pieces else parse(path.name, path.read_bytes(), kind)
+    if path.name.endswith(".zip"):
+        with path.open("rb") as file:
+            refuse_other_member(path, member_of(file), labels, told)
     series, notes = place(path, parsed, labels, told)
     if pieces:
         pieces.want(series, *limits)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.files.parse import TABLES
+from data.files.periods import archive_name
 from data.kinds import AGG_TRADES, BOOK_DEPTH, FUNDING, KINDS, KLINES, MARK, METRICS, Kind
 from data.manifest import timeframe_of
 from strategy.errors import WickError
@@ -36,6 +37,18 @@ _NOT_STORED = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
+class Labels:
+    """What the user says about files whose names do not say it, and the range wanted."""
+
+    symbol: str | None = None
+    market: str | None = None
+    timeframe: str | None = None
+    start_ms: int | None = None
+    end_ms: int | None = None
+    kind: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Told:
     """What a name and folders tell; None and "" for what they do not."""
 
@@ -45,13 +58,14 @@ class Told:
     timeframe: str = ""
 
 
-def told_by(path: Path) -> Told:
-    """Read the name of a file and the archive's folders above it.
+def told_by(path: Path, labels: Labels) -> Told:
+    """Read the name of a file and the archive's folders above it, but for what a flag says.
 
     Raises
     ------
     WickError
-        It holds something that is not stored, or its symbol cannot be told for certain.
+        It holds something that is not stored, its symbol or market cannot be told for certain, or
+        name and folders contradict each other.
     """
     parts = path.absolute().parts[:-1]
     other = _NOT_STORED.search(path.name) or next(
@@ -64,13 +78,68 @@ def told_by(path: Path) -> Told:
         )
     folders = _by_folders(parts)
     name = _by_freqtrade(path) if path.name.endswith(TABLES) else None
-    name = name or Told(_kind(path.name), _symbol(path), _market(path.name), _timeframe(path.name))
+    name = name or Told(
+        _kind(path.name),
+        labels.symbol or _symbol(path.name),
+        labels.market or _market(path.name),
+        labels.timeframe or _timeframe(path.name),
+    )
+    for what in ("symbol", "market", "timeframe"):
+        above, own = getattr(folders, what), getattr(name, what)
+        if above and own and above != own and not getattr(labels, what):
+            raise WickError(
+                f"{path.name} names the {what} {own}, but lies in the archive's folders of {above}",
+                f"add --{what} with the right one",
+            )
     return Told(
         kind=name.kind or folders.kind,
         symbol=folders.symbol or name.symbol,
         market=folders.market or name.market,
         timeframe=name.timeframe or folders.timeframe,
     )
+
+
+def refuse_other_member(path: Path, member: str, labels: Labels, told: Told) -> None:
+    """Look whether the CSV inside a zip is named for what the zip is named for.
+
+    Parameters
+    ----------
+    path, member : Path, str
+        The zip and the name of its CSV.
+    labels : Labels
+        What a flag says is not looked at.
+    told : Told
+        Of the zip, from `told_by`.
+
+    Raises
+    ------
+    WickError
+        Symbol, timeframe, kind or period differ.
+    """
+    symbols = _symbols(member)
+    pairs = [
+        (
+            "symbol",
+            told.symbol,
+            told.symbol if told.symbol in symbols else min(symbols, default=""),
+        ),
+        ("timeframe", told.timeframe, _timeframe(member)),
+    ]
+    outer, inner = archive_name(path.name), archive_name(member)
+    if outer and inner:
+        lengths = [_timeframe(word) for word in (outer.word, inner.word)]
+        pairs += [
+            ("symbol", outer.symbol, inner.symbol),
+            ("timeframe" if all(lengths) else "kind", outer.word, inner.word),
+            ("period", outer.period, inner.period),
+        ]
+    for what, of_zip, of_member in pairs:
+        if of_zip and of_member and of_zip != of_member and not getattr(labels, what, None):
+            flag = "" if what == "period" else f", or add --{what} with the right one"
+            raise WickError(
+                f"{path.name} holds {member}, which is named for another {what}",
+                f"nothing of this file was stored; give the zip its right name{flag}",
+            )
 
 
 def _by_folders(parts: tuple[str, ...]) -> Told:
@@ -83,7 +152,7 @@ def _by_folders(parts: tuple[str, ...]) -> Told:
         below = parts[at + 1 :]
         return Told(
             kind,
-            below[0] if whole and below else "",
+            below[0].upper() if whole and below else "",
             parts[at - 2] if whole else "",
             timeframe_of(below[1]) if whole and kind.has_timeframe and len(below) > 1 else "",
         )
@@ -112,24 +181,29 @@ def _kind(name: str) -> Kind | None:
     return None
 
 
-def _symbol(path: Path) -> str:
-    name = path.name
-    delivery = _DELIVERY.match(name)
-    if delivery:
-        return delivery[1]
-    if _DATED.search(name):
+def _symbol(name: str) -> str:
+    if _DATED.search(name) and not _DELIVERY.match(name):
         raise WickError(
             f"{name} may hold a delivery contract or candles of that date: its symbol is not clear",
             "add --symbol BTCUSDT, or --symbol BTCUSDT_230331",
         )
-    joined = {found[0].upper() for found in _SYMBOL.finditer(name)}
-    found = joined or {"".join(parts) for parts in _PARTED.findall(name)}
+    found = _symbols(name)
     if len(found) > 1:
         raise WickError(
             f"{name} names the symbols {', '.join(sorted(found))}",
             "add --symbol with the right one",
         )
     return next(iter(found), "")
+
+
+def _symbols(name: str) -> set[str]:
+    delivery = _DELIVERY.match(name)
+    if delivery:
+        return {delivery[1]}
+    if _DATED.search(name):
+        return set()
+    joined = {found[0].upper() for found in _SYMBOL.finditer(name)}
+    return joined or {"".join(parts) for parts in _PARTED.findall(name)}
 
 
 def _market(name: str) -> str:

@@ -12,6 +12,7 @@ import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import IO, cast
 
 import pyarrow as pa
@@ -141,9 +142,25 @@ def broken(name: str, error: BaseException) -> WickError:
     return unreadable(name, f"is not a whole {what.get(ending, 'Feather')} file ({lines[0]})")
 
 
+def member_of(file: IO[bytes]) -> str:
+    """Return the file's name of the one CSV inside a zip that could be read."""
+    return PurePosixPath(_members(zipfile.ZipFile(file))[0]).name
+
+
+def _members(archive: zipfile.ZipFile) -> list[str]:
+    # A zip made by macOS holds a shadow of each file, under the same ending.
+    return [
+        m
+        for m in archive.namelist()
+        if m.endswith(".csv")
+        and not m.startswith("__MACOSX/")
+        and not PurePosixPath(m).name.startswith("._")
+    ]
+
+
 def _member(name: str, file: IO[bytes]) -> IO[bytes]:
     archive = zipfile.ZipFile(file)
-    members = [m for m in archive.namelist() if m.endswith(".csv")]
+    members = _members(archive)
     if len(members) != 1:
         raise unreadable(name, f"holds {len(members)} CSV files, expected one")
     return archive.open(members[0])

@@ -1,27 +1,14 @@
 """Which series the rows of a file belong to: from flags, the file itself, its name and folders."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
-from data.files.names import Told
+from data.files.names import Labels, Told
 from data.files.parse import ParsedFile
 from data.files.spacing import spacing
 from data.manifest import MARKETS, Series, timeframe_of
 from data.table import column
 from strategy.errors import WickError, did_you_mean
 from strategy.timeframes import longest_ms
-
-
-@dataclass(frozen=True, slots=True)
-class Labels:
-    """What the user says about files whose names do not say it, and the range wanted."""
-
-    symbol: str | None = None
-    market: str | None = None
-    timeframe: str | None = None
-    start_ms: int | None = None
-    end_ms: int | None = None
-    kind: str | None = None
 
 
 def place(path: Path, parsed: ParsedFile, labels: Labels, told: Told) -> tuple[Series, list[str]]:

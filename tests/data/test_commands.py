@@ -44,7 +44,7 @@ def run(*arguments: str) -> int:
 
 
 def one_zip(folder: Path, hourly: Candles) -> Path:
-    name = "BTCUSDT-1h-2023-01.zip"
+    name = "BTCUSDT-1h-2023.zip"
     path = folder / name
     path.write_bytes(zipped(name, binance_csv(hourly, header=True)))
     return path
@@ -56,7 +56,7 @@ def test_import_check_show_from_an_empty_folder(
     path = one_zip(folder, hourly)
     assert run("data", "import", str(path)) == 0
     said = capsys.readouterr().out
-    assert "BTCUSDT um 1h: BTCUSDT-1h-2023-01.zip, understood as Binance klines with header" in said
+    assert "BTCUSDT um 1h: BTCUSDT-1h-2023.zip, understood as Binance klines with header" in said
     assert "2,160 candles, 2,160 new" in said
     assert run("data", "check") == 0
     assert "BTCUSDT um 1h  2023-01-01  2023-03-31  2,160" in capsys.readouterr().out

@@ -22,7 +22,7 @@ from tests.data.test_kinds import TEXTS
 
 NOW = JAN_2023 + 500 * DAY_MS
 LEFT_OUT = "the exchange leaves out those of its insurance fund and of ADL"
-TRADES = "BTCUSDT-aggTrades-2023-01-01.csv"
+TRADES = "BTCUSDT-aggTrades-2023-01.csv"
 
 
 def put(folder: Path, place: str, text: str | bytes) -> Path:
@@ -118,7 +118,8 @@ def test_a_file_refused_by_the_store_refuses_those_stored_with_it(
     tmp_path: Path, hourly: Candles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for day in (1, 2):
-        put(tmp_path / "in", f"BTCUSDT-1h-2023-01-0{day}.zip", binance_csv(hourly, header=True))
+        part = hourly.slice(24 * day - 24, 24 * day)
+        put(tmp_path / "in", f"BTCUSDT-1h-2023-01-0{day}.zip", binance_csv(part, header=True))
 
     def held(*_: object) -> None:
         raise WickError("process 1 is writing", "wait")

@@ -35,7 +35,7 @@ def put(folder: Path, name: str, content: bytes | str) -> Path:
 def test_zips_with_and_without_header_give_the_same_candles(
     tmp_path: Path, hourly: Candles, header: bool
 ) -> None:
-    name = "BTCUSDT-1h-2023-01.zip"
+    name = "BTCUSDT-1h-2023.zip"
     path = put(tmp_path, name, zipped(name, binance_csv(hourly, header)))
     done = import_file(tmp_path / "store", path, UM, NOW)
     assert done.series == Series("um", "BTCUSDT", "1h")
@@ -45,7 +45,7 @@ def test_zips_with_and_without_header_give_the_same_candles(
 
 
 def test_microseconds_become_milliseconds_and_tell_spot(tmp_path: Path, hourly: Candles) -> None:
-    name = "BTCUSDT-1h-2023-01.zip"
+    name = "BTCUSDT-1h-2023.zip"
     path = put(tmp_path, name, zipped(name, binance_csv(hourly, microseconds=True)))
     done = import_file(tmp_path / "store", path, Labels(), NOW)
     assert done.series == Series("spot", "BTCUSDT", "1h")
@@ -203,10 +203,10 @@ def test_a_zip_with_two_csv_files_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_checksum_beside_a_zip_is_verified(tmp_path: Path, hourly: Candles) -> None:
-    name = "BTCUSDT-1h-2023-01.zip"
+    name = "BTCUSDT-1h-2023.zip"
     path = put(tmp_path, name, zipped(name, binance_csv(hourly)))
     put(tmp_path, name + ".CHECKSUM", "0" * 64 + f"  {name}\n")
-    with pytest.raises(WickError, match=r"does not match BTCUSDT-1h-2023-01\.zip\.CHECKSUM"):
+    with pytest.raises(WickError, match=r"does not match BTCUSDT-1h-2023\.zip\.CHECKSUM"):
         import_file(tmp_path / "store", path, UM, NOW)
 
 
