@@ -26,7 +26,7 @@ def csv_options(
         n: pa.string()
         if as_text or n in (CLOCK, SYMBOL)
         else pa.float64()
-        if n in kind.optional or n == TICKS
+        if n in kind.optional or n not in kind.columns
         else kind.columns[n]
         for n in wanted
     }

@@ -17,12 +17,22 @@ READABLE = (
 _OHLCV = (*"open high low close volume".split(),)
 # Without a header columns are told by their number and what stands in the first row.
 _BARE: tuple[tuple[Kind, tuple[str, ...]], ...] = (
-    *((kind, kind.layout) for kind in KINDS.values()),
+    *((kind, kind.layout) for kind in KINDS.values() if kind is not MARK),
+    # Read only to see that there is none: a mark price has no volume.
+    (MARK, (*MARK.layout[: len(_OHLCV)], "volume", *MARK.layout[len(_OHLCV) + 1 :])),
     (KLINES, ("open_time", *_OHLCV)),
     (KLINES, ("open_time", CLOCK, *_OHLCV)),
     # Spot's say last whether the price was the best one.
     (AGG_TRADES, (*AGG_TRADES.layout, "")),
     (FUNDING, ("time", "rate")),
+)
+# The archive's files of futures name their columns, those of spot never do.
+_FUTURES_HEADERS = (
+    (
+        "open_time,open,high,low,close,volume,close_time,quote_volume,count,taker_buy_volume,"
+        "taker_buy_quote_volume,ignore"
+    ),
+    "agg_trade_id,price,quantity,first_trade_id,last_trade_id,transact_time,is_buyer_maker",
 )
 _SHOWN = 12
 _SYMBOLS = ("symbol", "pair", "ticker", "instrument")
@@ -53,6 +63,8 @@ class Layout:
         Cells of the first row; empty where there is none.
     has_header : bool
         The line before the first row names the columns.
+    of_futures : bool
+        They are named as only the archive's files of futures name them.
     """
 
     kind: Kind
@@ -61,14 +73,15 @@ class Layout:
     first_line: int
     row: tuple[str, ...]
     has_header: bool
+    of_futures: bool = False
 
     @property
     def words(self) -> str:
         """Name the layout."""
-        what = f"Binance {self.kind.name}" if self._is_archive else "CSV"
+        what = f"Binance {self.kind.name}" if self.is_archive else "CSV"
         if self.has_header:
             return f"{what} with header"
-        plain = "" if self._is_archive else f" ({', '.join(filter(None, self.columns))})"
+        plain = "" if self.is_archive else f" ({', '.join(filter(None, self.columns))})"
         return f"{what} without header{plain}"
 
     @property
@@ -77,7 +90,8 @@ class Layout:
         return self.kind is AGG_TRADES and len(self.columns) == len(self.kind.layout) + 1
 
     @property
-    def _is_archive(self) -> bool:
+    def is_archive(self) -> bool:
+        """As many columns as the archive has."""
         return len(self.columns) == len(self.kind.layout) or self.of_spot
 
 
@@ -122,7 +136,9 @@ def layout_of(name: str, head: bytes, kind: Kind | None) -> Layout:
         words, header = [cells[2][0], *words[1:]], 3
     row = cells[header] if header < len(cells) else []
     names, kind = named(name, words, row, kind)
-    return Layout(kind, names, separator, at + header + 1, tuple(row), has_header=True)
+    futures = ",".join(words).lower() in _FUTURES_HEADERS
+    first_line = at + header + 1
+    return Layout(kind, names, separator, first_line, tuple(row), True, of_futures=futures)
 
 
 def named(
@@ -211,6 +227,8 @@ def _named(words: Sequence[str], row: Sequence[str], kind: Kind) -> tuple[str, .
             names[i] = SYMBOL
         elif not names[i] and word in _TICKS and kind is KLINES:
             names[i] = TICKS
+        elif word == "volume" and kind is MARK:
+            names[i] = "volume"
     if kind is KLINES:
         _name_volumes(plain, names)
     # Of two columns of one meaning the first counts, but the kind's own word before others.

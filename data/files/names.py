@@ -30,6 +30,7 @@ _KINDS: tuple[tuple[str, Kind], ...] = (
     (r"mark(?![a-z])", MARK),
     (r"metrics", METRICS),
 )
+_MARKET_WORDS = {"spot": {"spot"}, "um": {"um", "usdm", "fapi"}, "cm": {"cm", "coinm", "dapi"}}
 _NOT_STORED = re.compile(
     r"(?:index|premiumIndex)Price(?:Klines)?|premiumIndex(?:Klines)?|bookTicker"
     r"|liquidationSnapshot|(?<=-)trades(?=-\d{4}-)"
@@ -208,11 +209,14 @@ def _symbols(name: str) -> set[str]:
 
 def _market(name: str) -> str:
     words = set(re.split(r"[-_. ]", name.lower()))
-    if "spot" in words:
-        return "spot"
-    if words & {"cm", "coinm", "dapi"}:
-        return "cm"
-    return "um" if words & {"um", "futures", "usdm", "fapi"} else ""
+    found = [market for market, its in _MARKET_WORDS.items() if words & its]
+    if "futures" in words and "um" not in found and "cm" not in found:
+        found.append("um")
+    if len(found) > 1:
+        raise WickError(
+            f"{name} names the markets {', '.join(found)}", "add --market with the right one"
+        )
+    return found[0] if found else ""
 
 
 def _timeframe(name: str) -> str:

@@ -16,13 +16,14 @@ from pathlib import PurePosixPath
 from typing import IO, cast
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.feather
 import pyarrow.parquet as pq
 
 from data.files.csv_rows import read_csv, symbol_labels
 from data.files.layouts import SYMBOL, Layout, layout_of, named, unreadable
 from data.files.times import Place, to_ms
-from data.kinds import Kind
+from data.kinds import MARK, Kind
 from data.table import with_schema
 from strategy.errors import WickError
 
@@ -61,8 +62,6 @@ class ParsedFile:
         What the file was understood to be.
     first_line : int
         The line or row number of the first row.
-    microseconds, has_header : bool
-        Marks by which spot and futures files of the archive differ.
     labels : dict of str
         Symbol, market and timeframe where the file itself names them.
     """
@@ -73,8 +72,6 @@ class ParsedFile:
     layout: str
     row_word: str
     first_line: int
-    microseconds: bool
-    has_header: bool
     labels: dict[str, str]
 
     def line(self, row: int) -> str:
@@ -172,9 +169,10 @@ def of_rows(
     """Return the rows of a CSV in the columns and types of their kind."""
     first_line = first_line or layout.first_line
     kind = layout.kind
-    if layout.of_spot:
-        labels = {"market": "spot"} | labels
     table, form = _with_times(Place(name, "line", first_line, kind.time), table, kind)
+    market = _market_of(layout, "µs" in form)
+    if market:
+        labels = {"market": market} | labels
     return ParsedFile(
         name=name,
         kind=kind,
@@ -182,10 +180,16 @@ def of_rows(
         layout=", ".join(filter(None, (layout.words, form))),
         row_word="line",
         first_line=first_line,
-        microseconds="µs" in form,
-        has_header=layout.has_header,
         labels=labels,
     )
+
+
+def _market_of(layout: Layout, microseconds: bool) -> str:
+    # Since 2025 the archive's files of spot have microseconds, those of futures milliseconds.
+    if layout.of_futures:
+        return "" if microseconds else "um"
+    bare = layout.is_archive and not layout.has_header and "spot" in layout.kind.markets
+    return "spot" if layout.of_spot or (bare and microseconds) else ""
 
 
 def _read_table(name: str, raw: bytes) -> pa.Table:
@@ -228,10 +232,10 @@ def _of_table(name: str, table: pa.Table, kind: Kind | None) -> ParsedFile:
         raise unreadable(name, "holds no rows")
     if SYMBOL in names:
         labels = symbol_labels(name, table.column(names.index(SYMBOL))) | labels
-    wanted = {n: table.column(names.index(n)) for n in kind.columns if n in names}
+    wanted = {n: table.column(names.index(n)) for n in (*kind.columns, "volume") if n in names}
     table, form = _with_times(Place(name, "row", 1, kind.time), pa.table(wanted), kind)
     layout = ", ".join(filter(None, (what, form)))
-    return ParsedFile(name, kind, table, layout, "row", 1, "µs" in form, False, labels)
+    return ParsedFile(name, kind, table, layout, "row", 1, labels)
 
 
 def _with_times(place: Place, table: pa.Table, kind: Kind) -> tuple[pa.Table, str]:
@@ -240,7 +244,17 @@ def _with_times(place: Place, table: pa.Table, kind: Kind) -> tuple[pa.Table, st
     # The archive's own text is known to be UTC.
     form = "" if form.endswith("as UTC") and kind.name in ("metrics", "bookDepth") else form
     try:
+        if kind is MARK and "volume" in table.column_names:
+            _refuse_volume(place.name, table["volume"])
         return with_schema(table, kind), form
     except (pa.ArrowException, ValueError) as error:
         why = f"has a column that is not numbers ({str(error).splitlines()[0]})"
         raise unreadable(place.name, why) from error
+
+
+def _refuse_volume(name: str, values: pa.ChunkedArray) -> None:
+    if pc.any(pc.greater(values.cast(pa.float64()), 0)).as_py():
+        raise WickError(
+            f"{name} holds volumes above 0, and mark prices have none",
+            "--kind klines if these are candles of what was traded",
+        )

@@ -5,6 +5,7 @@ from pathlib import Path
 from data.files.names import Labels, Told
 from data.files.parse import ParsedFile
 from data.files.spacing import spacing
+from data.kinds import Kind
 from data.manifest import MARKETS, Series, timeframe_of
 from data.table import column
 from strategy.errors import WickError, did_you_mean
@@ -47,8 +48,14 @@ def place(path: Path, parsed: ParsedFile, labels: Labels, told: Told) -> tuple[S
         timeframe = timeframe_of(timeframe)
     if timeframe:
         longest_ms(timeframe)
-    market = labels.market or own.get("market", "").removesuffix("-mark") or told.market
-    market = market or _market_of(parsed, symbol)
+    inside = own.get("market", "").removesuffix("-mark")
+    if not labels.market and inside and told.market in MARKETS and inside != told.market:
+        raise WickError(
+            f"{path.name} is of the market {told.market} by its name or folders, and of {inside} by"
+            " what is inside",
+            "add --market with the right one",
+        )
+    market = labels.market or told.market or inside or _market_of(kind, symbol)
     if not market:
         raise _cannot_place(path, "market", "--market um or --market spot")
     if market not in kind.markets:
@@ -60,14 +67,9 @@ def place(path: Path, parsed: ParsedFile, labels: Labels, told: Told) -> tuple[S
     return Series(market, symbol.upper(), timeframe, kind.name), notes
 
 
-def _market_of(parsed: ParsedFile, symbol: str) -> str:
-    if len(parsed.kind.markets) == 1:
-        # Contracts against dollars are margined in coins.
-        return "" if symbol.endswith("USD") else parsed.kind.markets[0]
-    # Only spot files have microseconds (since 2025), only futures files have a header.
-    if not parsed.layout.startswith("Binance"):
-        return ""
-    return "spot" if parsed.microseconds else "um" if parsed.has_header else ""
+def _market_of(kind: Kind, symbol: str) -> str:
+    # Contracts against dollars are margined in coins.
+    return kind.markets[0] if len(kind.markets) == 1 and not symbol.endswith("USD") else ""
 
 
 def _cannot_place(path: Path, what: str, flag: str) -> WickError:

@@ -4,11 +4,13 @@ import io
 import zipfile
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from data.files.importer import Labels, import_file
-from data.kinds import FUNDING
+from data.kinds import AGG_TRADES, FUNDING
 from data.manifest import Series
+from data.table import table_of
 from strategy.candles import Candles
 from strategy.errors import WickError
 from tests.data.conftest import DAY_MS, JAN_2023, binance_csv
@@ -154,3 +156,95 @@ def test_trades_and_funding_of_another_time_than_the_name_says_are_refused(tmp_p
 def test_a_name_that_is_no_date_says_nothing_of_the_time(tmp_path: Path, hourly: Candles) -> None:
     path = put(tmp_path, "BTCUSDT-1h-2023-02-30.csv", binance_csv(hourly.slice(0, 48)))
     assert import_file(tmp_path / "store", path, Labels(market="um"), NOW).rows == 48
+
+
+@pytest.mark.parametrize("name", ["BTCUSDT-spot-futures-1h.csv", "um_spot_BTCUSDT_1h.csv"])
+def test_two_markets_in_a_name_are_refused_but_a_flag_wins(
+    tmp_path: Path, hourly: Candles, name: str
+) -> None:
+    path = put(tmp_path, name, binance_csv(hourly))
+    error = refused(tmp_path, path, Labels())
+    assert error.message == f"{name} names the markets spot, um"
+    assert error.hint == "add --market with the right one"
+    done = import_file(tmp_path / "store", path, Labels(market="spot"), NOW)
+    assert done.series.market == "spot"
+
+
+SPOT, FUTURES = "data/spot/daily", "data/futures/um/daily"
+OF_BOTH = "BTCUSDT-1h-2023-01-01.csv is of the market {} by its name or folders, and of {} by what"
+
+
+@pytest.mark.parametrize(
+    ("folder", "header", "microseconds", "told", "inside"),
+    [(SPOT, True, False, "spot", "um"), (FUTURES, False, True, "um", "spot")],
+)
+def test_candles_that_are_those_of_another_market_than_their_folders_are_refused(
+    tmp_path: Path,
+    hourly: Candles,
+    folder: str,
+    header: bool,
+    microseconds: bool,
+    told: str,
+    inside: str,
+) -> None:
+    """Only futures have the archive's header, only spot has microseconds."""
+    text = binance_csv(hourly.slice(0, 24), header, microseconds)
+    path = put(tmp_path, f"{folder}/klines/BTCUSDT/1h/BTCUSDT-1h-2023-01-01.csv", text)
+    error = refused(tmp_path, path, Labels())
+    assert error.message == OF_BOTH.format(told, inside) + " is inside"
+    done = import_file(tmp_path / "store", path, Labels(market=inside), NOW)
+    assert done.series.market == inside
+
+
+@pytest.mark.parametrize(
+    ("folder", "text"),
+    [(SPOT, TEXTS[AGG_TRADES]), (FUTURES, TRADES.replace("true\n", "true,true\n"))],
+)
+def test_trades_that_are_those_of_another_market_are_refused(
+    tmp_path: Path, folder: str, text: str
+) -> None:
+    place = f"{folder}/aggTrades/BTCUSDT/BTCUSDT-aggTrades-2023-01-01.csv"
+    error = refused(tmp_path, put(tmp_path, place, text.encode()), Labels())
+    assert "by its name or folders, and of" in error.message
+
+
+def test_a_header_of_futures_over_times_of_spot_tells_no_market(
+    tmp_path: Path, hourly: Candles
+) -> None:
+    text = binance_csv(hourly, header=True, microseconds=True)
+    error = refused(tmp_path, put(tmp_path, "BTCUSDT-1h.csv", text), Labels())
+    assert error.message.startswith("cannot tell the market of BTCUSDT-1h.csv")
+
+
+def test_a_header_of_twelve_other_words_tells_no_market(tmp_path: Path, hourly: Candles) -> None:
+    """As exports of spot and futures alike name them."""
+    words = "Open time,Open,High,Low,Close,Volume,Close time,Quote asset volume,Number of trades"
+    text = f"{words},Taker buy base asset volume,Taker buy quote asset volume,Ignore\n"
+    path = put(tmp_path, "BTCUSDT-1h.csv", text.encode() + binance_csv(hourly))
+    assert refused(tmp_path, path, Labels()).hint == "add --market um or --market spot"
+
+
+@pytest.mark.parametrize("header", [False, True])
+def test_volumes_of_a_mark_price_are_refused_but_a_flag_wins(
+    tmp_path: Path, hourly: Candles, header: bool
+) -> None:
+    traded = binance_csv(hourly.slice(0, 24), header)
+    place = f"{FUTURES}/markPriceKlines/BTCUSDT/1h/BTCUSDT-1h-2023-01-01.csv"
+    path = put(tmp_path, place, traded)
+    error = refused(tmp_path, path, Labels())
+    assert error.message == f"{path.name} holds volumes above 0, and mark prices have none"
+    assert error.hint == "--kind klines if these are candles of what was traded"
+    done = import_file(tmp_path / "store", path, Labels(kind="klines"), NOW)
+    assert done.series == Series("um", "BTCUSDT", "1h")
+    plain = put(tmp_path, "BTCUSDT-1h.csv", traded)
+    with pytest.raises(WickError, match="holds volumes above 0, and mark prices have none"):
+        import_file(tmp_path / "store", plain, Labels(kind="mark"), NOW)
+    marks = binance_csv(hourly.slice(0, 24), header, mark=True)
+    done = import_file(tmp_path / "store", put(tmp_path, place, marks), Labels(), NOW)
+    assert (done.series, done.rows) == (Series("um", "BTCUSDT", "1h", "mark"), 24)
+
+
+def test_volumes_of_a_mark_price_in_a_table_are_refused(tmp_path: Path, hourly: Candles) -> None:
+    pq.write_table(table_of(hourly), tmp_path / "BTCUSDT-1h-mark.parquet")
+    error = refused(tmp_path, tmp_path / "BTCUSDT-1h-mark.parquet", Labels())
+    assert "holds volumes above 0" in error.message
