@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from data.kinds import FUNDING, KLINES, Kind
 from data.table import column, in_order, with_schema
 
-_MINUTE_MS = 60_000
+# Funding rates stamped inside one are one payment.
+MINUTE_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +82,7 @@ def merged(old: pa.Table, new: pa.Table, kind: Kind = KLINES) -> tuple[pa.Table 
 def _with_stored_stamps(old: pa.Table, new: pa.Table, kind: Kind) -> pa.Table:
     # The archive stamps a payment some ms after the hour, other sources cut that off.
     known, times = column(old, kind.time), column(new, kind.time)
-    _, in_old, in_new = np.intersect1d(
-        known // _MINUTE_MS, times // _MINUTE_MS, return_indices=True
-    )
+    _, in_old, in_new = np.intersect1d(known // MINUTE_MS, times // MINUTE_MS, return_indices=True)
     stamps = times.copy()
     stamps[in_new] = known[in_old]
     at = new.column_names.index(kind.time)

@@ -151,6 +151,27 @@ def test_repeated_disordered_and_missing_trades_are_mended_and_counted(tmp_path:
     assert arrays["price"][-1] == 16500.3
 
 
+@pytest.mark.parametrize(
+    ("stamps", "rates", "kept", "note"),
+    [
+        ((0, 7), "12", (7, 0.0002), "1 repeated rows dropped, 1 of them differed"),
+        ((7, 0), "12", (0, 0.0002), "1 repeated rows dropped, 1 of them differed"),
+        ((3, 59_000), "11", (59_000, 0.0001), "1 repeated rows dropped"),
+    ],
+)
+def test_funding_rates_of_one_minute_are_one_payment(
+    tmp_path: Path, stamps: tuple[int, int], rates: str, kept: tuple[int, float], note: str
+) -> None:
+    lines = [f"{JAN_2023 + t},8,0.000{r}" for t, r in zip(stamps, rates, strict=True)]
+    text = "\n".join(["calc_time,funding_interval_hours,last_funding_rate", *lines])
+    path = put(tmp_path, "BTCUSDT-fundingRate-2023-01.csv", f"{text}\n{JAN_2023 + DAY_MS},8,0.3")
+    done = import_file(tmp_path / "s", path, Labels(), NOW)
+    assert (done.rows, done.merge.added) == (2, 2)
+    assert done.notes[0].removesuffix(": the later row was kept") == note
+    arrays = load_arrays(tmp_path / "s", done.series)
+    assert (arrays["time"][0] - JAN_2023, arrays["rate"][0]) == kept
+
+
 def test_trades_split_over_pieces_are_those_of_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
