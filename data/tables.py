@@ -1,7 +1,9 @@
 """What `wick data fetch` and `import` print, JSON, and the progress of all."""
 
+import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,9 @@ from data.terminal import MANY, counted, out, print_some
 
 if TYPE_CHECKING:
     from data.tumble import Compared, Tumbled  # Numba: whoever prints something else need not wait
+
+# Words that differ between files refused for one reason: what is quoted, numbers, names.
+_OF_ONE_FILE = re.compile(r"'[^']*'|\S*(?:\d|[A-Z]{2})\S*")
 
 
 class Progress:
@@ -127,8 +132,19 @@ def print_imported(imported: Sequence[Imported], refused: Sequence[Refused]) -> 
             f" {sum(i.merge.added for i in items):,} new",
             soft_wrap=True,
         )
-    print_some("note", [f"{i.path.name}: {note}" for i in imported for note in i.notes])
-    print_some("refused", [f"{r.message}; {r.hint}" for r in refused])
+    _print_alike("note", [(f"{i.path.name}: {n}", i.path) for i in imported for n in i.notes])
+    _print_alike("refused", [(f"{r.message}; {r.hint}", r.path) for r in refused])
+
+
+def _print_alike(word: str, lines: Sequence[tuple[str, Path]]) -> None:
+    """Print a line for each reason: how many files have it, and the first of them."""
+    alike: dict[str, list[str]] = {}
+    for line, path in lines:
+        reason = _OF_ONE_FILE.sub("…", line.replace(path.name, "…"))
+        alike.setdefault(reason, []).append(line)
+    for first, *others in alike.values():
+        more = f"{len(others) + 1:,} files, the first: " if others else ""
+        out.print(f"{word}: {more}{first}", markup=False, soft_wrap=True)
 
 
 def print_tumbled(result: "Tumbled") -> None:

@@ -8,6 +8,7 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import wick
@@ -118,6 +119,36 @@ def test_one_refused_file_is_an_error_of_its_own_many_are_listed(
     assert "2,160 new" in said.out
     assert "refused: BTCUSDT-1h-bad.zip is a web page" in said.out
     assert "1 of 2 files were refused; nothing of them was stored" in said.err
+
+
+def test_refusals_and_notes_of_many_files_are_a_line_for_each_reason(
+    folder: Path, hourly: Candles, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = folder / "in"
+    files.mkdir()
+    for i in range(40):
+        day = str(np.datetime64("2023-01-01") + i)
+        text = binance_csv(hourly.slice(24 * i, 24 * i + 24), header=True).decode()
+        *head, last = text.splitlines()
+        (files / f"BTCUSDT-1h-{day}.csv").write_text("\n".join([*head, last, last]))
+        # Each with its own symbol, line and value.
+        broken = "\n".join([*head[: i % 20 + 2], last.replace(last.split(",")[5], f"x{i}")])
+        (files / f"A{i}USDT-1h-{day}.csv").write_text(broken)
+        (files / f"C{i}USDT-1h-{day}.csv").write_text("<html>")
+    (files / "prices-1h.csv").write_bytes(binance_csv(hourly))
+    assert run("data", "import", "in") == 1
+    said = capsys.readouterr()
+    lines = [line.split(";")[0] for line in said.out.splitlines() if line.startswith("refused: ")]
+    assert [line.removeprefix("refused: 40 files, the first: ") for line in lines] == [
+        "A0USDT-1h-2023-01-01.csv, line 3: volume is 'x0', expected a number",
+        "C0USDT-1h-2023-01-01.csv is a web page, not data: the server answered with an error",
+        "refused: cannot tell the symbol of prices-1h.csv from its name or content",
+    ]
+    notes = [line for line in said.out.splitlines() if line.startswith("note: ")]
+    assert len(notes) == 1
+    assert notes[0].startswith("note: 40 files, the first: BTCUSDT-1h-2023-01-01.csv: 1 repeated")
+    assert run("data", "import", "in", "--json") == 1
+    assert sum("message" in one for one in json.loads(capsys.readouterr().out)) == 81
 
 
 @pytest.mark.parametrize(
