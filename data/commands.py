@@ -144,9 +144,10 @@ def import_(
     else:
         tables.print_imported([r for r in results if isinstance(r, Imported)], refused)
     if refused:
+        hints = {one.hint for one in refused}
         raise RunRefused(
             f"{len(refused)} of {len(results)} files were refused; nothing of them was stored",
-            "mend or leave out the files named above",
+            hints.pop() if len(hints) == 1 else "what helps stands above, behind each reason",
         )
 
 

@@ -67,6 +67,10 @@ class Kind:
         """Rows have a time on a grid and four prices."""
         return self.time == "open_time"
 
+    def counted(self, count: int) -> str:
+        """Write a count of rows: 1 candle, 2 candles."""
+        return f"{count:,} {self.plural.removesuffix('s') if count == 1 else self.plural}"
+
     def column_of(self, word: str) -> str:
         """Return the column that a header's word means, "" for none."""
         word = word.strip().strip('"<>').strip().lower().replace(" ", "_")

@@ -90,7 +90,7 @@ def print_fetched(fetched: Fetched) -> None:
         f"[bold]{fetched.series}[/]: {counted(fetched.files, 'file')} fetched,"
         f" {fetched.known} stored before"
         + (f"; {counted(fetched.rest_rows, 'row')} from REST" if fetched.rest_rows else "")
-        + f"; {merge.added:,} {fetched.series.its_kind.plural} added, {merge.replaced:,} replaced",
+        + f"; {fetched.series.its_kind.counted(merge.added)} added, {merge.replaced:,} replaced",
         soft_wrap=True,
     )
     print_some("note", fetched.notes)
@@ -128,7 +128,7 @@ def print_imported(imported: Sequence[Imported], refused: Sequence[Refused]) -> 
         files = items[0].path.name if len(items) == 1 else f"{len(items)} files"
         out.print(
             f"{series}: {files}, understood as {layout}; {span},"
-            f" {sum(i.rows for i in items):,} {items[0].series.its_kind.plural},"
+            f" {items[0].series.its_kind.counted(sum(i.rows for i in items))},"
             f" {sum(i.merge.added for i in items):,} new",
             soft_wrap=True,
         )

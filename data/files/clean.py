@@ -37,12 +37,14 @@ class Mended:
             notes.append("rows were out of order and have been sorted")
         if self.repeated:
             differed = f", {self.conflicts} of them differed: the later row was kept"
+            rows = "row" if self.repeated == 1 else "rows"
             notes.append(
-                f"{self.repeated} repeated rows dropped{differed if self.conflicts else ''}"
+                f"{self.repeated:,} repeated {rows} dropped{differed if self.conflicts else ''}"
             )
         if self.early:
-            what = "candles that have not closed yet" if kind.has_candles else "rows of the future"
-            notes.append(f"{self.early} {what} dropped")
+            have = "has" if self.early == 1 else "have"
+            why = f"that {have} not closed yet" if kind.has_candles else "of the future"
+            notes.append(f"{kind.counted(self.early)} {why} dropped")
         return notes
 
 
@@ -153,7 +155,13 @@ class MissingIds:
         """Say it in words."""
         if not self.count:
             return []
-        note = f"{self.count:,} ids of aggregate trades are missing, in {self.stretches:,} places"
+        ids = (
+            "1 id of aggregate trades is"
+            if self.count == 1
+            else f"{self.count:,} ids of aggregate trades are"
+        )
+        places = "1 place" if self.stretches == 1 else f"{self.stretches:,} places"
+        note = f"{ids} missing, in {places}"
         return [f"{note}; the exchange leaves out those of its insurance fund and of ADL"]
 
 

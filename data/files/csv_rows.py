@@ -64,7 +64,7 @@ def read_csv(name: str, text: bytes, layout: Layout) -> tuple[pa.Table, dict[str
         table = read(as_text=True)
     except pa.ArrowException as error:
         raise unreadable(name, f"is not a table: {why}") from error
-    raise bad_cell(name, table, layout, layout.first_line) or unreadable(
+    raise bad_cell(name, table, layout, layout.first_number) or unreadable(
         name, f"is not a table: {why}"
     )
 
@@ -86,6 +86,7 @@ def _joined(name: str, table: pa.Table, layout: Layout) -> tuple[pa.Table, dict[
             or not pc.any(pc.not_equal(table["volume"], 0)).as_py()
         ):
             table = table.drop([n for n in ("volume",) if n in table.column_names])
+            labels[TICKS] = "volume"
             return table.rename_columns(
                 ["volume" if n == TICKS else n for n in table.column_names]
             ), labels
@@ -119,6 +120,7 @@ def bad_cell(name: str, table: pa.Table, layout: Layout, first_line: int) -> Wic
                 comma = re.fullmatch(r"[+-]?[\d.]*,\d+", cell) is not None
                 what = "has a decimal comma, expected a point" if comma else "expected a number"
                 return WickError(
-                    f"{name}, line {row + first_line}: {field} is {cell!r}, {what}", MEND
+                    f"{name}, {layout.row_word} {row + first_line}: {field} is {cell!r}, {what}",
+                    MEND,
                 )
     return None

@@ -89,8 +89,9 @@ class _Read:
 
     def result(self) -> Imported:
         if self.merge.replaced:
-            what = f"{self.merge.replaced} stored {self.series.its_kind.plural}"
-            self.notes.append(f"{what} differed and were replaced")
+            differed = self.series.its_kind.counted(self.merge.replaced)
+            were = "was" if self.merge.replaced == 1 else "were"
+            self.notes.append(f"{differed} stored before differed and {were} replaced")
         return Imported(
             self.path,
             self.series,

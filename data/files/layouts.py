@@ -35,6 +35,8 @@ _FUTURES_HEADERS = (
     "agg_trade_id,price,quantity,first_trade_id,last_trade_id,transact_time,is_buyer_maker",
 )
 _SHOWN = 12
+# Fewer bytes could be anything.
+_LEAST_UTF_16 = 16
 _SYMBOLS = ("symbol", "pair", "ticker", "instrument")
 _QUOTES = ("usdt", "usdc", "fdusd", "busd", "tusd", "usd")
 _TICKS = ("tickvol", "tick_volume")
@@ -65,6 +67,8 @@ class Layout:
         The line before the first row names the columns.
     of_futures : bool
         They are named as only the archive's files of futures name them.
+    has_blanks : bool
+        Blank lines stand between its rows, so that messages count rows.
     """
 
     kind: Kind
@@ -74,6 +78,17 @@ class Layout:
     row: tuple[str, ...]
     has_header: bool
     of_futures: bool = False
+    has_blanks: bool = False
+
+    @property
+    def row_word(self) -> str:
+        """What messages count."""
+        return "row" if self.has_blanks else "line"
+
+    @property
+    def first_number(self) -> int:
+        """Number of the first row as messages count it."""
+        return 1 if self.has_blanks else self.first_line
 
     @property
     def words(self) -> str:
@@ -113,7 +128,9 @@ def layout_of(name: str, head: bytes, kind: Kind | None) -> Layout:
         The columns are those of no kind, or not of the one said.
     """
     head = head.removeprefix(b"\xef\xbb\xbf")
-    if b"\0" in head or head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+    if _is_utf_16(head):
+        raise WickError(f"{name} is text in UTF-16, expected UTF-8", "save it as UTF-8")
+    if b"\0" in head:
         raise unreadable(name, "is no text in UTF-8")
     lines = re.split("\r\n|\r|\n", head.decode("utf-8", "replace"))
     at = 0
@@ -134,11 +151,13 @@ def layout_of(name: str, head: bytes, kind: Kind | None) -> Layout:
     ):
         # As yfinance writes it: the names of the columns, of the symbol and of the index in turn.
         words, header = [cells[2][0], *words[1:]], 3
-    row = cells[header] if header < len(cells) else []
+    start = at + header
+    while start < len(lines) and not lines[start].strip():
+        start += 1
+    row = _cells(name, lines[start], separator) if start < len(lines) else []
     names, kind = named(name, words, row, kind)
     futures = ",".join(words).lower() in _FUTURES_HEADERS
-    first_line = at + header + 1
-    return Layout(kind, names, separator, first_line, tuple(row), True, of_futures=futures)
+    return Layout(kind, names, separator, start + 1, tuple(row), True, of_futures=futures)
 
 
 def named(
@@ -152,9 +171,13 @@ def named(
         if not _missing(names, one):
             return names, one
     wanted = candidates[0]
-    lacks = _missing(_named(words, row, wanted), wanted)
+    names = _named(words, row, wanted)
+    lacks = _missing(names, wanted)
     hint = f"readable are {READABLE}"
-    if kind is None and lacks == ["volume"]:
+    if lacks == ["volume"] and "quote_volume" in names:
+        lacks = ["volume of the base asset, only one of the quote asset"]
+        hint = "add the column volume, which a candle has always"
+    elif kind is None and lacks == ["volume"]:
         hint = "--kind mark if these are candles of the mark price"
     shown = ", ".join(words[:_SHOWN]) + (", …" if len(words) > _SHOWN else "")
     raise WickError(f"{name} has no column {', '.join(lacks)}; its columns are {shown}", hint)
@@ -163,6 +186,16 @@ def named(
 def unreadable(name: str, why: str) -> WickError:
     """Return the error for a file that is nothing that can be read."""
     return WickError(f"{name} {why}", f"readable are {READABLE}")
+
+
+def _is_utf_16(head: bytes) -> bool:
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return True
+    # Without a mark: of plain letters and digits every second byte is zero.
+    if len(head) < _LEAST_UTF_16:
+        return False
+    zeros = [half.count(0) / max(len(half), 1) for half in (head[::2], head[1::2])]
+    return min(zeros) == 0 and max(zeros) > 0.9
 
 
 def _cells(name: str, line: str, separator: str) -> list[str]:
@@ -185,33 +218,46 @@ def _bare(name: str, row: Sequence[str], kind: Kind | None) -> tuple[tuple[str, 
     if kind is None:
         # Two columns may be anything that has a time.
         counted = [found for found in counted if len(found[0]) > 2]
-    fitting = [found for found in counted if _fits(found[0], row, found[1])]
+    fitting = [found for found in counted if _misfit(found[0], row, found[1]) is None]
     # The volumes of a mark price are 0, its columns those of a kline: only its place tells.
     if fitting or (kind and counted):
         return (fitting or counted)[0]
-    wanted = kind or KLINES
+    has, wanted = f"has no header and {len(row)} columns", kind or KLINES
+    meant = next((found for found in counted if found[1] is wanted), None)
+    if meant:
+        names, one = meant
+        column, cell, expected = _misfit(names, row, one) or ("", "", "")
+        columns = ", ".join(filter(None, names))
+        raise unreadable(
+            name,
+            f"{has}, which would be {columns}, but {column} of its first row is {cell!r}, expected"
+            f" {expected}",
+        )
     plain = f", or 6: open_time,{','.join(_OHLCV)}" if wanted is KLINES else ""
     raise unreadable(
         name,
-        f"has no header and {len(row)} columns; without a header {len(wanted.layout)} are expected,"
-        f" as the archive has them{plain}",
+        f"{has}; without a header {len(wanted.layout)} are expected, as the archive has them"
+        + plain,
     )
 
 
-def _fits(names: Sequence[str], row: Sequence[str], kind: Kind) -> bool:
+def _misfit(names: Sequence[str], row: Sequence[str], kind: Kind) -> tuple[str, str, str] | None:
+    """Return the first column whose cell it cannot be, that cell, and what it should be."""
     truths = ("true", "false", "0", "1")
     for column, cell in zip(names, row, strict=True):
         if column == kind.time:
-            good = _MOMENT.fullmatch(cell) is not None
+            good, expected = _MOMENT.fullmatch(cell) is not None, "a time"
         elif column == CLOCK:
-            good = _CLOCK.fullmatch(cell) is not None
+            good, expected = _CLOCK.fullmatch(cell) is not None, "a clock time"
         elif column == "buyer_maker":
-            good = cell.lower() in truths
+            good, expected = cell.lower() in truths, "true or false"
         else:
-            good = not column or not cell[:1].isalpha()
+            good, expected = not column or not cell[:1].isalpha(), "a number"
         if not good:
-            return False
-    return kind is not BOOK_DEPTH or _DAY.match(row[0]) is not None
+            return column, cell, expected
+    if kind is BOOK_DEPTH and not _DAY.match(row[0]):
+        return kind.time, row[0], "a time as text"
+    return None
 
 
 def _named(words: Sequence[str], row: Sequence[str], kind: Kind) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import re
 import struct
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import IO, cast
 
@@ -63,7 +63,8 @@ class ParsedFile:
     first_line : int
         The line or row number of the first row.
     labels : dict of str
-        Symbol, market and timeframe where the file itself names them.
+        Symbol, market and timeframe where the file itself names them; `TICKS` where the count of
+        ticks stands for the volume.
     """
 
     name: str
@@ -104,6 +105,9 @@ def parse(name: str, raw: bytes, kind: Kind | None = None) -> ParsedFile:
         except BROKEN as error:
             raise broken(name, error) from error
     layout = layout_of(name, content[:HEAD_BYTES], kind)
+    inside = content.rstrip()
+    if b"\n\n" in inside or b"\n\r\n" in inside:
+        layout = replace(layout, has_blanks=True)
     table, labels = read_csv(name, content, layout)
     return of_rows(name, table, layout, labels)
 
@@ -167,9 +171,9 @@ def of_rows(
     name: str, table: pa.Table, layout: Layout, labels: dict[str, str], first_line: int = 0
 ) -> ParsedFile:
     """Return the rows of a CSV in the columns and types of their kind."""
-    first_line = first_line or layout.first_line
+    first_line = first_line or layout.first_number
     kind = layout.kind
-    table, form = _with_times(Place(name, "line", first_line, kind.time), table, kind)
+    table, form = _with_times(Place(name, layout.row_word, first_line, kind.time), table, kind)
     market = _market_of(layout, "µs" in form)
     if market:
         labels = {"market": market} | labels
@@ -178,7 +182,7 @@ def of_rows(
         kind=kind,
         table=table,
         layout=", ".join(filter(None, (layout.words, form))),
-        row_word="line",
+        row_word=layout.row_word,
         first_line=first_line,
         labels=labels,
     )

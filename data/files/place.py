@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from data.files.layouts import TICKS
 from data.files.names import Labels, Told
 from data.files.parse import ParsedFile
 from data.files.spacing import spacing
@@ -29,6 +30,8 @@ def place(path: Path, parsed: ParsedFile, labels: Labels, told: Told) -> tuple[S
     """
     kind, notes = parsed.kind, []
     own = parsed.labels
+    if TICKS in own:
+        notes.append("the file knows no volume: its counts of ticks are taken for it")
     symbol = labels.symbol or own.get("symbol") or told.symbol
     if not symbol:
         raise _cannot_place(path, "symbol", "--symbol BTCUSDT")

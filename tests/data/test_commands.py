@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 import wick
+from data.manifest import Series
 from data.settings import load_settings
 from data.store import load
 from data.table import REQUIRED
-from data.writer import save
+from data.writer import save, writing
 from strategy.candles import Candles
 from tests.data.conftest import DAY_MS, JAN_2023, ArchiveServer, binance_csv, zipped
 
@@ -119,6 +120,29 @@ def test_one_refused_file_is_an_error_of_its_own_many_are_listed(
     assert "2,160 new" in said.out
     assert "refused: BTCUSDT-1h-bad.zip is a web page" in said.out
     assert "1 of 2 files were refused; nothing of them was stored" in said.err
+
+
+def test_files_refused_by_another_writer_end_with_what_helps(
+    folder: Path, hourly: Candles, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for i in range(2):
+        text = binance_csv(hourly.slice(24 * i, 24 * i + 24), header=True)
+        (folder / f"BTCUSDT-1h-2023-01-0{i + 1}.csv").write_bytes(text)
+    with writing(load_settings().store, Series("um", "BTCUSDT", "1h")):
+        assert run("data", "import", *map(str, sorted(folder.glob("*.csv")))) == 1
+    said = capsys.readouterr()
+    assert f"refused: 2 files, the first: process {os.getpid()} is writing" in said.out
+    hint = "hint: wait until it has ended, then run the same command again"
+    assert said.err.splitlines()[-1] == hint
+
+
+def test_one_row_is_named_in_the_singular(
+    folder: Path, hourly: Candles, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = folder / "BTCUSDT-1h.csv"
+    path.write_bytes(binance_csv(hourly.slice(0, 1), header=True))
+    assert run("data", "import", str(path)) == 0
+    assert ", 1 candle, 1 new" in capsys.readouterr().out
 
 
 def test_refusals_and_notes_of_many_files_are_a_line_for_each_reason(

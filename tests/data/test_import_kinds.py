@@ -154,9 +154,9 @@ def test_repeated_disordered_and_missing_trades_are_mended_and_counted(tmp_path:
 @pytest.mark.parametrize(
     ("stamps", "rates", "kept", "note"),
     [
-        ((0, 7), "12", (7, 0.0002), "1 repeated rows dropped, 1 of them differed"),
-        ((7, 0), "12", (0, 0.0002), "1 repeated rows dropped, 1 of them differed"),
-        ((3, 59_000), "11", (59_000, 0.0001), "1 repeated rows dropped"),
+        ((0, 7), "12", (7, 0.0002), "1 repeated row dropped, 1 of them differed"),
+        ((7, 0), "12", (0, 0.0002), "1 repeated row dropped, 1 of them differed"),
+        ((3, 59_000), "11", (59_000, 0.0001), "1 repeated row dropped"),
     ],
 )
 def test_funding_rates_of_one_minute_are_one_payment(

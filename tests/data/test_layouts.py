@@ -263,6 +263,11 @@ def test_stamps_of_one_payment_do_not_become_two(tmp_path: Path) -> None:
         ("time,open,high,low,close,volume\n2023-01-01 25:00,1,1,1,1,1", "25:00' is no time"),
         ("time,open,high,low,close,volume\n1e99,1,1,1,1,1", "is no time"),
         ("time,open,high,low,close\n1672531200,1,1,1,1", "has no column volume"),
+        ("time,open,high,low,close,Volume USDT\n1672531200,1,1,1,1,1",
+         "has no column volume of the base asset, only one of the quote asset; its columns"),
+        ("time,open,high,low,close,volume\n\n1672531200,1,2,1,1,1\n\n1672531260,1,2,1,x,1",
+         "row 2: close is 'x', expected a number"),
+        ("time,open,high,low,close,volume\n\n \n", "has a header but no rows"),
         ("time,open,high,low,close,volume" + "".join(f"\n{1672531200 + 60 * i},1,2,1,1,0"
          for i in range(3)), "not a single volume"),
         ("symbol,time,open,high,low,close,volume\nA,1672531200,1,1,1,1,1\nB,1672531260,1,1,1,1,1",
@@ -270,7 +275,10 @@ def test_stamps_of_one_payment_do_not_become_two(tmp_path: Path) -> None:
         ("symbol,time,open,high,low,close,volume\nETHUSDT,1672531200,1,1,1,1,1",
          "named for BTCUSDT and says inside that it holds ETHUSDT"),
         ("id,price,qty,quote_qty,time,is_buyer_maker\n1,1,1,1,1672531200000,true", "no column op"),
-        ("1,0.5,10,5.0,1672531200000,true", "has no header and 6 columns"),
+        ("1,0.5,10,5.0,1672531200000,true",
+         "has no header and 6 columns, which would be .*, but open_time of its first row is '1'"),
+        ("2023-01-01,noon,1,2,1,1,5", "but clock of its first row is 'noon', expected a clock"),
+        ("1672531200000,1,2,1,x,5", "but close of its first row is 'x', expected a number"),
         ("1672531200000,0.0001", "has no header and 2 columns"),
         ("\ufeff\x00\x01", "is no text in UTF-8"),
         ("time,open,high,low,close,volume\n1672531200,1,1,1,1,1\n1672531260,1,1,1,1,1",
@@ -284,3 +292,40 @@ def test_what_is_not_understood_is_refused_in_a_sentence(
         take(tmp_path, text, "BTCUSDT.csv")
     assert "\n" not in refused.value.message
     assert not (tmp_path / "store").exists()
+
+
+def test_blank_lines_between_rows_are_skipped(tmp_path: Path) -> None:
+    for end in ("\n", "\r\n"):
+        text = (end * 3).join(["timestamp,open,high,low,close,volume", *rows("ms")]) + end * 2
+        take(tmp_path, text, "BTCUSDT_1m.csv")
+        take(tmp_path, (end * 2).join(rows("ms")), "BTCUSDT_1m.csv")
+    text = "\n\n".join([*rows("ms"), f"{JAN_2023 + 4 * MINUTE_MS},1,2,3,1,1"])
+    with pytest.raises(WickError, match=r"BTCUSDT_1m\.csv, row 5: high 2\.0 is below low 3\.0"):
+        take(tmp_path, text, "BTCUSDT_1m.csv")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_text_in_utf_16_is_named_as_such(tmp_path: Path, encoding: str) -> None:
+    text = "\n".join(["timestamp,open,high,low,close,volume", *rows("ms")]).encode(encoding)
+    with pytest.raises(WickError, match="is text in UTF-16, expected UTF-8") as refused:
+        take(tmp_path, text, "BTCUSDT_1m.csv")
+    assert refused.value.hint == "save it as UTF-8"
+
+
+def test_a_quote_volume_alone_is_not_taken_for_a_mark_price(tmp_path: Path) -> None:
+    text = "time,open,high,low,close,quote_volume\n1672531200,1,1,1,1,1"
+    with pytest.raises(WickError, match="only one of the quote asset") as refused:
+        take(tmp_path, text, "BTCUSDT_1m.csv")
+    assert "mark" not in refused.value.hint
+
+
+@pytest.mark.parametrize("volume", ["3.5", "0"])
+def test_counts_of_ticks_taken_for_a_volume_are_noted(tmp_path: Path, volume: str) -> None:
+    lines = ["<DATE>\t<TIME>\t<OPEN>\t<HIGH>\t<LOW>\t<CLOSE>\t<TICKVOL>\t<VOL>\t<SPREAD>"]
+    lines += [
+        f"2023.01.01\t00:0{i}:00\t{o}\t{o + 2}\t{o - 2}\t{o + 1}\t3.5\t{volume}\t1"
+        for i, o in enumerate(OPEN)
+    ]
+    done = take(tmp_path, "\n".join(lines), "BTCUSDT_M1.csv", Labels("BTCUSDT", "um", "1m"))
+    note = "the file knows no volume: its counts of ticks are taken for it"
+    assert done.notes == ((note,) if volume == "0" else ())

@@ -57,7 +57,7 @@ def test_a_month_that_has_not_ended_is_not_stored(tmp_path: Path, monthly: Candl
     path = tmp_path / "BTCUSDT-1mo-2023.csv"
     path.write_bytes(binance_csv(monthly, header=True))
     done = import_file(tmp_path / "store", path, Labels(), MARCH + 31 * DAY_MS - 1)
-    assert (done.rows, done.notes) == (2, ("1 candles that have not closed yet dropped",))
+    assert (done.rows, done.notes) == (2, ("1 candle that has not closed yet dropped",))
 
 
 def test_other_candles_are_no_months(tmp_path: Path, hourly: Candles) -> None:
