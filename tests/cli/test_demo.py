@@ -50,11 +50,11 @@ def test_a_demo_of_files_runs_on_them(folder: Path, command: Command) -> None:
     header = "open_time,open,high,low,close,volume,close_time,quote_volume,count,"
     header += "taker_buy_volume,taker_buy_quote_volume,ignore"
     (folder / "klines").mkdir()
-    path = folder / "klines" / "BTCUSDT-1m-2023-01.csv"
+    path = folder / "klines" / "BTCUSDT-1m-2023.csv"
     path.write_text("\n".join(lines))  # only futures files have a header
     said = command("demo", "--data", "klines", "--trials", "20")
     assert said.code == 2
-    assert "cannot tell the market of BTCUSDT-1m-2023-01.csv" in said.err
+    assert "cannot tell the market of BTCUSDT-1m-2023.csv" in said.err
     assert "hint: wick data import klines: add --market um or --market spot; then" in said.err
     path.write_text("\n".join([header, *lines]))
     said = command("demo", "--data", "klines", "--trials", "20")
