@@ -20,7 +20,7 @@ from data.files.parse import ENDINGS, member_of, parse
 from data.files.place import place
 from data.files.trades import Pieces
 from data.kinds import AGG_TRADES, known_kind
-from data.manifest import Series, Source
+from data.manifest import MANIFEST, Series, Source
 from data.table import column
 from data.writer import Addition, Merge, writing
 from strategy.errors import WickError
@@ -105,7 +105,7 @@ class _Read:
 
 
 def files_in(paths: Sequence[Path]) -> list[Path]:
-    """List the readable files among paths and inside folders, sorted by name.
+    """List the readable files among paths and inside folders, sorted by name; none of a store.
 
     Raises
     ------
@@ -115,7 +115,9 @@ def files_in(paths: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found += sorted(p for p in path.rglob("*") if p.name.endswith(ENDINGS) and p.is_file())
+            inside = (p for p in path.rglob("*") if p.name.endswith(ENDINGS) and p.is_file())
+            # A store's own files have a manifest beside them, and are stored already.
+            found += sorted(p for p in inside if not (p.parent / MANIFEST).exists())
         elif path.exists():
             found.append(path)
         else:

@@ -16,6 +16,7 @@ from data.files.parse import parse
 from data.manifest import Series
 from data.store import load
 from data.table import table_of
+from data.writer import save
 from strategy.candles import Candles
 from strategy.errors import WickError
 from tests.data.conftest import DAY_MS, HEADER, JAN_2023, binance_csv, same_candles, zipped
@@ -288,3 +289,14 @@ def test_a_symbol_cannot_lead_out_of_the_store(
     with pytest.raises(WickError, match="is no symbol"):
         import_file(tmp_path / "store", path, Labels(symbol, "um", "1h"), NOW)
     assert {one.name for one in tmp_path.iterdir()} == {"x.csv"}
+
+
+def test_a_folder_with_a_store_in_it_is_read_without_the_store(
+    tmp_path: Path, hourly: Candles
+) -> None:
+    save(tmp_path / "var" / "store", hourly, "test")
+    with pytest.raises(WickError, match="no candle files in"):
+        files_in([tmp_path])
+    path = tmp_path / "BTCUSDT-1h-2023-01.csv"
+    path.write_bytes(b"1")
+    assert files_in([tmp_path]) == [path]
