@@ -214,16 +214,17 @@ def _left(additions: Additions, start_ms: int, end_ms: int, has_ended: bool) -> 
     gaps = holes(times, its.timeframe)
     parts = classify(gaps, read_ledger(additions.folder), its)
     lost = [part.gap for part in parts if part.cause != OUTAGE]
-    what = its.its_kind.plural
     if lost:
+        count = its.its_kind.counted(sum(gap.count for gap in lost))
         notes.append(
-            f"{sum(gap.count for gap in lost):,} {what} are missing in between, first"
-            f" {show_time(lost[0].first_missing)} UTC: wick data repair {its.symbol}"
+            f"missing in between: {count}, first {show_time(lost[0].first_missing)} UTC:"
+            f" wick data repair {its.symbol}"
         )
     after_ms = int(close_times(times[-1:], its.timeframe)[0]) if len(times) else end_ms
     closed = (end_ms - after_ms) // _length_ms(its)
     if closed > 0 and not has_ended:
-        notes.append(f"{closed:,} {what} from {show_time(after_ms)} UTC on could not be had yet")
+        count = its.its_kind.counted(closed)
+        notes.append(f"{count} from {show_time(after_ms)} UTC on could not be had yet")
     return notes
 
 

@@ -194,7 +194,7 @@ def test_holes_that_nobody_could_be_asked_for_are_told(
     server.faults["fapi/v1/klines"] = [451] * 99
     done = run(server, tmp_path)
     assert done.notes[-2:] == [
-        "6 candles are missing in between, first 2023-01-05 04:00 UTC: wick data repair BTCUSDT",
+        "missing in between: 6 candles, first 2023-01-05 04:00 UTC: wick data repair BTCUSDT",
         "12 candles from 2023-03-31 00:00 UTC on could not be had yet",
     ]
     server.faults.clear()
