@@ -55,9 +55,9 @@ def fetch(
     from data.dates import now_ms, parse_time
     from data.fetching.download import Archive
     from data.fetching.fetch import Sources, fetch_all
-    from data.fetching.rest import Rest
     from data.kinds import known_kind
     from data.manifest import Series, known_market
+    from data.rest.rows import Rest
     from data.settings import load_settings
     from strategy.errors import RunRefused
 
@@ -179,7 +179,8 @@ def tumble(
     from data.dates import now_ms, parse_time
     from data.manifest import Series, known_market
     from data.settings import load_settings
-    from data.tumble import compare, trade_files, tumble_trades
+    from data.trade_days import trade_files
+    from data.tumble import compare, tumble_trades
 
     start_ms = None if start is None else parse_time(start, "--from")
     end_ms = None if end is None else parse_time(end, "--to")
@@ -265,11 +266,11 @@ def repair(
     from data import tables
     from data.dates import now_ms
     from data.fetching.download import Archive
-    from data.fetching.rest import Rest
     from data.find import find_series
     from data.repairing import repair_tables
     from data.repairing.repair import repair_series
     from data.repairing.supply import Supply
+    from data.rest.rows import Rest
     from data.settings import load_settings
 
     settings = load_settings(store=store)

@@ -127,11 +127,6 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The rows were made of stored trades."""
         return self.name.startswith(f"{AGG_TRADES.name}/")
 
-    @property
-    def has_whole_days(self) -> bool:
-        """It is a file of the archive. Of trades REST and other files may end inside a day."""
-        return re.search(r"-\d{4}-\d\d(-\d\d)?\.(zip|csv)(\.gz)?$", self.name) is not None
-
 
 _ON_DISK = {
     "period": "month",

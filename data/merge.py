@@ -11,7 +11,7 @@ from data.kinds import FUNDING, KLINES, Kind
 from data.table import column, in_order, with_schema
 
 # Funding rates stamped inside one are one payment.
-MINUTE_MS = 60_000
+_MINUTE_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +79,17 @@ def merged(old: pa.Table, new: pa.Table, kind: Kind = KLINES) -> tuple[pa.Table 
     return with_schema(both.take(pa.array(in_order(both, kind))), kind), merge
 
 
+def payments(times: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Number funding payments by their stamps: those of one minute are one.
+
+    The exchange stamps a payment some milliseconds after its hour, others cut that off.
+    """
+    return times // _MINUTE_MS
+
+
 def _with_stored_stamps(old: pa.Table, new: pa.Table, kind: Kind) -> pa.Table:
-    # The archive stamps a payment some ms after the hour, other sources cut that off.
     known, times = column(old, kind.time), column(new, kind.time)
-    _, in_old, in_new = np.intersect1d(known // MINUTE_MS, times // MINUTE_MS, return_indices=True)
+    _, in_old, in_new = np.intersect1d(payments(known), payments(times), return_indices=True)
     stamps = times.copy()
     stamps[in_new] = known[in_old]
     at = new.column_names.index(kind.time)

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from data.dates import show_day
+from data.rest.listings import Brackets, Listing
 from data.rules.history import Span, spans
-from data.rules.listings import Brackets, Listing
 from data.rules.store import MarketRules, packaged_rules, stored_rules
 from strategy.timeframes import DAY_MS
 

@@ -1,6 +1,6 @@
 """Stored trades into candles of any length, and those beside the exchange's own."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -9,14 +9,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from data.kinds import AGG_TRADES, KLINES
-from data.manifest import Series, Source, StoredFile, read_manifest
+from data.manifest import Series, read_manifest
 from data.store import load_arrays
-from data.table import OPTIONAL, period_end_ms, period_start_ms
+from data.table import OPTIONAL, period_end_ms
+from data.trade_days import candles_by_day, is_whole, trade_files
 from data.writer import Merge, writing
 from strategy.errors import RunRefused, WickError
-from strategy.ticks import fresh_state, tumble
-from strategy.timeframes import DAY_MS, timeframe_ms, timeframe_offset_ms
 
 
 @dataclass(slots=True)
@@ -91,37 +89,6 @@ class Compared:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Day:
-    """The candles that one day of trades completed; `inside` unless only its close is used."""
-
-    sources: tuple[Source, ...]
-    table: pa.Table
-    inside: bool
-    trades: int
-    left_out: int
-    breaks: tuple[int, ...]
-    unfinished: str  # the day before, if it has no known end
-
-
-@dataclass(frozen=True, slots=True)
-class _End:
-    """How the trades of a day end."""
-
-    period: str
-    whole: bool
-    last_id: int
-
-    def leads_to(self, opens_ms: int, first_id: int) -> bool:
-        """Say whether no trade can lie between this day and the next stored one."""
-        if not self.period or period_end_ms(self.period) != opens_ms:
-            return False
-        return self.whole or self.last_id + 1 == first_id
-
-
-_NOTHING = _End("", True, -1)
-
-
 def tumble_trades(
     store: Path,
     series: Series,
@@ -156,7 +123,7 @@ def tumble_trades(
     files = trade_files(store, series, start_ms, end_ms)
     result = Tumbled(series)
     with writing(store, series) as writer, writer.adding() as addition:
-        for day in _days(store, series, files, start_ms, end_ms, now_ms):
+        for day in candles_by_day(store, series, files, start_ms, end_ms, now_ms):
             if day.inside:
                 result.days += 1
                 result.trades += day.trades
@@ -173,7 +140,7 @@ def tumble_trades(
                 result.silent += int(np.count_nonzero(silent))
                 result.merge += addition.add(day.table, *day.sources)
             on_day()
-    if files and not _is_whole(files[-1]) and period_end_ms(files[-1].period) <= now_ms:
+    if files and not is_whole(files[-1]) and period_end_ms(files[-1].period) <= now_ms:
         result.unfinished_days.append(files[-1].period)
     for before, after in pairwise(files):
         first, end = np.datetime64(before.period) + 1, np.datetime64(after.period)
@@ -204,7 +171,7 @@ def compare(
         )
     result = Compared(series)
     files = trade_files(store, series, start_ms, end_ms)
-    for day in _days(store, series, files, start_ms, end_ms, now_ms):
+    for day in candles_by_day(store, series, files, start_ms, end_ms, now_ms):
         if len(day.table):
             _compare_day(store, day.table, result)
         on_day()
@@ -215,126 +182,6 @@ def compare(
             f" --timeframe {series.timeframe} --from 2023-01-01",
         )
     return result
-
-
-def trade_files(
-    store: Path, series: Series, start_ms: int | None, end_ms: int | None
-) -> list[StoredFile]:
-    """List the days of stored trades that candles of a range are made of.
-
-    Raises
-    ------
-    WickError
-        There are none.
-    """
-    length, offset = timeframe_ms(series.timeframe), timeframe_offset_ms(series.timeframe)
-    trades = _trades_of(series)
-    files = read_manifest(trades.folder(store)).files
-    if not files:
-        load_arrays(store, trades)  # says what is stored instead
-    if start_ms is not None:
-        # The day before knows the close that a silent beginning carries over.
-        first = (start_ms - offset) // length * length + offset - DAY_MS
-        files = tuple(f for f in files if period_end_ms(f.period) > first)
-    if end_ms is not None:
-        files = tuple(f for f in files if period_start_ms(f.period) < end_ms + length)
-    if not files:
-        load_arrays(store, trades, start_ms, end_ms)
-    return list(files)
-
-
-def _trades_of(series: Series) -> Series:
-    return Series(series.market, series.symbol, "", AGG_TRADES.name)
-
-
-def _days(
-    store: Path,
-    series: Series,
-    files: Sequence[StoredFile],
-    start_ms: int | None,
-    end_ms: int | None,
-    now_ms: int,
-) -> Iterator[_Day]:
-    length, offset = timeframe_ms(series.timeframe), timeframe_offset_ms(series.timeframe)
-    state, begin, before = fresh_state(), 0, _NOTHING
-    sources: tuple[Source, ...] = ()
-    # The first one not closed by now, or not wanted.
-    end = min(now_ms - length + 1, now_ms if end_ms is None else end_ms)
-    for stored in files:
-        opens, closes = period_start_ms(stored.period), period_end_ms(stored.period)
-        arrays = load_arrays(store, _trades_of(series), opens, closes)
-        times, ids = arrays["time"], arrays["agg_id"]
-        whole = _is_whole(stored)
-        unfinished = ""
-        if not before.leads_to(opens, int(ids[0])):
-            # What the price did on a missing day is not known, so nothing is carried over it. A day
-            # that is not whole may begin inside a candle.
-            starts = _window_after(int(times[0]), length, offset)
-            state, begin, sources = fresh_state(), opens if whole else starts, ()
-            unfinished = "" if before.whole else before.period
-        before = _End(stored.period, whole, int(ids[-1]))
-        known = closes if whole else int(times[-1])
-        breaks = _breaks(times, ids, length, offset)
-        tables, left_out = [], 0
-        for first, last in pairwise((0, *breaks, len(times))):
-            if first:
-                state, begin = fresh_state(), _window_after(int(times[first]), length, offset)
-            # The candle in which a break begins is not known to its end.
-            until = known if last == len(times) else int(times[last - 1]) - length
-            part = {name: values[first:last] for name, values in arrays.items()}
-            candles, zeros = tumble(
-                part["time"],
-                part["price"],
-                part["qty"],
-                part["last_id"] - part["first_id"] + 1,
-                part["buyer_maker"],
-                length,
-                offset,
-                min(until, now_ms),
-                state,
-            )
-            tables.append(_table(candles, max(begin, start_ms or 0), end))
-            left_out += int(zeros)
-        table = pa.concat_tables(tables)
-        sources = (*sources, Source(f"{AGG_TRADES.name}/{stored.name}", stored.sha256))
-        inside = start_ms is None or closes > start_ms
-        at = tuple(int(times[i - 1]) for i in breaks)
-        yield _Day(sources, table, inside, len(times), left_out, at, unfinished)
-        if len(table):
-            # The candle that goes on into the next day is made of this one too.
-            sources = sources[-1:] if DAY_MS % length else ()
-
-
-def _is_whole(stored: StoredFile) -> bool:
-    return any(source.has_whole_days for source in stored.sources)
-
-
-def _window_after(time_ms: int, length: int, offset: int) -> int:
-    return (time_ms - offset) // length * length + offset + length
-
-
-def _breaks(
-    times: NDArray[np.int64], ids: NDArray[np.int64], length: int, offset: int
-) -> tuple[int, ...]:
-    """Return where trades go on after some are missing, and whole windows with them.
-
-    The exchange itself leaves single ids out, of its insurance fund and of auto-deleveraging. Where
-    no window is silent around them nothing can be told; a silent one may be silent or lost.
-    """
-    windows = (times - offset) // length
-    lost = (np.diff(ids) > 1) & (np.diff(windows) > 1)
-    return tuple((np.flatnonzero(lost) + 1).tolist())
-
-
-def _table(candles: NDArray[np.float64], start_ms: int, end_ms: int) -> pa.Table:
-    low, high = np.searchsorted(candles[0], (start_ms, max(start_ms, end_ms)))
-    names = zip(KLINES.columns.items(), candles[:, low:high], strict=True)
-    return pa.table(
-        {
-            name: pa.array(values.astype(np.int64) if kind == pa.int64() else values)
-            for (name, kind), values in names
-        }
-    )
 
 
 def _refuse_others(store: Path, series: Series) -> None:

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from data.checking.agreement import disagreements
 from data.checking.coverage import MonthShare, coverage
 from data.checking.integrity import inspect
-from data.checking.kind_quality import first_bad_row, missing_rows, notes_on, order_faults
 from data.checking.present import missing_ids
 from data.dates import show_time
 from data.gaps import OUTAGE, Explained, Ledger, classify, read_ledger
+from data.kind_quality import first_bad_row, missing_rows, notes_on, order_faults
 from data.kinds import AGG_TRADES, Kind
 from data.manifest import MANIFEST, Manifest, Series, StoredFile, read_manifest
 from data.quality import Gap, first_fault, holes, silent_stretches

@@ -1,17 +1,17 @@
 """What `wick data show` tells about one stored series."""
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data.archive_names import archive_name
 from data.checking.coverage import MonthShare, coverage
 from data.checking.present import gaps_of, ledger_or_empty
 from data.gaps import Explained, classify
-from data.manifest import Manifest, Series, Source, read_manifest
+from data.manifest import REST, Manifest, Series, Source, read_manifest
 from data.store import load, load_arrays, not_stored
 
 TRADES = "trades"
@@ -119,8 +119,8 @@ def sources_of(series: Series, manifest: Manifest) -> dict[str, int]:
 
 def origin(series: Series, name: str) -> str:
     """Tell where a source came from by its name: archive, REST, trades stored here, or import."""
-    if name.startswith("REST"):
-        return "REST"
+    if name.startswith(REST):
+        return REST
     if Source(name, "").tumbled:
         return TRADES
     return "archive" if archive_period(series, name) else "import"
@@ -128,6 +128,6 @@ def origin(series: Series, name: str) -> str:
 
 def archive_period(series: Series, name: str) -> str:
     """Return the month or day of a file of the archive, "" for any other name."""
-    word = series.file_timeframe or series.its_kind.archive
-    found = re.fullmatch(rf"{re.escape(series.symbol)}-{word}-(\d{{4}}-\d\d(?:-\d\d)?)\.zip", name)
-    return found[1] if found else ""
+    its, word = archive_name(name), series.file_timeframe or series.its_kind.archive
+    whole = its and name.endswith(".zip") and (its.symbol, its.word) == (series.symbol, word)
+    return its.period if its and whole else ""

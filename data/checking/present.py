@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from data.checking.kind_quality import missing_rows
 from data.gaps import Ledger, read_ledger
+from data.kind_quality import missing_rows
 from data.kinds import AGG_TRADES, FUNDING
 from data.manifest import Series, open_file, read_manifest
 from data.quality import Gap, holes

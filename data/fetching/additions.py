@@ -7,13 +7,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from data.fetching.fetched import Fetched
-from data.kinds import FUNDING
 from data.manifest import Series, Source, open_file
 from data.table import column
 from data.writer import Merge, SeriesWriter
-
-# The exchange pays within a minute after the hour.
-_ONE_PAYMENT_MS = 60_000
 
 
 class Additions:
@@ -37,8 +33,6 @@ class Additions:
 
     def add(self, table: pa.Table, source: Source) -> Merge:
         """Store rows, sorted and checked."""
-        if self.series.its_kind is FUNDING:
-            table = self._at_known_times(table)
         merge = self._writer.add(table, source)
         self.result.stored(merge, source)
         return merge
@@ -80,19 +74,3 @@ class Additions:
         unit = "D" if length > len("2023-01") else "M"
         times = self.times(start_ms, end_ms).astype("datetime64[ms]")
         return set(np.unique(times.astype(f"datetime64[{unit}]")).astype(str).tolist())
-
-    def _at_known_times(self, table: pa.Table) -> pa.Table:
-        """Give payments that are stored with another millisecond the stored one.
-
-        Otherwise a source that writes the hour, and one that writes the instant at which it was
-        paid, would be two payments.
-        """
-        times = column(table, "time")
-        known = self.times(int(times[0]) - _ONE_PAYMENT_MS, int(times[-1]) + _ONE_PAYMENT_MS + 1)
-        if not len(known):
-            return table
-        at = np.searchsorted(known, times)
-        before, after = known[np.maximum(at - 1, 0)], known[np.minimum(at, len(known) - 1)]
-        nearest = np.where(np.abs(times - before) <= np.abs(after - times), before, after)
-        same = np.abs(times - nearest) < _ONE_PAYMENT_MS
-        return table.set_column(0, "time", pa.array(np.where(same, nearest, times)))

@@ -10,13 +10,13 @@ from data.fetching.additions import Additions
 from data.fetching.archive import fetch_archive, foreseen_files
 from data.fetching.download import Archive
 from data.fetching.fetched import Fetched, Watcher
-from data.fetching.rest import REST_KINDS, NotListed, Rest, Unreachable
 from data.fetching.rest_fill import Filler, foreseen_pages
 from data.files.times import MEND
 from data.gaps import OUTAGE, classify, read_ledger
 from data.kinds import FUNDING, KLINES
 from data.manifest import Series
 from data.quality import holes
+from data.rest.rows import REST_KINDS, NotListed, Rest, Unreachable
 from data.rules.updates import refresh_rules
 from data.table import period_end_ms, period_start_ms
 from data.writer import writing

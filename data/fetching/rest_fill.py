@@ -9,11 +9,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from data.checking.kind_quality import missing_rows
-from data.dates import show_day, show_time
+from data.dates import show_time
 from data.fetching.additions import Additions
 from data.fetching.fetched import Watcher
-from data.fetching.rest import Rest
 from data.gaps import (
     ARCHIVE_LOSS,
     OUR_LOSS,
@@ -26,10 +24,11 @@ from data.gaps import (
     record,
     unasked,
 )
+from data.kind_quality import missing_rows
 from data.kinds import AGG_TRADES
-from data.manifest import REST, Series, Source
+from data.manifest import Series
 from data.quality import Gap, holes
-from data.repairing.supply import digest_of
+from data.rest.rows import Rest, source_of
 from data.table import column
 from strategy.timeframes import MONTH, close_times, timeframe_ms
 
@@ -157,7 +156,7 @@ class Filler:
         return np.concatenate(times)
 
     def _store(self, table: pa.Table) -> None:
-        source = Source(f"{REST} {show_day(self._now_ms)}", digest_of(table))
+        source = source_of(table, self._now_ms)
         merge = self._additions.add(table, source)
         self._result.rest_rows += len(table)
         if merge.replaced:

@@ -14,7 +14,7 @@ from data.files.periods import refuse_other_times
 from data.files.times import MEND
 from data.kinds import AGG_TRADES, FUNDING, KLINES, Kind
 from data.manifest import Series
-from data.merge import MINUTE_MS
+from data.merge import payments
 from data.quality import Fault, first_fault
 from data.table import column, in_order
 from strategy.errors import WickError
@@ -111,7 +111,7 @@ def sorted_once(table: pa.Table, kind: Kind, mended: Mended) -> pa.Table:
     """Sort rows by time, each key once: of several the last; of funding rates, one a minute."""
     times, keys = column(table, kind.time), [column(table, name) for name in kind.key]
     if kind is FUNDING:
-        keys = [times // MINUTE_MS]
+        keys = [payments(times)]
     if len(keys) == 1 and np.all(np.diff(keys[0]) > 0) and np.all(np.diff(times) >= 0):
         return table
     by_key = np.lexsort(keys[::-1])

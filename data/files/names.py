@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from data.archive_names import archive_name
 from data.files.parse import TABLES
-from data.files.periods import archive_name
 from data.kinds import AGG_TRADES, BOOK_DEPTH, FUNDING, KINDS, KLINES, MARK, METRICS, Kind
 from data.manifest import timeframe_of
 from strategy.errors import WickError

@@ -1,47 +1,17 @@
-"""What a name in the archive's form says of the rows: BTCUSDT-1h-2023-03-04.zip is of one day."""
-
-import re
-from dataclasses import dataclass
+"""Rows that must lie in the day or month that the name of their file says."""
 
 import numpy as np
 from numpy.typing import NDArray
 
+from data.archive_names import archive_name
 from data.dates import show_time
-from data.kinds import KINDS
 from data.manifest import Series
 from data.table import period_end_ms, period_start_ms
 from strategy.errors import WickError
 from strategy.timeframes import DAY_MS, longest_ms
 
-_WORDS = "|".join(kind.archive for kind in KINDS.values() if not kind.has_timeframe)
-_NAME = re.compile(
-    r"(?:^|[-_ ])(?P<symbol>[^\W_]+(?:_[0-9]{6})?)"
-    rf"-(?P<word>[1-9][0-9]*(?:ms|mo|[smhdwM])|{_WORDS})"
-    r"-(?P<period>[0-9]{4}-[0-9]{2}(?:-[0-9]{2})?)\.(?:zip|csv|csv\.gz)$"
-)
 # By how much rows of a day may lie outside: metrics of midnight belong to the day that ends.
 _SLACK_MS = 600_000
-
-
-@dataclass(frozen=True, slots=True)
-class ArchiveName:
-    """The parts of a name such as BTCUSDT-aggTrades-2023-03-04: `word` is the timeframe or kind."""
-
-    symbol: str
-    word: str
-    period: str
-
-
-def archive_name(name: str) -> ArchiveName | None:
-    """Take a name in the archive's form apart; None for any other."""
-    found = _NAME.search(name)
-    if found is None:
-        return None
-    try:
-        np.datetime64(found["period"])
-    except ValueError:
-        return None
-    return ArchiveName(found["symbol"], found["word"], found["period"])
 
 
 def refuse_other_times(name: str, series: Series, times: NDArray[np.int64]) -> None:

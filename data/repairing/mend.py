@@ -10,7 +10,6 @@ import pyarrow as pa
 from data.checking.look import TRADES, archive_period, origin
 from data.disk import sync_folder
 from data.gaps import OUR_LOSS, Entry, cut, read_ledger, record, unasked
-from data.kinds import FUNDING
 from data.manifest import Source, StoredFile
 from data.quality import Gap, holes
 from data.repairing.repaired import Repaired
@@ -56,8 +55,7 @@ class Mender:
         """Add to the rows kept what sources have, and say whether these are all of the file."""
         stored, table, sources = damaged.stored, kept, list[Source]()
         for found, source in self._replacements(damaged, kept):
-            rows = found if self._kind is not FUNDING else _other_payments(found, table)
-            both, merge = merged(table, rows, self._kind) if len(table) else (rows, None)
+            both, merge = merged(table, found, self._kind) if len(table) else (found, None)
             if both is not None:
                 table = both
             if merge is None or merge.added:
@@ -198,10 +196,3 @@ class Mender:
                 for g in rest * ours
             ]
         record(self._folder, self._series, entries)
-
-
-def _other_payments(found: pa.Table, kept: pa.Table) -> pa.Table:
-    """Leave out payments that are kept already, dated some milliseconds apart."""
-    minutes = np.unique(np.round(column(kept, "time") / 60_000))
-    known = np.isin(np.round(column(found, "time") / 60_000), minutes)
-    return found.filter(pa.array(~known))

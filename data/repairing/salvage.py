@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from data.checking.integrity import inspect
-from data.checking.kind_quality import first_bad_row
+from data.kind_quality import first_bad_row
 from data.kinds import Kind
 from data.manifest import NEW, Manifest, Series, StoredFile
 from data.quality import first_fault

@@ -1,26 +1,23 @@
 """Rows for a repair: files of the archive, each verified, and answers of the exchange's REST."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import pyarrow as pa
 
-from data.dates import show_day
 from data.fetching.archive import Zip
 from data.fetching.download import Archive, downloads
-from data.fetching.rest import REST_KINDS, NotListed, Unreachable
 from data.files.clean import cleaned
 from data.files.parse import parse
 from data.manifest import Series, Source
-from data.table import column
+from data.rest.rows import REST_KINDS, NotListed, Unreachable, source_of
 from strategy.errors import RunRefused, WickError
 from strategy.timeframes import EXCHANGE_TIMEFRAMES, MONTH
 
 
 class Rows(Protocol):
-    """Whoever answers for rows of a series; `data.fetching.rest.Rest` does."""
+    """Whoever answers for rows of a series; `data.rest.rows.Rest` does."""
 
     def rows(self, series: Series, start_ms: int, end_ms: int) -> pa.Table:
         """Return the closed rows of a range."""
@@ -114,13 +111,4 @@ class Supply:
             return None
         finally:
             self.watcher.finish()
-        return table, Source(f"REST {show_day(self.now_ms)}", digest_of(table))
-
-
-def digest_of(table: pa.Table) -> str:
-    """Return a SHA-256 over the values of a table."""
-    digest = hashlib.sha256()
-    for name in table.column_names:
-        digest.update(name.encode())
-        digest.update(column(table, name).tobytes())
-    return digest.hexdigest()
+        return table, source_of(table, self.now_ms)

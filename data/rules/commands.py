@@ -87,7 +87,7 @@ def symbols(
 
 
 def _updates(settings: "Settings", markets: Sequence[str], now_ms: int) -> "Iterator[Update]":
-    from data.fetching.rest import Rest
+    from data.rest.rows import Rest
     from data.rules.updates import update_rules
 
     # Once: who sits before the screen would rather know than wait.

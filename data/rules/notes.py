@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from data.dates import show_day
-from data.rules.listings import Listing
+from data.rest.listings import Listing
 from data.symbols import UNKNOWN, RuleBook, SymbolRules, rules_of
 
 _MANY = 3  # changes of one symbol

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from data.dates import show_day
+from data.rest.listings import Bracket, Brackets, Listing
 from data.rules.history import Span
-from data.rules.listings import Bracket, Brackets, Listing
 from data.rules.notes import listing_differences
 from data.rules.updates import Update
 from data.symbols import Life, RuleBook

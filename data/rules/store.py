@@ -13,8 +13,8 @@ from pathlib import Path
 import msgspec
 
 from data.disk import sync_folder, write_synced
+from data.rest.listings import Brackets, Listing
 from data.rules.history import Timeline
-from data.rules.listings import Brackets, Listing
 from strategy.errors import RunRefused, WickError
 
 _PACKAGED = Path(__file__).with_name("packaged.json")

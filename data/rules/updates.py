@@ -10,9 +10,9 @@ from typing import TypeVar
 import msgspec
 
 from data.dates import show_day, show_time
-from data.fetching.rest import Rest
+from data.rest.listings import WHOLE, Brackets, ExchangeInfo, Listing, read_answer
+from data.rest.rows import Rest
 from data.rules.history import Timeline, spans, with_answer
-from data.rules.listings import WHOLE, Brackets, ExchangeInfo, Listing, read_answer
 from data.rules.notes import listing_differences
 from data.rules.store import MarketRules, change_rules, packaged_rules, stored_rules
 from strategy.errors import WickError

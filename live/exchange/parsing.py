@@ -9,7 +9,7 @@ from decimal import Decimal
 import msgspec
 
 from data.dates import show_day
-from data.rules import listings
+from data.rest import listings
 from data.symbols import rules_of
 from live.decimals import units
 from live.exchange.port import (

@@ -8,8 +8,8 @@ import pytest
 
 from backtest.inputs import Asked, gather
 from data.dates import parse_time
+from data.rest.listings import Listing, Lot
 from data.rules.history import with_answer
-from data.rules.listings import Listing, Lot
 from data.rules.store import MarketRules, change_rules
 from data.symbols import UNKNOWN
 from data.synthetic import synthetic_market

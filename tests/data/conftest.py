@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from data.fetching.rest import Rest
+from data.rest.rows import Rest
 from data.synthetic import synthetic_market
 from strategy.candles import Candles
 from tests.data.served import HEADER, ArchiveServer, binance_csv, zipped

@@ -10,8 +10,8 @@ import numpy as np
 from data.fetching.download import Archive
 from data.fetching.fetch import Sources, fetch, fetch_all
 from data.fetching.fetched import Fetched
-from data.fetching.rest import Rest
 from data.manifest import Series
+from data.rest.rows import Rest
 from data.store import load
 from strategy.candles import Candles
 from tests.data.conftest import DAY_MS, JAN_2023, ArchiveServer, zipped

@@ -7,11 +7,11 @@ import numpy as np
 from data.checking.check import check_series
 from data.fetching.archive import Zip
 from data.fetching.download import Archive
-from data.fetching.rest import Rest
 from data.manifest import Series, Source
 from data.repairing.repair import repair_series
 from data.repairing.repaired import Repaired
 from data.repairing.supply import Supply
+from data.rest.rows import Rest
 from data.store import load
 from data.table import table_of
 from data.writer import writing

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from data.checking.agreement import disagreements
 from data.checking.check import check_all, check_series
 from data.checking.coverage import MonthShare, coverage
-from data.checking.kind_quality import HOUR_MS, missing_rows
 from data.files.importer import Labels, import_file
 from data.gaps import OUTAGE, Entry, record
+from data.kind_quality import HOUR_MS, missing_rows
 from data.kinds import AGG_TRADES, FUNDING
 from data.manifest import Series, Source
 from data.quality import Gap

@@ -6,9 +6,9 @@ import pytest
 
 from data.checking.check import check_series
 from data.fetching.archive import Zip
-from data.fetching.rest import Rest
 from data.gaps import ARCHIVE_LOSS, OUR_LOSS, OUTAGE, Entry, read_ledger, record
 from data.manifest import Source
+from data.rest.rows import Rest
 from data.table import table_of
 from data.writer import save, writing
 from strategy.candles import Candles

@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from data.checking.check import check_series
-from data.fetching.rest import Rest
 from data.gaps import LEDGER, OUR_LOSS, read_ledger
 from data.manifest import MANIFEST, Source, read_manifest
+from data.rest.rows import Rest
 from data.table import table_of
 from data.writer import save, writing
 from strategy.candles import Candles

@@ -10,12 +10,12 @@ import pytest
 from data.checking.check import check_series
 from data.fetching.archive import Zip
 from data.fetching.download import Archive
-from data.fetching.rest import Rest
 from data.gaps import ARCHIVE_LOSS, OUR_LOSS, OUTAGE, UNKNOWN, read_ledger
 from data.manifest import Series, Source
 from data.repairing.repair import repair_series
 from data.repairing.repaired import Repaired
 from data.repairing.supply import Supply
+from data.rest.rows import Rest
 from data.store import load_arrays
 from data.writer import writing
 from strategy.candles import Candles

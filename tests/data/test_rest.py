@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.fetching.rest import NotListed, Rest, Unreachable
-from data.fetching.rest_client import Pool
 from data.manifest import Series
+from data.rest.client import Pool
+from data.rest.rows import NotListed, Rest, Unreachable
 from data.synthetic import synthetic_market
 from data.table import REQUIRED, column, table_of
 from strategy.candles import Candles

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from binance.client import Client  # type: ignore[import-untyped]
 
-from data.fetching.rest import Rest
 from data.manifest import Series
+from data.rest.rows import Rest
 from data.table import column
 from strategy.candles import Candles
 from tests.data.conftest import DAY_MS, JAN_2023, ArchiveServer

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data.rest.listings import Listing, Lot
 from data.rules.history import Timeline, spans, with_answer
-from data.rules.listings import Listing, Lot
 from data.rules.store import MarketRules, change_rules, stored_rules
 from data.symbols import RuleBook
 from strategy.errors import RunRefused, WickError

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from data.dates import parse_time
-from data.fetching.rest import Rest
+from data.rest.rows import Rest
 from data.rules.store import stored_rules
 from data.rules.updates import import_rules, refresh_rules, update_rules
 from data.symbols import RuleBook

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.dates import parse_time
+from data.rest.listings import Listing, Lot
 from data.rules.history import with_answer
-from data.rules.listings import Listing, Lot
 from data.rules.store import MarketRules, change_rules
 from data.settings import load_settings
 from data.synthetic import synthetic_market

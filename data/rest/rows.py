@@ -4,6 +4,7 @@ URL/fapi/v1/klines, markPriceKlines, fundingRate, aggTrades, time
 SPOT_URL/api/v3/klines, aggTrades, time
 """
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -13,8 +14,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from data.dates import show_time
-from data.fetching.rest_answers import (
+from data.dates import show_day, show_time
+from data.kinds import AGG_TRADES, FUNDING, KLINES, MARK
+from data.manifest import REST, Series, Source
+from data.quality import first_fault
+from data.rest.answers import (
     Funding,
     Kline,
     Time,
@@ -23,16 +27,13 @@ from data.fetching.rest_answers import (
     empty_table,
     table_of_rows,
 )
-from data.fetching.rest_client import NotListed, Pool, RestClient, Unreachable
-from data.kinds import AGG_TRADES, FUNDING, KLINES, MARK
-from data.manifest import Series
-from data.quality import first_fault
-from data.rules.listings import ExchangeInfo
+from data.rest.client import NotListed, Pool, RestClient, Unreachable
+from data.rest.listings import ExchangeInfo
 from data.table import column, with_schema
 from strategy.errors import RunRefused, WickError
 from strategy.timeframes import DAY_MS, EXCHANGE_TIMEFRAMES, MONTH, close_times, timeframe_ms
 
-__all__ = ["REST_KINDS", "NotListed", "Rest", "Unreachable"]
+__all__ = ["REST_KINDS", "NotListed", "Rest", "Unreachable", "source_of"]
 
 REST_KINDS = (KLINES.name, MARK.name, FUNDING.name, AGG_TRADES.name)
 _HOUR_MS = 3_600_000
@@ -313,6 +314,15 @@ _PAGES: dict[str, Callable[..., Iterator[pa.Table]]] = {
     FUNDING.name: Rest._fundings,
     AGG_TRADES.name: Rest._trades,
 }
+
+
+def source_of(table: pa.Table, now_ms: int) -> Source:
+    """Name rows that REST gave for the manifest: by their day, with a SHA-256 over their values."""
+    digest = hashlib.sha256()
+    for name in table.column_names:
+        digest.update(name.encode())
+        digest.update(column(table, name).tobytes())
+    return Source(f"{REST} {show_day(now_ms)}", digest.hexdigest())
 
 
 def _question(series: Series) -> _Question:

@@ -7,8 +7,8 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from data.fetching.rest_client import Unreachable
 from data.kinds import AGG_TRADES, Kind
+from data.rest.client import Unreachable
 
 
 # The fields that are also columns of a kind carry the column's name.

@@ -1,0 +1,1 @@
+"""The exchange's REST for public data: questions within its limits, and what it answers."""
