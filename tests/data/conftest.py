@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+import wick
 from data.rest.rows import Rest
 from data.synthetic import synthetic_market
 from strategy.candles import Candles
@@ -17,6 +18,14 @@ DAY_MS = 86_400_000
 DAYS = [str(np.datetime64("2023-01-01") + i) for i in range(90)]
 MONTHS = ["2023-01", "2023-02", "2023-03"]
 NOW = JAN_2023 + 200 * DAY_MS
+
+
+def run(*arguments: str) -> int:
+    """Type a command; return its exit code."""
+    with pytest.raises(SystemExit) as stopped:
+        wick.main(arguments)
+    assert isinstance(stopped.value.code, int)
+    return stopped.value.code
 
 
 def same_candles(a: Candles, b: Candles) -> bool:

@@ -11,14 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import wick
 from data.manifest import Series
 from data.settings import load_settings
 from data.store import load
 from data.table import REQUIRED
 from data.writer import save, writing
 from strategy.candles import Candles
-from tests.data.conftest import DAY_MS, JAN_2023, ArchiveServer, binance_csv, zipped
+from tests.data.conftest import DAY_MS, JAN_2023, ArchiveServer, binance_csv, run, zipped
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,13 +35,6 @@ def prices_of(candles: Candles) -> Candles:
     """Leave prices and volume only, whose fingerprint is shown."""
     arrays = {name: candles.arrays[name] for name in REQUIRED}
     return Candles(candles.symbol, candles.market, candles.timeframe, arrays)
-
-
-def run(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as stopped:
-        wick.main(arguments)
-    assert isinstance(stopped.value.code, int)
-    return stopped.value.code
 
 
 def one_zip(folder: Path, hourly: Candles) -> Path:

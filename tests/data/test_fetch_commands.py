@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-import wick
 from data.store import load
 from strategy.candles import Candles
-from tests.data.conftest import DAY_MS, JAN_2023, ArchiveServer
+from tests.data.conftest import DAY_MS, JAN_2023, ArchiveServer, run
 from tests.data.exchange_server import symbol
 from tests.data.fetches import funding_rows
 from tests.data.test_archive import MONTHS, NOW, days
@@ -41,13 +40,6 @@ def server(
     archive_server.fundings["BTCUSDT"] = funding_rows(400)
     archive_server.infos["um"] = [symbol("BTCUSDT")]
     return archive_server
-
-
-def run(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as stopped:
-        wick.main(arguments)
-    assert isinstance(stopped.value.code, int)
-    return stopped.value.code
 
 
 def test_what_was_done_is_said_in_a_few_lines(

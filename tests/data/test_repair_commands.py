@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import wick
 from data.files.importer import Labels, import_file
 from data.gaps import OUTAGE, read_ledger
 from data.manifest import MANIFEST, Series
@@ -19,7 +18,7 @@ from data.settings import load_settings
 from data.store import load
 from data.writer import save
 from strategy.candles import Candles
-from tests.data.conftest import DAY_MS, JAN_2023, MONTHS, ArchiveServer, same_candles
+from tests.data.conftest import DAY_MS, JAN_2023, MONTHS, ArchiveServer, run, same_candles
 from tests.data.mending import flip, from_archive, without
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,13 +39,6 @@ def folder(
     archive_server.klines["um", "BTCUSDT", "1h"] = hourly
     archive_server.now_ms = JAN_2023 + 200 * DAY_MS
     return tmp_path
-
-
-def run(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as stopped:
-        wick.main(arguments)
-    assert isinstance(stopped.value.code, int)
-    return stopped.value.code
 
 
 def test_check_names_the_damage_and_the_command_that_mends_it(

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import wick
 from data.checking.bars import MOST, bars_of, length_for, points_of
 from data.checking.look import look_at, origin
 from data.gaps import OUTAGE, Entry, record
@@ -17,7 +16,7 @@ from data.manifest import Series, Source
 from data.settings import load_settings
 from data.writer import save, writing
 from strategy.candles import Candles
-from tests.data.conftest import DAY_MS, JAN_2023
+from tests.data.conftest import DAY_MS, JAN_2023, run
 from tests.data.mending import from_archive, without
 
 HOURLY = Series("um", "BTCUSDT", "1h")
@@ -31,13 +30,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("WICK_STORE", raising=False)
     return tmp_path
-
-
-def run(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as stopped:
-        wick.main(arguments)
-    assert isinstance(stopped.value.code, int)
-    return stopped.value.code
 
 
 def store_funding(store: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import wick
+from tests.data.conftest import run as typed
 from tests.data.exchange_server import ExchangeServer, serving, spot_symbol, symbol
 
 
@@ -23,10 +23,7 @@ def exchange(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Exchan
 
 
 def run(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as stopped:
-        wick.main(["data", "symbols", *arguments])
-    assert isinstance(stopped.value.code, int)
-    return stopped.value.code
+    return typed("data", "symbols", *arguments)
 
 
 def test_without_a_store_the_packaged_symbols_are_listed(

@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-import wick
 from data import tables
 from data.checking.check import check_series
 from data.dates import now_ms
@@ -22,7 +21,7 @@ from data.store import load, load_arrays
 from data.tumble import Tumbled, compare, tumble_trades
 from data.writer import writing
 from strategy.errors import RunRefused, WickError
-from tests.data.conftest import DAY_MS, JAN_2023
+from tests.data.conftest import DAY_MS, JAN_2023, run
 
 ROOT = Path(__file__).resolve().parents[2]
 TRADES = Series("um", "BTCUSDT", "", "aggTrades")
@@ -207,13 +206,6 @@ def test_without_trades_or_candles_the_command_to_fetch_them_is_named(two: Path)
     assert "--kind aggTrades" in refused.value.hint
     with pytest.raises(WickError, match="not in the store"):
         compare(two, MINUTE, None, None, NOW, lambda: None)
-
-
-def run(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as stopped:
-        wick.main(arguments)
-    assert isinstance(stopped.value.code, int)
-    return stopped.value.code
 
 
 def test_the_command_tumbles_and_compares(two: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,6 +20,8 @@ from tests.simulation.world import WALLET, SimulatedSession
 SYMBOL = "BTCUSDT"
 PRICE = 10_000  # ticks
 NAN = float("nan")
+FULL = 8_333  # steps of the entry that every scene begins with
+Play = Callable[..., None]
 Instead = Callable[[str, Callable[[], Any], tuple[Any, ...]], Any]
 
 
@@ -144,3 +146,11 @@ class Scene:
             self.reads += 1
         elif name != "leverage":
             self.sent.append((name, *content))
+
+
+async def enter(scene: Scene) -> None:
+    """Let it enter at the first minute, and look whether all is as it should be."""
+    await scene.at(60_020)
+    scene.say(1, ENTER_LONG)
+    await scene.at(60_500)
+    assert (scene.held, scene.standing) == (FULL, ["s1", "t1"])

@@ -1,8 +1,7 @@
 """What the trader does about funding in single situations that a drawn world seldom comes to."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,38 +11,10 @@ from live.journal import Decided, Funded, read
 from live.trade_log import TradeLog
 from strategy.rules import ENTER_LONG
 from tests.live.sessions import START
-from tests.simulation.scene import PRICE, SYMBOL, Scene
-from tests.simulation.virtual_time import run
+from tests.simulation.scene import FULL, PRICE, SYMBOL, Play, Scene, enter
 
-FULL = 8_333  # steps of the entry that every scene begins with
 RATE = Fraction(1, 1_000)
 PAID = 833_300_000  # 8.333 × 1000.0 × 0.001
-Play = Callable[[Callable[[Scene], Coroutine[Any, Any, None]]], None]
-
-
-@pytest.fixture
-def play(tmp_path: Path) -> Callable[..., None]:
-    """Give a function that plays a scene."""
-
-    def whole(script: Callable[[Scene], Coroutine[Any, Any, None]], **risk: float) -> None:
-        async def main() -> None:
-            scene = Scene(tmp_path, risk)
-            try:
-                await script(scene)
-            finally:
-                await scene.kill()
-
-        run(main())
-
-    return whole
-
-
-async def enter(scene: Scene) -> None:
-    """Let it enter at the first minute."""
-    await scene.at(60_020)
-    scene.say(1, ENTER_LONG)
-    await scene.at(60_500)
-    assert (scene.held, scene.standing) == (FULL, ["s1", "t1"])
 
 
 def pay(scene: Scene) -> None:

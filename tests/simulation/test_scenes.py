@@ -1,8 +1,7 @@
 """What the trader does in single situations that a drawn world seldom comes to."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,36 +11,8 @@ from live.exchange.port import AccountMode, Rejected, Unavailable, Unknown
 from live.journal import Halted, read
 from strategy.rules import ENTER_LONG
 from tests.simulation.account import Order
-from tests.simulation.scene import SYMBOL, Scene
-from tests.simulation.virtual_time import now_ms, run
-
-FULL = 8_333  # steps of the entry that every scene begins with
-Play = Callable[[Callable[[Scene], Coroutine[Any, Any, None]]], None]
-
-
-@pytest.fixture
-def play(tmp_path: Path) -> Play:
-    """Give a function that plays a scene."""
-
-    def whole(script: Callable[[Scene], Coroutine[Any, Any, None]]) -> None:
-        async def main() -> None:
-            scene = Scene(tmp_path)
-            try:
-                await script(scene)
-            finally:
-                await scene.kill()
-
-        run(main())
-
-    return whole
-
-
-async def enter(scene: Scene) -> None:
-    """Let it enter at the first minute, and look whether all is as it should be."""
-    await scene.at(60_020)
-    scene.say(1, ENTER_LONG)
-    await scene.at(60_500)
-    assert (scene.held, scene.standing) == (FULL, ["s1", "t1"])
+from tests.simulation.scene import FULL, SYMBOL, Play, Scene, enter
+from tests.simulation.virtual_time import now_ms
 
 
 def lose_answer(scene: Scene, leg: str) -> None:
