@@ -23,7 +23,7 @@ from live.bus import Bus
 from live.connect import connect
 from live.control import Command, ask
 from live.folders import rank, supervisor_of, troubles_of
-from live.journal import Record
+from live.journal_records import Record
 from live.records import (
     ACCOUNT,
     CANDLES,

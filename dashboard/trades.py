@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from live.journal import Filled
+from live.journal_records import Filled
 
 UNIT = 1e8  # of money in records
 LEGS = {

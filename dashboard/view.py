@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from dashboard.trades import UNIT, Book, Fill, Trade, fill_of
-from live.journal import Asked, Began, Decided, Filled, Funded, Halted, Record
+from live.journal_records import Asked, Began, Decided, Filled, Funded, Halted, Record
 from live.session import Session
 from live.signs import Sign
 from live.watch import late_text

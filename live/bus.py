@@ -17,7 +17,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from live import journal
+from live.journal_records import Record as JournalRecord
 from live.records import (
     ACCOUNT,
     ALIVE,
@@ -40,7 +40,7 @@ from live.records import (
 from live.session import Session
 from strategy.errors import WickError
 
-Record: TypeAlias = ClosedCandle | Batch | Control | EquityPoint | journal.Record
+Record: TypeAlias = ClosedCandle | Batch | Control | EquityPoint | JournalRecord
 ROLES = ("market_data", "signal_generator", "trader", "performance_tracker")
 WICK_REDIS = "WICK_REDIS"
 BEAT_KEPT_MS = 86_400_000
@@ -50,9 +50,9 @@ _TYPES: dict[str, Any] = {
     "candles": ClosedCandle,
     "signals": Batch,
     "control": Control,
-    "orders": journal.Record,
-    "fills": journal.Record,
-    "account": journal.Record,
+    "orders": JournalRecord,
+    "fills": JournalRecord,
+    "account": JournalRecord,
     "equity": EquityPoint,
 }
 _LOST, _OLD, _ADDED = -1, 0, 1

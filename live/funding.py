@@ -14,7 +14,7 @@ from collections.abc import Callable
 from live.clock import Clock
 from live.exchange.port import AccountEvent, Exchange, FundingFee, Unavailable
 from live.inquiries import BACK_OFF_S, READ_LAG_MS, Inquiries
-from live.journal import Funded
+from live.journal_records import Funded
 from live.ledger import Ledger
 from live.writer import Writer
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from live.clock import Clock
 from live.decimals import steps, units
 from live.exchange.port import AlgoState, Exchange, OrderState, Trade, Unavailable
-from live.journal import Answered, Halted, Intent
+from live.journal_records import Answered, Halted, Intent
 from live.ledger import Ledger
 from live.order_ids import CONDITIONAL_LEGS, parse
 from live.symbol_book import Sent

@@ -12,7 +12,7 @@ import numpy as np
 
 from live.decimals import steps, units
 from live.exchange.port import FundingFee, Trade
-from live.journal import (
+from live.journal_records import (
     Answered,
     Asked,
     Began,

@@ -16,7 +16,7 @@ from data.dates import show_time
 from data.run_record import run_record
 from data.run_tables import part_table, trade_table
 from data.symbols import grids_of
-from live.journal import Decided, Dropped, Halted, Record
+from live.journal_records import Decided, Dropped, Halted, Record
 from live.records import CANDLES, ClosedCandle
 from live.session import Session
 from live.trade_log import TradeLog

@@ -16,7 +16,7 @@ from live.exchange.port import (
     Unavailable,
 )
 from live.inquiries import READ_LAG_MS
-from live.journal import Began
+from live.journal_records import Began
 from live.ledger import Ledger
 from live.order_ids import MARKET_LEGS
 from live.trade_executor import TradeExecutor

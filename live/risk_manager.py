@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from live.journal import Decided, Held, Order
+from live.journal_records import Decided, Held, Order
 from live.ledger import Ledger
 from live.records import Batch
 from live.session import Session

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from live.bus import Bus
 from live.clock import Clock
 from live.inquiries import BACK_OFF_S
-from live.journal import Asked
+from live.journal_records import Asked
 from live.ledger import Ledger
 from live.records import CONTROL, SIGNALS, Batch, Control
 from live.risk_manager import RiskManager

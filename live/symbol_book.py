@@ -3,7 +3,7 @@
 from collections import deque
 from dataclasses import dataclass, field
 
-from live.journal import Intent
+from live.journal_records import Intent
 from live.order_ids import CONDITIONAL_LEGS
 
 _REMEMBERED_TRADES = 16

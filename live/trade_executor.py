@@ -25,7 +25,7 @@ from live.exchange.port import (
     Unknown,
 )
 from live.inquiries import BACK_OFF_S, PROOF_MS, BackOff, Inquiries
-from live.journal import Dropped, Intent, Leg
+from live.journal_records import Dropped, Intent, Leg
 from live.ledger import Ledger
 from live.order_ids import MARKET_LEGS
 from live.risk_manager import Approval, RiskManager

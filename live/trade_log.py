@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.symbols import grids_of
-from live.journal import Began, Decided, Filled, Funded, Order, Record
+from live.journal_records import Began, Decided, Filled, Funded, Order, Record
 from live.session import Session
 from live.trips import BY_ANY_STOP, Arrays, Fill, Trip, candle_of, closed_at, parts_of, write_trade
 from strategy.account import book_fill, fee_of

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from data.dates import show_time
-from live.journal import Asked, Decided, Filled, Funded, read_from
+from live.journal import read_from
+from live.journal_records import Asked, Decided, Filled, Funded
 from live.ledger import Ledger
 from live.session import Session
 from strategy.grid import qty_of

@@ -15,7 +15,8 @@ from redis.exceptions import RedisError
 
 from live import journal
 from live.bus import Bus
-from live.journal import Decided, Filled, Funded, Journal, Record
+from live.journal import Journal
+from live.journal_records import Began, Decided, Filled, Funded, Record
 from live.ledger import Ledger
 from live.records import ACCOUNT, FILLS, ORDERS
 from strategy.errors import RunRefused
@@ -33,7 +34,7 @@ def stream_of(record: Record) -> str:
     """Say which stream a record belongs to."""
     if isinstance(record, Filled | Funded):
         return FILLS
-    return ACCOUNT if isinstance(record, Decided | journal.Began) else ORDERS
+    return ACCOUNT if isinstance(record, Decided | Began) else ORDERS
 
 
 class Writer:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from backtest.engine import Result
-from live.journal import Answered, Decided, Dropped, Filled, Funded, Intent, Record
+from live.journal_records import Answered, Decided, Dropped, Filled, Funded, Intent, Record
 from live.order_ids import PART_LEGS
 from live.plan import EXPIRED
 from live.records import Batch

@@ -23,7 +23,7 @@ from live import journal, redis_server
 from live.bus import Bus
 from live.connect import connect
 from live.folders import Hold, keep
-from live.journal import Record
+from live.journal_records import Filled, Record
 from live.records import CANDLES, SIGNALS, Batch
 from live.running import WICK
 from live.session import Addresses, Session
@@ -134,7 +134,7 @@ def check_parity(
         comparison=comparison,
         candles=sum(len(one.arrays["open_time"]) for one in inputs.candles),
         instants=len(batches),
-        trades=sum(isinstance(one, journal.Filled) and one.held == 0 for one in records),
+        trades=sum(isinstance(one, Filled) and one.held == 0 for one in records),
         funding_instants=sum(len(one.time) for one in inputs.funding),
         lockstep_s=seconds,
         restarts=restarts,

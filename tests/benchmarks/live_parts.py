@@ -25,7 +25,8 @@ from data.synthetic import synthetic_market
 from live import redis_server, roles
 from live.bus import Bus
 from live.exchange.binance import Binance
-from live.journal import Intent, Journal
+from live.journal import Journal
+from live.journal_records import Intent
 from live.market_socket import MarketSocket
 from live.order_ids import parse
 from live.signal_generator import SignalGenerator

@@ -18,8 +18,9 @@ from data.synthetic import synthetic_market
 from live.bus import ROLES
 from live.connect import connect
 from live.folders import Hold
-from live.journal import Asked, Began, Decided, Filled, Journal, Record
+from live.journal import Journal
 from live.journal import read as read_journal
+from live.journal_records import Asked, Began, Decided, Filled, Record
 from live.records import (
     ACCOUNT,
     CANDLES,

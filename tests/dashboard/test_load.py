@@ -9,7 +9,8 @@ import pytest
 from dashboard.load import Reader, session_reader, sessions
 from live.connect import connect
 from live.folders import Hold
-from live.journal import FILE, Asked, Journal
+from live.journal import FILE, Journal
+from live.journal_records import Asked
 from live.records import ACCOUNT
 from live.session import Session
 from strategy.errors import WickError

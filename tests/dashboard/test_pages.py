@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from live.journal import Halted
+from live.journal_records import Halted
 from live.session import Session
 from tests.backtest.report_runs import market, report_run
 from tests.dashboard.made_session import NOON, asked, running, session, story, written

@@ -9,7 +9,7 @@ from dashboard.tables import trades_table
 from dashboard.trades import LEGS, Book
 from dashboard.view import View, view
 from live.bus import ROLES
-from live.journal import Asked, Began, Decided, Funded, Halted, Held, Record
+from live.journal_records import Asked, Began, Decided, Funded, Halted, Held, Record
 from live.order_ids import CONDITIONAL_LEGS, MARKET_LEGS
 from live.signs import Sign
 from tests.dashboard.made_session import MINUTE, NOON, fill, session

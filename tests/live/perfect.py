@@ -10,7 +10,7 @@ import numpy as np
 
 from backtest.engine import Result
 from data.symbols import SymbolRules
-from live.journal import Began, Decided, Filled, Funded, Held, Order, Record
+from live.journal_records import Began, Decided, Filled, Funded, Held, Order, Record
 from live.records import ClosedCandle
 from live.session import Session
 from research.funding_facts import payments_of

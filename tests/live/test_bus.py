@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis.exceptions import RedisError
 
-from live import journal
 from live.bus import ROLES, Bus
 from live.connect import connect, shown
+from live.journal_records import Began, Dropped, Halted
 from live.records import (
     ACCOUNT,
     CONTROL,
@@ -53,9 +53,9 @@ def test_every_stream_gives_back_what_was_published(tmp_path: Path) -> None:
             60_000, (Signal("A", 0, 0.3, 0.0, 0.1, (-0.0, 1e-308), 3, 0.5, 2.0, 1.5, "h"),), ("B",)
         ),
         CONTROL: Control("flatten", "me"),
-        ORDERS: journal.Dropped(n=1, symbol="A", decided_at=1, reason="too old", time=2),
-        FILLS: journal.Halted(n=2, reason="why", time=3),
-        ACCOUNT: journal.Began(n=3, time=1, wallet=5, last_trade={"A": -1}),
+        ORDERS: Dropped(n=1, symbol="A", decided_at=1, reason="too old", time=2),
+        FILLS: Halted(n=2, reason="why", time=3),
+        ACCOUNT: Began(n=3, time=1, wallet=5, last_trade={"A": -1}),
         EQUITY: EquityPoint(5, 0.1),
     }
 

@@ -12,10 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from live import journal
-from live.journal import Asked, Began, Decided, Filled, Halted, Intent, Journal, Order
+from live.journal import Journal
+from live.journal_records import Asked, Began, Decided, Filled, Halted, Intent, Order
+from live.journal_records import Record as JournalRecord
 from strategy.errors import RunRefused, WickError
 
-RECORDS: list[journal.Record] = [
+RECORDS: list[JournalRecord] = [
     Began(n=0, time=1, wallet=10**12, last_trade={"BTCUSDT": -1}),
     Decided(
         n=0,
@@ -35,7 +37,7 @@ RECORDS: list[journal.Record] = [
 ]
 
 
-def write(folder: Path, count: int = len(RECORDS)) -> list[journal.Record]:
+def write(folder: Path, count: int = len(RECORDS)) -> list[JournalRecord]:
     one = Journal(folder)
     written = [one.append(record) for record in RECORDS[:count]]
     one.close()
@@ -148,7 +150,7 @@ class Disk:
             self.image.extend(bytes(max(at + len(data) - len(self.image), 0)))
             self.image[at : at + len(data)] = data
 
-    def read(self, folder: Path) -> list[journal.Record]:
+    def read(self, folder: Path) -> list[JournalRecord]:
         """Read what a machine that lost its power now would find."""
         (folder / journal.FILE).write_bytes(self.image)
         return journal.read(folder)

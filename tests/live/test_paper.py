@@ -19,6 +19,7 @@ from data.synthetic import synthetic_market
 from data.writer import save
 from live import journal
 from live.connect import connect
+from live.journal_records import Asked
 from live.records import Control
 from live.session import read_session
 from tests.backtest.test_real_funding import add_funding
@@ -168,7 +169,7 @@ def test_a_trader_obeys_what_it_was_asked_while_it_was_dead_unless_that_is_too_l
         asyncio.run(ask_long_ago())
         said = wick(folder, "session", "pause")
         assert said.returncode == 0, said.stderr
-        found = [one for one in journal.read(session) if isinstance(one, journal.Asked)]
+        found = [one for one in journal.read(session) if isinstance(one, Asked)]
         assert [(one.command, one.by, one.late) for one in found] == [
             ("flatten", "somebody", True),
             ("pause", "command line", False),

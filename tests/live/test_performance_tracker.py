@@ -19,7 +19,8 @@ from data.run_tables import trade_table
 from data.symbols import grids_of
 from live import redis_server
 from live.bus import Bus
-from live.journal import Decided, Dropped, Halted, Journal, Record
+from live.journal import Journal
+from live.journal_records import Decided, Dropped, Halted, Record
 from live.outcome import History, keep
 from live.performance_tracker import run
 from live.records import CANDLES, EQUITY, Health

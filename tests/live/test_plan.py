@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from live.journal import Answered, Asked, Decided, Filled, Intent, Order, Record
+from live.journal_records import Answered, Asked, Decided, Filled, Intent, Order, Record
 from live.ledger import Ledger
 from live.order_ids import OrderId
 from live.plan import Cancel, Clean, Close, Drop, Enter, Protect, Resolve, next_action

@@ -20,7 +20,8 @@ from live import control, roles
 from live.bus import Entry
 from live.connect import connect
 from live.folders import Hold, tell_troubles
-from live.journal import Asked, Began, Decided, Filled, Halted, Journal
+from live.journal import Journal
+from live.journal_records import Asked, Began, Decided, Filled, Halted
 from live.records import CONTROL, Beat, Health
 from live.redis_server import start_embedded
 from live.session import FILE, Addresses, Session

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.run_tables import result_hash
-from live.journal import Began, Decided, Filled, Funded, Order, Record
+from live.journal_records import Began, Decided, Filled, Funded, Order, Record
 from live.session import Session
 from live.trade_log import Booked, TradeLog
 from strategy.account import book_fill, fee_of, money

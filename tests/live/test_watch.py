@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from live.folders import find
-from live.journal import Began, Decided, Filled, Funded, Journal
+from live.journal import Journal
+from live.journal_records import Began, Decided, Filled, Funded
 from live.show import print_list
 from live.watch import Watch, line
 from tests.live.sessions import MINUTE, START, make_session, write_session

@@ -12,6 +12,8 @@ import pytest
 from backtest.engine import Result, backtest
 from backtest.inputs import Inputs
 from live import journal
+from live.journal_records import Answered, Dropped, Filled, Intent
+from live.journal_records import Record as JournalRecord
 from live.session import read_session
 from live.simulator import lockstep
 from live.simulator.faults import Drop, Faults, Lose, Refuse
@@ -137,7 +139,7 @@ def test_triggered_orders_under_strange_ids_are_known_for_ours(tmp_path: Path) -
         inputs, tmp_path, meddle=lambda _, exchange: asyncio.create_task(own(exchange))
     )
     assert_same(found, 6)
-    fills = [one for one in journal.read(found.folder) if isinstance(one, journal.Filled)]
+    fills = [one for one in journal.read(found.folder) if isinstance(one, Filled)]
     assert {one.leg for one in fills} >= {"e", "s", "t"}
 
 
@@ -145,7 +147,7 @@ def test_a_stop_closer_than_the_slippage_closes_at_once_in_both_worlds(tmp_path:
     inputs = made_up(tmp_path, 90, ("BTCUSDT",), "stop=0.05", "risk.daily_loss_limit=0")
     found = compared(inputs, tmp_path)
     assert_same(found, 5)
-    sent = [one.leg for one in journal.read(found.folder) if isinstance(one, journal.Intent)]
+    sent = [one.leg for one in journal.read(found.folder) if isinstance(one, Intent)]
     assert sent.count("q") > 0
 
 
@@ -155,19 +157,19 @@ def test_orders_that_protect_are_compared_to_the_last_one(tmp_path: Path) -> Non
     session, records = read_session(found.folder), journal.read(found.folder)
     end = START + 2 * HOURS * MINUTE
 
-    def differences(*more: journal.Record, without: journal.Record | None = None) -> set[str]:
+    def differences(*more: JournalRecord, without: JournalRecord | None = None) -> set[str]:
         kept = [one for one in records if one is not without]
         facts = (live_facts(session, [], its, end) for its in (records, [*kept, *more]))
         comparison = compare(*facts)
         return {kind for kind, count in comparison.different.items() if count}
 
-    def sent(leg: str) -> journal.Intent:
-        return next(r for r in records if isinstance(r, journal.Intent) and r.leg == leg)
+    def sent(leg: str) -> Intent:
+        return next(r for r in records if isinstance(r, Intent) and r.leg == leg)
 
-    def again(intent: journal.Intent, state: Any, **changes: Any) -> list[journal.Record]:
+    def again(intent: Intent, state: Any, **changes: Any) -> list[JournalRecord]:
         intent = msgspec.structs.replace(intent, id="again", **changes)
         place: dict[str, Any] = {"id": intent.id, "symbol": intent.symbol, "time": intent.time}
-        answer = journal.Answered(n=0, state=state, exchange_id=1, code=0, text="", **place)
+        answer = Answered(n=0, state=state, exchange_id=1, code=0, text="", **place)
         return [intent, answer]
 
     stop, take = sent("s"), sent("t")
@@ -177,14 +179,14 @@ def test_orders_that_protect_are_compared_to_the_last_one(tmp_path: Path) -> Non
     assert differences(*again(stop, "accepted", steps=1)) == {"orders"}
     assert differences(*again(take, "accepted")) == set()
     assert differences(*again(take, "accepted", steps=take.steps + 1)) == {"orders"}
-    accepted = next(r for r in records if isinstance(r, journal.Answered) and r.id == stop.id)
+    accepted = next(r for r in records if isinstance(r, Answered) and r.id == stop.id)
     refused = msgspec.structs.replace(accepted, state="rejected")
-    last = next(r for r in reversed(records) if isinstance(r, journal.Answered) and r.id == stop.id)
+    last = next(r for r in reversed(records) if isinstance(r, Answered) and r.id == stop.id)
     assert differences(msgspec.structs.replace(refused, n=last.n + 1)) == {"orders"}
 
     # A trade that is still open at the end has paid its first fee.
-    entry = next(r for r in records if isinstance(r, journal.Filled))
-    exit_ = next(r for r in records if isinstance(r, journal.Filled) and r.reason)
+    entry = next(r for r in records if isinstance(r, Filled))
+    exit_ = next(r for r in records if isinstance(r, Filled) and r.reason)
     upto = records[: records.index(exit_)]
     other = [
         msgspec.structs.replace(entry, fee=entry.fee + 1) if one is entry else one for one in upto
@@ -203,7 +205,7 @@ def test_a_refused_entry_is_found_as_the_first_difference(tmp_path: Path) -> Non
     assert first is not None
     assert first.kind == "orders"
     assert first.live is None
-    dropped = [r for r in journal.read(found.folder) if isinstance(r, journal.Dropped)]
+    dropped = [r for r in journal.read(found.folder) if isinstance(r, Dropped)]
     assert [one.reason for one in dropped] == ["Margin is insufficient."]
 
 

@@ -12,6 +12,7 @@ import pytest
 import research.parity
 from backtest.inputs import Inputs
 from live import journal
+from live.journal_records import Intent
 from live.simulator.faults import Drop, Faults
 from live.simulator.server import Simulator
 from research.differences import Difference
@@ -82,7 +83,7 @@ def test_instants_inside_candles_come_after_orders_and_before_stops(tmp_path: Pa
     )  # fmt: skip
     found = compared(with_funding(inputs, 2_400), tmp_path)
     assert_same(found, 5)
-    legs = [one.leg for one in journal.read(found.folder) if isinstance(one, journal.Intent)]
+    legs = [one.leg for one in journal.read(found.folder) if isinstance(one, Intent)]
     assert legs.count("q") > 0
     assert found.comparison.compared["funding"] > 20
 

@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 
 from live.decimals import units
-from live.journal import Asked, Decided, Filled, Funded, Intent, Record
+from live.journal_records import Asked, Decided, Filled, Funded, Intent, Record
 from live.ledger import Ledger
 from live.order_ids import CONDITIONAL_LEGS, parse
 from live.plan import NAKED_MS

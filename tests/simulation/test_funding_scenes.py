@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from live.exchange.port import AccountEvent, Unavailable
-from live.journal import Decided, Funded, read
+from live.journal import read
+from live.journal_records import Decided, Funded
 from live.trade_log import TradeLog
 from strategy.rules import ENTER_LONG
 from tests.live.sessions import START

@@ -8,7 +8,8 @@ import pytest
 from redis.exceptions import RedisError
 
 from live.exchange.port import AccountMode, Rejected, Unavailable, Unknown
-from live.journal import Halted, read
+from live.journal import read
+from live.journal_records import Halted
 from strategy.rules import ENTER_LONG
 from tests.simulation.account import Order
 from tests.simulation.scene import FULL, SYMBOL, Play, Scene, enter

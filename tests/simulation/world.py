@@ -14,6 +14,8 @@ from typing import Any
 from unittest import mock
 
 from live import journal
+from live.journal_records import Dropped, Intent
+from live.journal_records import Record as JournalRecord
 from live.records import ACCOUNT, CONTROL, FILLS, ORDERS, SIGNALS, Control
 from live.session import Session
 from live.trader import Trader
@@ -68,17 +70,16 @@ class Result:
     fills: int
     payments: int
     starts: int
-    records: list[journal.Record]
+    records: list[JournalRecord]
 
     @property
     def keeps_facts(self) -> bool:
         """Whether orders and fills must be those of the same world undisturbed; a trader that was
         dead for more than five seconds beside a naked position has to close it, and one that dies
         again and again while an entry's fate is not known finds it too old."""
-        closed = any(isinstance(one, journal.Intent) and one.leg == "q" for one in self.records)
+        closed = any(isinstance(one, Intent) and one.leg == "q" for one in self.records)
         late = any(
-            isinstance(one, journal.Dropped) and one.reason.startswith("older than")
-            for one in self.records
+            isinstance(one, Dropped) and one.reason.startswith("older than") for one in self.records
         )
         return self.faults.keeps_facts and not closed and not late
 
@@ -125,9 +126,9 @@ class Process:
             self.died.set()
             self._world.said("killed")
 
-    def _appended(self, record: journal.Record, *, durable: bool = False) -> journal.Record:
+    def _appended(self, record: JournalRecord, *, durable: bool = False) -> JournalRecord:
         with mock.patch("os.fdatasync", self._synced), self._world.disk():
-            numbered: journal.Record = self._append(record, durable=durable)
+            numbered: JournalRecord = self._append(record, durable=durable)
         if not self.is_dead:
             self._world.watch.records.append(numbered)
             self.step(f"wrote {numbered}")
