@@ -22,6 +22,7 @@ async def fill(server: Server, *times: int) -> None:
     bus = server.bus()
     for time in times:
         await bus.publish(EQUITY, EquityPoint(time, float(time)), time)
+    await bus.written()
     await bus.close()
 
 

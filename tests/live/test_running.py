@@ -319,6 +319,7 @@ def test_a_redis_that_dies_is_there_again_with_its_data(run: Run, tmp_path: Path
         session = read_session(folder)
         bus = await connect(session, folder)
         await bus.publish(EQUITY, EquityPoint(1, 10_000.0), 1)
+        await bus.written()
         server = int((await bus._redis.info("server"))["process_id"])
         await bus.close()
         os.kill(server, signal.SIGKILL)
