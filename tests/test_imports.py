@@ -20,6 +20,15 @@ MAY_IMPORT = {
     "dashboard": {"strategy", "data", "backtest", "live", "research"},
 }
 OURS = {*MAY_IMPORT, "wick"}
+# Rooms inside data: which of the other rooms each may import.
+ROOMS: dict[str, set[str]] = {
+    "files": set(),
+    "rest": set(),
+    "rules": {"rest"},
+    "fetching": {"files", "rest", "rules"},
+    "checking": set(),
+    "repairing": {"files", "rest", "fetching", "checking"},
+}
 NO_NETWORK = {"asyncio", "http", "socket", "subprocess", "urllib"}
 WALL_CLOCK = {
     "time.time",
@@ -94,6 +103,22 @@ def test_a_package_imports_only_what_lies_below_it(package: str) -> None:
     for path in files_of(package):
         wrong += places(path, forbidden_imports(package, ast.parse(path.read_bytes())))
     assert wrong == []
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_of_the_data_package_imports_only_what_lies_below_it(room: str) -> None:
+    wrong = []
+    for path in files_of(f"data/{room}"):
+        modules = [
+            (node.lineno, node.module.split("."))
+            for node in ast.walk(ast.parse(path.read_bytes()))
+            if isinstance(node, ast.ImportFrom) and node.module
+        ]
+        found = [(at, parts[1]) for at, parts in modules if parts[0] == "data" and len(parts) > 1]
+        others = ROOMS.keys() - {room} - ROOMS[room]
+        wrong += places(path, [(at, name) for at, name in found if name in others])
+    assert wrong == []
+    assert {path.parent.name for path in (ROOT / "data").glob("*/__init__.py")} == ROOMS.keys()
 
 
 @pytest.mark.parametrize("package", ["strategy", "backtest"])
