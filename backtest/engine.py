@@ -8,12 +8,14 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from backtest.simulate import entry_candles, simulate
+from backtest.kernels.market import Desk, Market, Record, Words
+from backtest.kernels.search import entry_candles
+from backtest.kernels.simulate import simulate
 from data.dates import show_time
 from strategy.account import MOST
 from strategy.candles import Candles
 from strategy.errors import RunRefused, WickError
-from strategy.fills import Costs
+from strategy.fills import Costs, checked_costs
 from strategy.funding import Funding, check_funding, instants_of, no_funding
 from strategy.grid import fine_grid
 from strategy.load import Strategy
@@ -129,11 +131,7 @@ def backtest(
     every = (candles,) if isinstance(candles, Candles) else tuple(candles)
     params = strategy.params() if params is None else params
     risk = checked(strategy.risk if risk is None else risk, has_trail=strategy.has_trail)
-    for name, share in costs._asdict().items():
-        if not 0.0 <= share < 0.1:
-            raise WickError(
-                f"costs.{name} is {share}, expected a share from 0 to below 0.1", "such as 0.0005"
-            )
+    costs = checked_costs(costs)
     if not 1.0 <= balance < 1e10:
         raise WickError(f"balance is {balance}, expected from 1 to below 1e10", "--balance 10000")
     if grids is None:
@@ -215,15 +213,16 @@ def _run(
     funding: tuple[Funding, ...],
 ) -> Result:
     symbols = len(every)
-    joined = [_join([one.arrays[name] for one in every]) for name in _FIELDS]
+    first = _offsets([len(one.arrays["open_time"]) for one in every])
+    market = Market(first, *(_join([one.arrays[name] for one in every]) for name in _FIELDS))
     flags, at, stop, take, trail = (_join(list(part)) for part in zip(*signals, strict=True))
+    words = Words(flags, _offsets([len(part.at) for part in signals]), at, stop, take, trail)
     timeline = _timeline([one.arrays["open_time"] for one in every])
     account = np.zeros(1, ACCOUNT).view(np.recarray)
     account[0].wallet = round(balance * UNIT)
     account[0].equity, account[0].day = account[0].wallet / UNIT, -1
-    positions = np.zeros(symbols, POSITION).view(np.recarray)
-    orders = np.zeros(symbols, ORDER).view(np.recarray)
-    said = np.zeros(symbols, SAID).view(np.recarray)
+    blank = (np.zeros(symbols, kind).view(np.recarray) for kind in (POSITION, ORDER, SAID))
+    desk = Desk(risk, costs, grids, *blank)
     # Every trade needs an entry signal of its own, so there cannot be more; untouched pages cost
     # nothing.
     trades = np.empty(len(at) + 1, TRADE).view(np.recarray)
@@ -232,33 +231,21 @@ def _run(
     parts = np.empty(len(trades) * (each + 1) * (each > 0) + 1, PART).view(np.recarray)
     equity = np.empty(len(timeline))
     refused = np.zeros((symbols, len(REFUSALS)), np.int64)
+    record = Record(trades, parts, equity, refused)
+    length = every[0].timeframe_ms
     count, partial, stopped = simulate(
         timeline,
-        _offsets([len(one.arrays["open_time"]) for one in every]),
-        *joined,
-        flags,
-        _offsets([len(part.at) for part in signals]),
-        at,
-        stop,
-        take,
-        trail,
+        length,
+        market,
+        words,
         strategy.has_take,
-        every[0].timeframe_ms,
         instants_of(funding),
-        grids,
-        risk,
-        costs,
+        desk,
         account,
-        positions,
-        orders,
-        said,
-        trades,
-        parts,
-        equity,
-        refused,
+        record,
     )
     if stopped >= 0:
-        _refuse(int(timeline[stopped]) + every[0].timeframe_ms, count, float(equity[stopped]))
+        _refuse(int(timeline[stopped]) + length, count, float(equity[stopped]))
     return Result(
         strategy,
         params,

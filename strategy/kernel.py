@@ -2,7 +2,8 @@
 
 Numba does not notice an edited callee that stands in another file: it would hand out the old
 machine code. So the compile cache lies in a folder named by a hash over every file of this package
-that can hold a kernel; editing one of them opens a new folder, and the old ones are removed.
+and of `backtest.kernels` that can hold a kernel; editing one of them opens a new folder, and the
+old ones are removed. No kernel stands anywhere else.
 """
 
 import hashlib
@@ -22,13 +23,13 @@ log = logging.getLogger(__name__)
 def _source_hash() -> str:
     digest = hashlib.sha256()
     root = Path(__file__).parent
-    for path in sorted(root.rglob("*.py")):
+    for path in sorted([*root.rglob("*.py"), *root.parent.glob("backtest/kernels/**/*.py")]):
         text = path.read_bytes()
         # A strategy module holds no kernel; users edit it all day and must not wait for a
         # compilation each time.
         if b"(NamedTuple):" in text and b"\nTIMEFRAME" in text:
             continue
-        digest.update(str(path.relative_to(root)).encode() + b"\0" + text)
+        digest.update(str(path.relative_to(root.parent)).encode() + b"\0" + text)
     return digest.hexdigest()[:16]
 
 

@@ -91,7 +91,9 @@ def test_only_an_edit_that_can_change_a_kernel_opens_a_new_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "strategy"
-    shutil.copytree(ROOT / "strategy", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for package in ("strategy", "backtest"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=ignored)
     original = kernels._source_hash()
     monkeypatch.setattr(kernels, "__file__", str(folder / "kernel.py"))
     assert kernels._source_hash() == original
@@ -108,6 +110,21 @@ def test_only_an_edit_that_can_change_a_kernel_opens_a_new_cache(
         assert edit(name) != is_strategy, name
     assert edit("mine.py", (ROOT / "strategy" / "rsi_macd_atr.py").read_text()) is False
     assert edit("new_kernels.py") is True
+    assert edit("../backtest/kernels/simulate.py") is True
+    assert edit("../backtest/inputs.py") is False
+
+
+def test_kernels_stand_only_where_an_edit_is_noticed() -> None:
+    packages = ("strategy", "data", "backtest", "research", "live", "dashboard")
+    paths = (path for package in packages for path in (ROOT / package).rglob("*.py"))
+    outside = [
+        str(path.relative_to(ROOT))
+        for path in paths
+        if "\n@kernel\n" in path.read_text()
+        and not path.is_relative_to(ROOT / "strategy")
+        and not path.is_relative_to(ROOT / "backtest" / "kernels")
+    ]
+    assert outside == []
 
 
 def test_four_cache_folders_are_kept_the_newest_ones(

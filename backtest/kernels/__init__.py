@@ -1,0 +1,1 @@
+"""The compiled walk through the candles."""

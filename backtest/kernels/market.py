@@ -1,0 +1,94 @@
+"""What the walk reads and writes, in a few named arguments instead of many."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strategy.fills import Costs
+from strategy.risk import Risk
+
+
+class Market(NamedTuple):
+    """The candles of all symbols, one symbol behind the other.
+
+    Attributes
+    ----------
+    first : int64 (symbols + 1,)
+        Where each symbol's candles begin; the last one is the end.
+    open_time : int64 (n,)
+        UTC milliseconds.
+    o, h, l, c : float64 (n,)
+        Prices.
+    """
+
+    first: NDArray[np.int64]
+    open_time: NDArray[np.int64]
+    o: NDArray[np.float64]
+    h: NDArray[np.float64]
+    l: NDArray[np.float64]  # noqa: E741
+    c: NDArray[np.float64]
+
+
+class Words(NamedTuple):
+    """What the rules say, in the same order.
+
+    Attributes
+    ----------
+    flags : uint8 (n,)
+        Bits of `strategy.rules`.
+    first : int64 (symbols + 1,)
+        Where each symbol's entry candles begin.
+    at : int64 (m,)
+        The entry candles, each counted from its symbol's first candle.
+    stop, take : float64 (m,)
+        Their distances; take is empty without a rule.
+    trail : float64 (n,)
+        The trailing stop's distance; empty without a rule.
+    """
+
+    flags: NDArray[np.uint8]
+    first: NDArray[np.int64]
+    at: NDArray[np.int64]
+    stop: NDArray[np.float64]
+    take: NDArray[np.float64]
+    trail: NDArray[np.float64]
+
+
+class Desk(NamedTuple):
+    """What is held and asked for, one entry a symbol, and the settings that decide about it.
+
+    Attributes
+    ----------
+    risk : Risk
+    costs : Costs
+    grids : record array of GRID
+    positions : record array of POSITION
+    orders : record array of ORDER
+    said : record array of SAID
+    """
+
+    risk: Risk
+    costs: Costs
+    grids: Any
+    positions: Any
+    orders: Any
+    said: Any
+
+
+class Record(NamedTuple):
+    """What is written.
+
+    Attributes
+    ----------
+    trades : record array of TRADE
+    parts : record array of PART
+    equity : float64 (instants,)
+        At each close.
+    refused : int64 (symbols, reasons)
+    """
+
+    trades: Any
+    parts: Any
+    equity: NDArray[np.float64]
+    refused: NDArray[np.int64]

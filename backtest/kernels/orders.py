@@ -1,0 +1,41 @@
+"""Market orders of a decision, at the next open."""
+
+from backtest.kernels.resting import close, closed
+from strategy.booking import open_position
+from strategy.kernel import kernel
+from strategy.risk import APPROVED
+
+
+@kernel
+def fill_orders(cursor, market, desk, book, record, count, partial):
+    """Fill what was decided before at the opens under the cursor: closing legs first, then opening
+    ones. Return the numbers of trades and of parts."""
+    orders, said, slippage = desk.orders, desk.said, desk.costs.slippage
+    for s in range(len(orders)):
+        order = orders[s]
+        if said[s].present != 0 and order.close_reason != 0:
+            i = cursor[s]
+            candle = i - market.first[s]
+            trade = close(s, market.o[i], slippage, candle, desk, book, record, count, partial)
+            trade.exit_reason, order.close_reason, trade.ordered = order.close_reason, 0, 1
+            count, partial = closed(trade, market.open_time[i], record, count, partial)
+    for s in range(len(orders)):
+        order = orders[s]
+        if said[s].present != 0 and order.side != 0:
+            i = cursor[s]
+            answer = open_position(
+                book,
+                desk.positions,
+                desk.grids,
+                desk.costs,
+                desk.risk,
+                s,
+                order,
+                market.o[i],
+                market.open_time[i],
+                i - market.first[s],
+            )
+            order.side, order.steps = 0, 0
+            if answer != APPROVED:
+                record.refused[s, answer] += 1
+    return count, partial

@@ -1,0 +1,67 @@
+"""Stops and takes against a candle, and what a closed trade leaves in the record."""
+
+from strategy.booking import close_part, close_position
+from strategy.fills import NOT_FILLED, STOP_FILLED, TAKE_FILLED, resting_fill
+from strategy.kernel import kernel
+from strategy.records import BY_TAKE
+from strategy.stops import nearest_take
+
+
+@kernel
+def fill_resting(s, candle, i, market, opened, closed_at, desk, book, record, count, partial):
+    """Match a position's resting orders with its candle i; parts first, since they lie nearer."""
+    o, h, l = market.o[i], market.h[i], market.l[i]  # noqa: E741
+    p, costs = desk.positions[s], desk.costs
+    while p.steps != 0:
+        take, part = nearest_take(p)
+        which, price, at_open, ambiguous = resting_fill(p.steps, p.stop_level, take, o, h, l)
+        if which == NOT_FILLED:
+            p.lowest, p.highest = min(p.lowest, l), max(p.highest, h)
+            break
+        time = opened if at_open else closed_at
+        if which == TAKE_FILLED and part != 0:
+            one = record.parts[partial]
+            close_part(book, desk.positions, desk.grids, costs, s, part, price, one)
+            partial = _place_part(record, partial, s, time, candle)
+            continue
+        reason = p.stop_reason if which == STOP_FILLED else BY_TAKE
+        trade = close(s, price, costs.slippage, candle, desk, book, record, count, partial)
+        trade.exit_reason, trade.ambiguous = reason, 1 if ambiguous else 0
+        count, partial = closed(trade, time, record, count, partial)
+    return count, partial
+
+
+@kernel
+def close(s, price, slippage, candle, desk, book, record, count, partial):
+    """Close a symbol's position at a price before slippage; its trade lacks time and reason."""
+    trade, last = record.trades[count], record.parts[partial]
+    close_position(
+        book,
+        desk.positions,
+        desk.grids,
+        desk.costs,
+        desk.risk,
+        s,
+        price,
+        slippage,
+        candle,
+        trade,
+        last,
+    )
+    return trade
+
+
+@kernel
+def closed(trade, time, record, count, partial):
+    """Finish a trade's record; return the numbers of trades and of parts."""
+    trade.exit_time = time
+    if trade.parts > 0:  # what closed the rest is a part as well
+        partial = _place_part(record, partial, trade.symbol, time, trade.exit_candle)
+    return count + 1, partial
+
+
+@kernel
+def _place_part(record, partial, s, time, candle):
+    part = record.parts[partial]
+    part.symbol, part.time, part.candle = s, time, candle
+    return partial + 1
