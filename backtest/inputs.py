@@ -2,19 +2,19 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from backtest.engine import Grids, Result
+from backtest.engine import Grids, Result, backtest
 from data import runs, store
 from data.dates import show_time
 from data.funding import funding_notes, funding_of_store
 from data.manifest import known_market
-from data.overrides import BALANCE, from_flags, from_toml, share_of_bps
+from data.overrides import BALANCE, Given, costs_of, from_flags, from_toml, share_of_bps
 from data.quality import holes
 from data.rules.notes import rule_notes
 from data.run_record import funding_record
@@ -68,9 +68,9 @@ class Inputs:
 
 
 def gather(
-    asked: Asked, store_folder: Path, runs_folder: Path, given: Sequence[Candles] = ()
+    asked: Asked, store_folder: Path, runs_folder: Path, own: Sequence[Candles] = ()
 ) -> Inputs:
-    """Load and check all inputs of a run; candles that are given stand for those of the store.
+    """Load and check all inputs of a run; candles of one's own stand for those of the store.
 
     Raises
     ------
@@ -82,23 +82,20 @@ def gather(
     strategy = load(asked.strategy) if isinstance(asked.strategy, str) else asked.strategy
     source = _source_run(asked.params, runs_folder)
     if source is not None:
-        asked = _with_defaults_of(asked, source, span=not given)
+        asked = _with_defaults_of(asked, source, span=not own)
     if asked.timeframe is not None:
         timeframe_ms(asked.timeframe)
         strategy = dataclasses.replace(strategy, timeframe=asked.timeframe)
-    if not given:
+    if not own:
         _known_timeframe(strategy.timeframe, store_folder)
-    given_params: dict[str, Any] = {}
-    given_risk: dict[str, Any] = {}
+    given = from_flags(asked.changes)
     if source is not None:
-        given_params, given_risk = dict(source.params), dict(source.risk)
+        given = given.over(Given(dict(source.params), dict(source.risk), {}))
     elif isinstance(asked.params, str):
-        given_params, given_risk = from_toml(asked.params)
-    more_params, more_risk = from_flags(asked.changes)
-    params = strategy.with_params(given_params | more_params)
-    risk = strategy.with_risk(given_risk | more_risk)
+        given = given.over(from_toml(asked.params))
+    params, risk = strategy.with_params(given.params), strategy.with_risk(given.risk)
     _check_span(asked)
-    candles = _cut(asked, given) if given else _candles(asked, strategy, store_folder)
+    candles = _cut(asked, own) if own else _candles(asked, strategy, store_folder)
     books = {market: RuleBook(store_folder, market) for market in {one.market for one in candles}}
     rules = tuple(_rules(one, source, books[one.market]) for one in candles)
     funding = tuple(_funding(one, store_folder) for one in candles)
@@ -115,7 +112,7 @@ def gather(
         strategy=strategy,
         params=params,
         risk=risk,
-        costs=_costs(asked, source),
+        costs=_costs(asked, source, given.costs),
         balance=balance,
         candles=candles,
         rules=rules,
@@ -255,12 +252,26 @@ def _with_defaults_of(asked: Asked, source: runs.RunRecord, *, span: bool) -> As
     )
 
 
-def _costs(asked: Asked, source: runs.RunRecord | None) -> Costs:
+def _costs(asked: Asked, source: runs.RunRecord | None, given: Mapping[str, Any]) -> Costs:
     # A run's own rates are taken as they are: through basis points and back they could lose a bit.
-    known = Costs(source.fee_rate, source.slippage) if source else Costs()
-    return Costs(
-        share_of_bps("--fee-bps", asked.fee_bps, known.fee_rate),
-        share_of_bps("--slippage-bps", asked.slippage_bps, known.slippage),
+    known = costs_of(source.all_costs if source else Costs(), given)
+    return known._replace(
+        fee_rate=share_of_bps("--fee-bps", asked.fee_bps, known.fee_rate),
+        slippage=share_of_bps("--slippage-bps", asked.slippage_bps, known.slippage),
+    )
+
+
+def run(inputs: Inputs, params: Any = None) -> Result:
+    """Run one backtest over these inputs, with other params where they are given."""
+    return backtest(
+        inputs.strategy,
+        inputs.candles,
+        params=inputs.params if params is None else params,
+        risk=inputs.risk,
+        costs=inputs.costs,
+        balance=inputs.balance,
+        grids=inputs.grids,
+        funding=inputs.funding,
     )
 
 

@@ -36,24 +36,14 @@ def run_asked(
     """
     check_name(name)
     with compiling(), contextlib.redirect_stdout(sys.stderr):  # what a strategy prints is no result
-        from backtest.engine import backtest
-        from backtest.inputs import gather, refuse_cold, refuse_without_distance
+        from backtest.inputs import gather, refuse_cold, refuse_without_distance, run
         from backtest.record import record_of
         from data.dates import now_ms
         from data.run_tables import part_table, trade_table
         from data.runs import Run
 
         inputs = gather(asked, store, runs, given)
-        result = backtest(
-            inputs.strategy,
-            inputs.candles,
-            params=inputs.params,
-            risk=inputs.risk,
-            costs=inputs.costs,
-            balance=inputs.balance,
-            grids=inputs.grids,
-            funding=inputs.funding,
-        )
+        result = run(inputs)
         if not len(result.trades) and not result.refused.any():
             refuse_cold(inputs.strategy, inputs.params, inputs.candles)
         refuse_without_distance(result)

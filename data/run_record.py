@@ -163,6 +163,7 @@ def run_record(
         risk={name: float(value) for name, value in outcome.risk._asdict().items()},
         fee_rate=outcome.costs.fee_rate,
         slippage=outcome.costs.slippage,
+        costs={name: float(value) for name, value in outcome.costs._asdict().items()},
         balance=outcome.balance,
         seed=seed,
         data=[

@@ -28,6 +28,7 @@ from data.run_tables import TIME
 from data.symbols import SymbolRules
 from data.table import arrow, numbers
 from strategy.errors import RunRefused, WickError, did_you_mean
+from strategy.fills import Costs
 
 _UNFINISHED = ".unfinished-"
 
@@ -134,6 +135,13 @@ class RunRecord(msgspec.Struct, frozen=True):
     tune: TuneRecord | None = None
     breakdowns: dict[str, list[GroupRecord]] = {}
     months: dict[str, float] = {}
+    costs: dict[str, float] = {}
+
+    @property
+    def all_costs(self) -> Costs:
+        """Its costs; a model that a run of before did not know is off."""
+        known = self.costs | {"fee_rate": self.fee_rate, "slippage": self.slippage}
+        return Costs(**{name: known[name] for name in Costs._fields if name in known})  # type: ignore[arg-type]
 
     def figure(self, key: str) -> FigureRecord:
         """Return one figure by its key."""

@@ -15,7 +15,7 @@ from data import runs, store
 from data.dates import show_time
 from data.funding import funding_notes, funding_of_store
 from data.manifest import known_market
-from data.overrides import BALANCE, from_flags, from_toml, share_of_bps
+from data.overrides import BALANCE, Given, costs_of, from_flags, from_toml, share_of_bps
 from data.selection import market_of, only_symbol, refuse_twice
 from data.settings import Settings
 from data.symbols import RuleBook, SymbolRules, fine_rules
@@ -25,7 +25,8 @@ from strategy.candles import Candles
 from strategy.errors import WickError
 from strategy.fills import Costs
 from strategy.load import Strategy, load
-from strategy.risk import checked
+from strategy.options import refuse_unsupported
+from strategy.risk import Risk, checked
 from strategy.timeframes import DAY_MS, EXCHANGE_TIMEFRAMES, timeframe_ms, timeframe_offset_ms
 from strategy.warmup import warm_up
 
@@ -103,7 +104,7 @@ def draft(asked: Asked, settings: Settings, now_ms: int, command: Sequence[str])
     check_name(asked.name)
     strategy = load(asked.strategy)
     source = _source_run(asked, settings.runs)
-    params, risk = _values(asked, strategy, source)
+    params, risk, known = _values(asked, strategy, source)
     symbols = _symbols(asked, strategy, settings.store, source)
     market = _market(asked, strategy, settings.store, symbols)
     count = _warm_up(strategy, params)
@@ -118,7 +119,7 @@ def draft(asked: Asked, settings: Settings, now_ms: int, command: Sequence[str])
     else:
         span = _Span(first_open_time(strategy.timeframe, now_ms, count), now_ms, 0)
         rules = ()
-    known = Costs(source.fee_rate, source.slippage) if source else Costs()
+    refuse_unsupported(f"wick live --on {on}", "live", risk, known)
     session = Session(
         id=asked.name or runs.run_id(now_ms, on, strategy.name, symbols),
         on=on,
@@ -228,15 +229,16 @@ def _source_run(asked: Asked, folder: Path) -> runs.RunRecord | None:
     return runs.read_record(runs.find(folder, asked.params))
 
 
-def _values(asked: Asked, strategy: Strategy, source: runs.RunRecord | None) -> tuple[Any, Any]:
-    params: dict[str, Any] = {}
-    risk: dict[str, Any] = {}
+def _values(
+    asked: Asked, strategy: Strategy, source: runs.RunRecord | None
+) -> tuple[Any, Risk, Costs]:
+    given = from_flags(asked.changes)
     if source is not None:
-        params, risk = dict(source.params), dict(source.risk)
+        given = given.over(Given(dict(source.params), dict(source.risk), {}))
     elif asked.params is not None:
-        params, risk = from_toml(asked.params)
-    more_params, more_risk = from_flags(asked.changes)
-    return strategy.with_params(params | more_params), strategy.with_risk(risk | more_risk)
+        given = given.over(from_toml(asked.params))
+    costs = costs_of(source.all_costs if source else Costs(), given.costs)
+    return strategy.with_params(given.params), strategy.with_risk(given.risk), costs
 
 
 def _balance(asked: Asked, source: runs.RunRecord | None) -> float:

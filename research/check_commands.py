@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -128,16 +128,15 @@ def _made_up(asked: "Asked", strategy: "Strategy", timeframe: str) -> History:
     count = min(max(YEAR_MS // length_ms, _LEAST), _MOST)
     start_ms = _MONDAY_MS - (_MONDAY_MS - timeframe_offset_ms(timeframe)) % length_ms
     candles = synthetic_market(0, -(-count * length_ms // 60_000), start_ms, timeframe)
-    given: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
+    given = from_flags(asked.changes)
     if isinstance(asked.params, str):
-        given = from_toml(asked.params)
-    more_params, more_risk = from_flags(asked.changes)
+        given = given.over(from_toml(asked.params))
     strategy = dataclasses.replace(strategy, timeframe=timeframe)
     subject = Subject.of(
         strategy,
         candles,
-        strategy.with_params(given[0] | more_params),
-        strategy.with_risk(given[1] | more_risk),
+        strategy.with_params(given.params),
+        strategy.with_risk(given.risk),
     )
     return History(subject, candles, f"a made-up {timeframe} market: no candles are stored")
 

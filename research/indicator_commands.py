@@ -71,7 +71,7 @@ def _plot(
     if name is None:
         raise WickError("--plot draws one indicator, none is named", "wick indicators rsi --plot")
     one = indicator(name)
-    chosen, _ = from_flags(changes)
+    chosen = from_flags(changes).params
     with compiling():
         from research.indicator_plot import plot
 

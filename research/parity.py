@@ -16,8 +16,7 @@ from pathlib import Path
 import msgspec
 from redis.exceptions import RedisError
 
-from backtest.engine import backtest
-from backtest.inputs import Inputs
+from backtest.inputs import Inputs, run
 from data import runs
 from live import journal, redis_server
 from live.bus import Bus
@@ -41,6 +40,7 @@ from research.differences import (
 )
 from strategy.candles import Candles
 from strategy.errors import RunRefused, WickError
+from strategy.options import refuse_unsupported
 from strategy.timeframes import timeframe_ms
 
 ROLES = ("market-data", "signal-generator", "trader", "performance-tracker")
@@ -118,6 +118,7 @@ def check_parity(
     RunRefused
         A process died too often, or does not get on with its work.
     """
+    refuse_unsupported("wick parity", "parity", inputs.risk, inputs.costs)
     start_ms, end_ms = _span(inputs.candles)
     session = _session(inputs, start_ms, now_ms, command, name)
     folder = sessions / session.id
@@ -281,16 +282,7 @@ def _compare(
     start_ms: int,
     end_ms: int,
 ) -> Comparison:
-    result = backtest(
-        inputs.strategy,
-        inputs.candles,
-        params=inputs.params,
-        risk=inputs.risk,
-        costs=inputs.costs,
-        balance=inputs.balance,
-        grids=inputs.grids,
-        funding=inputs.funding,
-    )
+    result = run(inputs)
     # The last instant's mark follows the closing of what is left at the end, and live nothing is
     # closed there: equity is compared up to the instant before.
     facts = backtest_facts(result, start_ms, end_ms)

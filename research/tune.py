@@ -9,8 +9,8 @@ from typing import Any
 import optuna
 import pyarrow as pa
 
-from backtest.engine import Result, backtest
-from backtest.inputs import Inputs, refuse_cold
+from backtest.engine import Result
+from backtest.inputs import Inputs, refuse_cold, run
 from data.dates import show_time
 from data.run_record import figures_of
 from strategy.candles import Candles
@@ -104,20 +104,6 @@ def tune(
     params = tried[study.best_trial.number]
     table = _table(study, tried, list(inputs.strategy.tune))
     return Tuned(params, study.best_value, run(train, params), _judge(test, params), table)
-
-
-def run(inputs: Inputs, params: Any) -> Result:
-    """Run one backtest over the candles of these inputs."""
-    return backtest(
-        inputs.strategy,
-        inputs.candles,
-        params=params,
-        risk=inputs.risk,
-        costs=inputs.costs,
-        balance=inputs.balance,
-        grids=inputs.grids,
-        funding=inputs.funding,
-    )
 
 
 def suggest(trial: optuna.Trial, inputs: Inputs, name: str) -> float:

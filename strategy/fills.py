@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from strategy.errors import WickError
 from strategy.grid import price_at, ticks_down, ticks_up
 from strategy.kernel import kernel
 
@@ -12,18 +13,79 @@ NOT_FILLED, STOP_FILLED, TAKE_FILLED = 0, 1, 2
 
 
 class Costs(NamedTuple):
-    """What trading costs, as fractions of the price.
+    """What trading costs and how orders fill; 0 switches a model off.
 
     Attributes
     ----------
     fee_rate : float
         Taker fee on the notional of each fill; 0.0005 is the exchange's regular rate.
     slippage : float
-        How much worse than the candle's price a market order fills.
+        How much worse than the candle's price a market order fills, as a share of it.
+    maker_rate : float
+        Fee on what a resting limit order fills.
+    spread : float
+        Half spreads, as recorded in book data, that a market order pays on top; 1 is what stood in
+        the book.
+    atr : float
+        Share of the ATR over 14 candles that a market order pays on top.
+    impact : float
+        What a market order pays on top, as a share of the price, for each share of the candle's
+        volume that it takes.
+    volume_share : float
+        Largest share of a candle's volume that an order fills; the rest waits for the next one.
+    latency_ms : float
+        Time from a decision to its orders' arrival.
+    limit_through : int
+        1: a limit order fills only if the price trades beyond it; 0: a touch fills.
+    intrabar : int
+        What comes first where a candle touches both stop and take: 0 the stop, 1 the take, 2 what
+        finer candles say.
     """
 
     fee_rate: float = 0.0005
     slippage: float = 0.0001
+    maker_rate: float = 0.0002
+    spread: float = 0.0
+    atr: float = 0.0
+    impact: float = 0.0
+    volume_share: float = 0.0
+    latency_ms: float = 0.0
+    limit_through: int = 0
+    intrabar: int = 0
+
+
+_BELOW = {  # exclusive upper bounds
+    "fee_rate": 0.1,
+    "slippage": 0.1,
+    "maker_rate": 0.1,
+    "spread": 100.0,
+    "atr": 10.0,
+    "impact": 1e6,
+    "volume_share": 1.0 + 1e-12,
+    "latency_ms": 86_400_000.0,
+    "limit_through": 2.0,
+    "intrabar": 3.0,
+}
+
+
+def checked_costs(costs: Costs) -> Costs:
+    """Return the costs as plain floats after checking their ranges.
+
+    Raises
+    ------
+    WickError
+        A value is out of range, or not the whole number that it has to be.
+    """
+    for name, value in costs._asdict().items():
+        if not 0.0 <= value < _BELOW[name] or (
+            name in ("limit_through", "intrabar") and value != int(value)
+        ):
+            whole = "a whole number " if name in ("limit_through", "intrabar") else ""
+            raise WickError(
+                f"costs.{name} is {value}, expected {whole}from 0 to below {_BELOW[name]:g}",
+                f"--set costs.{name}={Costs._field_defaults[name]:g}",
+            )
+    return Costs(*(float(value) for value in costs))  # type: ignore[arg-type]
 
 
 @kernel

@@ -1,0 +1,88 @@
+"""Where each option of a run is understood: what a backtest can do, live trading cannot always.
+
+A new field of Risk or Costs, and a new rule beside entries, exits and distances, needs a row here.
+"""
+
+from typing import Literal, NamedTuple
+
+from strategy.errors import WickError
+from strategy.fills import Costs
+from strategy.risk import Risk
+
+Place = Literal["simulator", "live", "parity"]
+
+
+class Option(NamedTuple):
+    """One option, and where it is understood; the backtest understands all of them.
+
+    Attributes
+    ----------
+    name : str
+        Such as risk.trail or costs.spread.
+    simulator, live, parity : bool
+        The simulated exchange fills so; a live session does so; parity counts it.
+    tabulated : bool
+        A sweep can use it without walking through the candles of every combination.
+    """
+
+    name: str
+    simulator: bool
+    live: bool
+    parity: bool
+    tabulated: bool
+
+
+OPTIONS = (
+    Option("risk.per_trade", True, True, True, True),
+    Option("risk.max_leverage", True, True, True, True),
+    Option("risk.max_notional", True, True, True, True),
+    Option("risk.leverage", True, True, True, True),
+    Option("risk.max_positions", True, True, True, True),
+    Option("risk.max_longs", True, True, True, True),
+    Option("risk.max_shorts", True, True, True, True),
+    Option("risk.daily_loss_limit", True, True, True, True),
+    Option("risk.daily_loss_flatten", True, True, True, False),
+    Option("risk.trail", True, True, True, True),
+    Option("risk.trail_after", True, True, True, True),
+    Option("risk.break_even", True, True, True, True),
+    Option("risk.time_stop", True, True, True, True),
+    Option("risk.cooldown", True, True, True, True),
+    Option("risk.part_1", True, True, True, False),
+    Option("risk.part_1_share", True, True, True, False),
+    Option("risk.part_2", True, True, True, False),
+    Option("risk.part_2_share", True, True, True, False),
+    Option("costs.fee_rate", True, True, True, True),
+    Option("costs.slippage", True, True, True, True),
+    Option("costs.maker_rate", False, False, False, True),
+    Option("costs.spread", False, False, False, False),
+    Option("costs.atr", False, False, False, False),
+    Option("costs.impact", False, False, False, False),
+    Option("costs.volume_share", False, False, False, False),
+    Option("costs.latency_ms", False, False, False, False),
+    Option("costs.limit_through", False, False, False, False),
+    Option("costs.intrabar", False, False, False, False),
+)
+_NEUTRAL = {**Risk()._asdict(), **Costs()._asdict()}
+
+
+def in_use(risk: Risk, costs: Costs) -> tuple[Option, ...]:
+    """Return the options that are set to something else than their neutral value."""
+    values = {f"risk.{name}": value for name, value in risk._asdict().items()}
+    values |= {f"costs.{name}": value for name, value in costs._asdict().items()}
+    return tuple(one for one in OPTIONS if values[one.name] != _NEUTRAL[one.name.partition(".")[2]])
+
+
+def refuse_unsupported(command: str, place: Place, risk: Risk, costs: Costs) -> None:
+    """Refuse options that a place would not understand.
+
+    Raises
+    ------
+    WickError
+        One is set; it is named.
+    """
+    for one in in_use(risk, costs):
+        if not getattr(one, place):
+            raise WickError(
+                f"{command} does not know {one.name}, only backtests do",
+                f"--set {one.name}={_NEUTRAL[one.name.partition('.')[2]]:g}",
+            )
