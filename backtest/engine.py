@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from backtest.kernels.market import Desk, Market, Record, Words
+from backtest.kernels.market import Desk, Market, Record, Words, begin
 from backtest.kernels.search import entry_candles
 from backtest.kernels.simulate import simulate
 from data.dates import show_time
@@ -243,6 +243,7 @@ def _run(
         desk,
         account,
         record,
+        begin(market, words),
     )
     if stopped >= 0:
         _refuse(int(timeline[stopped]) + length, count, float(equity[stopped]))

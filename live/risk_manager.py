@@ -104,6 +104,7 @@ class RiskManager:
             orders,
             ledger.grids,
             said,
+            np.arange(len(said)),
             self._risk if newest else self._marking,
             self._session.slippage,
             self._has_take,

@@ -8,7 +8,7 @@ import numpy as np
 
 from strategy.fills import slipped
 from strategy.grid import qty_of
-from strategy.kernel import kernel
+from strategy.kernel import borrowing
 from strategy.records import BY_DAILY_LIMIT, BY_REVERSAL, BY_SIGNAL, BY_TIME, UNIT
 from strategy.risk import (
     APPROVED,
@@ -26,7 +26,7 @@ MOST = 4e10  # quote currency; twice as much still fits an int64 of units
 DAY_MS = 86_400_000
 
 
-@kernel
+@borrowing
 def money(x):
     """Round an amount of quote currency half-even to 1e-8 and return it as units; the only such
     function.
@@ -36,12 +36,12 @@ def money(x):
     return np.int64(np.rint(min(max(x, -MOST), MOST) * UNIT))
 
 
-@kernel
-def mark(account, positions, grids):
-    """Value the account at the last closes: wallet plus each position's unrealized profit, in
-    configured order."""
+@borrowing
+def mark(account, positions, grids, who):
+    """Value the account at the last closes: wallet plus the unrealized profit of each position
+    among ``who``, in that order, which is the configured one."""
     equity = account.wallet / UNIT
-    for s in range(len(positions)):
+    for s in who:
         p = positions[s]
         if p.steps != 0:
             equity += qty_of(p.steps, grids[s]) * (p.mark - p.entry)
@@ -49,18 +49,21 @@ def mark(account, positions, grids):
     return equity
 
 
-@kernel
+@borrowing
 def notional(p, g):
     """Return the value of a position at its mark, without sign."""
     return abs(qty_of(p.steps, g)) * p.mark
 
 
-@kernel
+@borrowing
 def step(
-    account, positions, orders, grids, said, risk, slippage, has_take, has_trail, now, refused
+    account, positions, orders, grids, said, who, risk, slippage, has_take, has_trail, now, refused
 ):
     """Decide at a close, for all symbols together: daily limit, then exits, then moves of stops,
     then entries, each in configured order.
+
+    Only the symbols ``who`` (int64, in configured order) are looked at: at least all that hold a
+    position, have an order or say something now.
 
     What is decided is left in `orders`, with `decided_at` set to ``now``, and in the positions'
     `stop_level`; refusals are counted in ``refused[symbol, reason]``. `account.equity` must hold
@@ -68,25 +71,27 @@ def step(
     before that have not filled yet count as positions and are not decided again.
     """
     _begin_day(account, (now - 1) // DAY_MS)
-    equity = mark(account, positions, grids)
+    equity = mark(account, positions, grids, who)
     if loses_too_much(account, equity, risk.daily_loss_limit):
         account.blocked = 1
     any_signal, any_held = False, False
-    for s in range(len(said)):
+    for s in who:
         any_signal |= said[s].present != 0 and said[s].signals != 0
         any_held |= positions[s].steps != 0
     if any_held and account.blocked != 0 and risk.daily_loss_flatten != 0.0:
-        _flatten(positions, orders, now)
+        _flatten(positions, orders, who, now)
     if any_signal:
-        _exits(positions, orders, said, now, refused)
+        _exits(positions, orders, said, who, now, refused)
     if any_held and (risk.time_stop > 0.0 or moves_stops(risk, has_trail)):
-        _end_old(positions, orders, said, risk, now)
-        _move_stops(positions, orders, grids, said, risk, has_trail, now)
+        _end_old(positions, orders, said, who, risk, now)
+        _move_stops(positions, orders, grids, said, who, risk, has_trail, now)
     if any_signal:
-        _entries(account, positions, orders, grids, said, risk, slippage, has_take, now, refused)
+        _entries(
+            account, positions, orders, grids, said, who, risk, slippage, has_take, now, refused
+        )
 
 
-@kernel
+@borrowing
 def loses_too_much(account, equity, limit):
     """Say whether an equity is below the day's opening by the daily loss limit; money paid in or
     taken out is no profit or loss."""
@@ -96,7 +101,7 @@ def loses_too_much(account, equity, limit):
     return lost >= limit * account.day_open
 
 
-@kernel
+@borrowing
 def _begin_day(account, day):
     # The decision at 00:00 still belongs to the day that ends; the mark before the new day's first
     # decision is that day's opening equity, also when candles around midnight are missing.
@@ -107,38 +112,38 @@ def _begin_day(account, day):
         account.transfers = 0
 
 
-@kernel
-def _flatten(positions, orders, now):
+@borrowing
+def _flatten(positions, orders, who, now):
     # Also what has no candle now: it closes as soon as there is a price.
-    for s in range(len(positions)):
+    for s in who:
         if positions[s].steps != 0:
             _close(positions[s], orders[s], BY_DAILY_LIMIT, now)
 
 
-@kernel
+@borrowing
 def _close(p, order, reason, now):
     if order.close_reason == 0:
         order.close_reason, order.decided_at, order.price = reason, now, p.mark
 
 
-@kernel
-def _end_old(positions, orders, said, risk, now):
-    for s in range(len(positions)):
+@borrowing
+def _end_old(positions, orders, said, who, risk, now):
+    for s in who:
         p = positions[s]
         if p.steps != 0 and said[s].present != 0 and is_old(p, said[s].candle, risk):
             _close(p, orders[s], BY_TIME, now)
 
 
-@kernel
+@borrowing
 def is_old(p, candle, risk):
     """Say whether a position has seen as many closes as the time stop gives it, the one of its
     entry candle being the first."""
     return risk.time_stop > 0.0 and candle - p.entry_candle + 1 >= risk.time_stop
 
 
-@kernel
-def _move_stops(positions, orders, grids, said, risk, has_trail, now):
-    for s in range(len(positions)):
+@borrowing
+def _move_stops(positions, orders, grids, said, who, risk, has_trail, now):
+    for s in who:
         p = positions[s]
         if p.steps == 0 or said[s].present == 0 or orders[s].close_reason != 0:
             continue
@@ -152,9 +157,9 @@ def _move_stops(positions, orders, grids, said, risk, has_trail, now):
             p.stop_level, p.stop_reason = level, reason
 
 
-@kernel
-def _exits(positions, orders, said, now, refused):
-    for s in range(len(positions)):
+@borrowing
+def _exits(positions, orders, said, who, now, refused):
+    for s in who:
         p, order, flags = positions[s], orders[s], said[s].signals
         if said[s].present == 0:
             continue
@@ -171,11 +176,11 @@ def _exits(positions, orders, said, now, refused):
             _close(p, order, BY_SIGNAL, now)
 
 
-@kernel
-def _entries(account, positions, orders, grids, said, risk, slippage, has_take, now, refused):
+@borrowing
+def _entries(account, positions, orders, grids, said, who, risk, slippage, has_take, now, refused):
     wallet = account.wallet / UNIT
     slots, longs, shorts, used = 0, 0, 0, 0.0
-    for s in range(len(positions)):
+    for s in who:
         p, order = positions[s], orders[s]
         if p.steps != 0 or order.side != 0:
             slots += 1
@@ -184,7 +189,7 @@ def _entries(account, positions, orders, grids, said, risk, slippage, has_take, 
             shorts += 1 if p.steps < 0 or order.side < 0 else 0
             # An approved entry, also one that reverses, may wait for its symbol's next candle.
             used += max(notional(p, grids[s]), _reserved(p, order, grids[s], slippage))
-    for s in range(len(positions)):
+    for s in who:
         p, order, word = positions[s], orders[s], said[s]
         side = (1 if word.signals & ENTER_LONG else 0) - (1 if word.signals & ENTER_SHORT else 0)
         reverses = order.close_reason == BY_REVERSAL
@@ -227,19 +232,19 @@ def _entries(account, positions, orders, grids, said, risk, slippage, has_take, 
         used += max(_reserved(p, order, grids[s], slippage) - own, 0.0)
 
 
-@kernel
+@borrowing
 def _reserved(p, order, g, slippage):
     # What an approved entry holds back from the others: its estimate, at the mark plus slippage.
     return qty_of(order.steps, g) * slipped(p.mark, order.side, slippage, g)
 
 
-@kernel
+@borrowing
 def fee_of(fee_rate, qty, price):
     """Return the fee of one fill in units of 1e-8."""
     return money(fee_rate * (qty * price))
 
 
-@kernel
+@borrowing
 def funding_of(steps, g, price, rate):
     """Return what a position pays at a funding instant, in units of 1e-8; below 0 it receives.
 
@@ -253,12 +258,12 @@ def funding_of(steps, g, price, rate):
     return money(rate * (qty_of(steps, g) * price))
 
 
-@kernel
-def free_margin(account, positions, grids, leverage):
-    """Return the balance that no open position binds: wallet plus each one's unrealized profit less
-    its margin, at the last closes."""
+@borrowing
+def free_margin(account, positions, grids, who, leverage):
+    """Return the balance that no open position among ``who`` binds: wallet plus each one's
+    unrealized profit less its margin, at the last closes."""
     free = account.wallet / UNIT
-    for s in range(len(positions)):
+    for s in who:
         p = positions[s]
         if p.steps != 0:
             unrealized = qty_of(p.steps, grids[s]) * (p.mark - p.entry)
@@ -266,7 +271,7 @@ def free_margin(account, positions, grids, leverage):
     return free
 
 
-@kernel
+@borrowing
 def book_fill(p, g, steps, price):
     """Book one fill into a position and return the profit it realizes, in units of 1e-8.
 
@@ -302,7 +307,7 @@ def book_fill(p, g, steps, price):
     return realized
 
 
-@kernel
+@borrowing
 def book_transfer(account, units):
     """Book money paid in (above 0) or taken out: it changes the wallet, never the day's loss."""
     account.wallet += units

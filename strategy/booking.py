@@ -5,19 +5,19 @@ import numpy as np
 from strategy.account import book_fill, fee_of, free_margin, funding_of
 from strategy.fills import slipped, stop_level, take_level
 from strategy.grid import qty_of
-from strategy.kernel import kernel
+from strategy.kernel import borrowing
 from strategy.records import BY_STOP
 from strategy.risk import APPROVED, LEVEL, MARGIN
 from strategy.stops import set_parts
 
 
-@kernel
-def open_position(account, positions, grids, costs, risk, s, order, price, now, candle):
+@borrowing
+def open_position(account, positions, grids, who, costs, risk, s, order, price, now, candle):
     """Book the fill of an approved entry at a price before slippage; say APPROVED, or why margin or
     a level forbids it.
 
-    The margin of all other positions is counted at their marks, as the exchange does at that
-    instant.
+    The margin of all other positions, which are among ``who``, is counted at their marks, as the
+    exchange does at that instant.
     """
     p, g = positions[s], grids[s]
     side = order.side
@@ -27,7 +27,7 @@ def open_position(account, positions, grids, costs, risk, s, order, price, now, 
     if fill <= 0.0 or stop <= 0.0 or (order.take_distance > 0.0 and take <= 0.0):
         return LEVEL
     qty = qty_of(order.steps, g)
-    if qty * fill / risk.leverage > free_margin(account, positions, grids, risk.leverage):
+    if qty * fill / risk.leverage > free_margin(account, positions, grids, who, risk.leverage):
         return MARGIN
     fee = fee_of(costs.fee_rate, qty, fill)
     account.wallet += book_fill(p, g, side * order.steps, fill) - fee
@@ -43,7 +43,7 @@ def open_position(account, positions, grids, costs, risk, s, order, price, now, 
     return APPROVED
 
 
-@kernel
+@borrowing
 def close_part(account, positions, grids, costs, s, which, price, part):
     """Book a partial take-profit that fills at a price before slippage, and fill in its record but
     for symbol, time and candle.
@@ -73,7 +73,7 @@ def close_part(account, positions, grids, costs, s, which, price, part):
     part.steps, part.price, part.pnl, part.fee = steps, fill, pnl, fee
 
 
-@kernel
+@borrowing
 def close_position(account, positions, grids, costs, risk, s, price, slippage, candle, trade, part):
     """Book the closing fill of all that is left of a position at a price before slippage, and fill
     in its trade record but for time and reason of the exit.
@@ -110,7 +110,7 @@ def close_position(account, positions, grids, costs, risk, s, price, slippage, c
     p.stop_level, p.take_level, p.part_level_1, p.part_level_2 = 0.0, 0.0, 0.0, 0.0
 
 
-@kernel
+@borrowing
 def book_funding(account, p, g, price, rate):
     """Book what an open position pays at a funding instant (see `funding_of`)."""
     paid = funding_of(p.steps, g, price, rate)
@@ -118,7 +118,7 @@ def book_funding(account, p, g, price, rate):
     p.funding += paid
 
 
-@kernel
+@borrowing
 def _book_exit(account, p, g, costs, side, steps, price, slippage):
     fill = slipped(price, -side, slippage, g)
     qty = qty_of(steps, g)

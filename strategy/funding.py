@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from strategy.account import MOST
 from strategy.booking import book_funding
 from strategy.errors import WickError
-from strategy.kernel import kernel
+from strategy.kernel import borrowing
 from strategy.records import UNIT
 
 # One funding instant of one of the symbols.
@@ -110,7 +110,7 @@ def check_funding(one: Funding, symbol: str) -> None:
         )
 
 
-@kernel
+@borrowing
 def pay_funding(account, positions, grids, instants, at, until):
     """Book the instants from position `at` on that come before a time, and return the position of
     the first one that does not; -1 where the wallet has left the range in which money is kept.

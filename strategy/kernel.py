@@ -1,4 +1,4 @@
-"""The one decorator for compiled code, and where its compiled form is kept.
+"""The only decorators for compiled code, and where its compiled form is kept.
 
 Numba does not notice an edited callee that stands in another file: it would hand out the old
 machine code. So the compile cache lies in a folder named by a hash over every file of this package
@@ -76,17 +76,39 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     No fastmath: results must not depend on how the compiler groups a sum. Division by zero gives
     inf or NaN, as NumPy does. The interpreter lock is released.
     """
+    return _compiled(function)
+
+
+def borrowing(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a kernel that makes no array and returns none, so that nobody needs to count who
+    holds one.
+
+    Numba counts with an atomic instruction wherever an array or a tuple of them goes from name to
+    name: half of the time of a walk from signal to signal was spent there. What it calls makes no
+    array either.
+    """
+    return _compiled(function, _nrt=False)
+
+
+def part(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a `borrowing` kernel into its callers: for a part of one loop to which a call would
+    hand over so many arrays that it costs more than the work."""
+    return _compiled(function, _nrt=False, forceinline=True)
+
+
+def _compiled(function: Callable[..., Any], **more: bool) -> Callable[..., Any]:
     if _config.DISABLE_JIT:
         # The same text in Python, where NumPy would warn of every division by zero.
         return np.errstate(all="ignore")(function)
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", **more}
     if CACHE_DIR is None:
-        compiled: Callable[..., Any] = numba.njit(nogil=True, error_model="numpy")(function)
+        compiled: Callable[..., Any] = numba.njit(**options)(function)
         return compiled
     # The setting is global to Numba, so other libraries get their own back at once.
     before = _config.CACHE_DIR
     _config.CACHE_DIR = str(CACHE_DIR)
     try:
-        compiled = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+        compiled = numba.njit(cache=True, **options)(function)
     finally:
         _config.CACHE_DIR = before
     return compiled

@@ -1,78 +1,163 @@
-"""Passing over candles while a position is open and nothing else can happen."""
+"""What passes between the instants at which something happens: positions wait for their next
+candle of interest, and the account is marked at every close on the way."""
 
 import numpy as np
 
-from strategy.account import MOST, is_old, loses_too_much
-from strategy.fills import NOT_FILLED, resting_fill
+from strategy.account import MOST
 from strategy.grid import qty_of
-from strategy.kernel import kernel
+from strategy.kernel import borrowing, part
 from strategy.records import UNIT
+from strategy.rules import ENTER_LONG, ENTER_SHORT, EXIT_LONG, EXIT_SHORT
 from strategy.stops import is_beyond, moved_stop, moves_stops, nearest_take
-from strategy.timeframes import DAY_MS
 
 
-@kernel
-def hold(timeline, k, timeframe_ms, cursor, market, words, instants, instant, desk, book, equity):
-    """Pass over the instants after k at which open positions are marked and nothing else can
-    happen, and return the last of them.
+@part
+def next_due(s, i, market, words, desk):
+    """Return the first candle after i in which something can happen to a symbol's position.
 
-    Every symbol has a candle, no rule speaks, no level is touched, no stop moves beyond the market,
-    no position is too old, no day begins, no data ends, no position pays funding and the daily
-    limit holds.
+    A rule speaks against it, a level is touched, its stop moves beyond the market, it is too old,
+    or its candles end. All that lies before is told by `catch_up` and `mark_through`. None of it
+    depends on other symbols, so that it is looked for once and not at every instant of the run.
     """
-    grids, risk, positions = desk.grids, desk.risk, desk.positions
-    wallet = book.wallet / UNIT
+    p, risk = desk.positions[s], desk.risk
+    last = market.first[s + 1] - 1
+    if risk.time_stop > 0.0:
+        last = min(last, market.first[s] + p.entry_candle + np.int64(risk.time_stop) - 1)
+    has_trail = len(words.trail) > 0
+    if moves_stops(risk, has_trail):
+        return _next_due_moving(s, i, last, has_trail, market, words, desk)
+    take, _ = nearest_take(p)
+    # The same side's entry rule says nothing to a position.
+    if p.steps > 0:
+        against, below, above = EXIT_LONG | ENTER_SHORT, p.stop_level, take
+    else:
+        against, below, above = EXIT_SHORT | ENTER_LONG, take, p.stop_level
+    if above == 0.0:
+        above = np.inf
+    h, l, flags = market.h, market.l, words.flags  # noqa: E741
+    j = i + 1
+    while j < last and l[j] > below and h[j] < above and flags[j] & against == 0:
+        j += 1
+    return j
+
+
+@borrowing
+def _next_due_moving(s, i, last, has_trail, market, words, desk):
+    p, g, risk = desk.positions[s], desk.grids[s], desk.risk
+    side = 1 if p.steps > 0 else -1
+    against = EXIT_LONG | ENTER_SHORT if side > 0 else EXIT_SHORT | ENTER_LONG
+    take, _ = nearest_take(p)
+    kept_level, kept_reason = p.stop_level, p.stop_reason
+    best = p.highest if side > 0 else p.lowest
+    j = i + 1
+    while j < last and words.flags[j] & against == 0:
+        h, l = market.h[j], market.l[j]  # noqa: E741
+        if side > 0:
+            touched = l <= p.stop_level or 0.0 < take <= h
+            best = max(best, h)
+        else:
+            touched = h >= p.stop_level or l <= take
+            best = min(best, l)
+        if touched:
+            break
+        distance = words.trail[j] if has_trail else np.nan
+        level, reason = moved_stop(p, g, risk, has_trail, distance, best)
+        if level != p.stop_level and is_beyond(p, level, market.c[j]):
+            break
+        p.stop_level, p.stop_reason = level, reason
+        j += 1
+    p.stop_level, p.stop_reason = kept_level, kept_reason
+    return j
+
+
+@part
+def catch_up(s, i, to, market, words, desk):
+    """Tell a position the candles after i up to `to`, in which nothing happened to it: its extremes
+    and where its stop has moved."""
+    p, g, risk = desk.positions[s], desk.grids[s], desk.risk
     has_trail = len(words.trail) > 0
     moves = moves_stops(risk, has_trail)
-    # What opens after these closes in another day, or has the next instant in it.
-    day_end = (book.day + 1) * DAY_MS - timeframe_ms
-    due = instants[instant].time - timeframe_ms
-    while k + 1 < len(timeline):
-        opens = timeline[k + 1]
-        while opens > due:
-            if positions[instants[instant].symbol].steps != 0:
-                return k
-            instant += 1
-            due = instants[instant].time - timeframe_ms
-        value = wallet
-        for s in range(len(positions)):
-            i, end = cursor[s], market.first[s + 1]
-            i += i < end and market.open_time[i] < opens
-            if i >= end or market.open_time[i] != opens or words.flags[i] != 0:
-                return k
-            p = positions[s]
-            if p.steps != 0:
-                if i + 1 == end:
-                    return k
-                o, h, l = market.o[i], market.h[i], market.l[i]  # noqa: E741
-                take, _ = nearest_take(p)
-                which, _, _, _ = resting_fill(p.steps, p.stop_level, take, o, h, l)
-                if which != NOT_FILLED or is_old(p, i - market.first[s], risk):
-                    return k
-                if moves:
-                    level, _ = _moved(p, grids[s], risk, has_trail, words, h, l, i)
-                    if level != p.stop_level and is_beyond(p, level, market.c[i]):
-                        return k
-                value += qty_of(p.steps, grids[s]) * (market.c[i] - p.entry)
-        lost = loses_too_much(book, value, risk.daily_loss_limit)
-        if lost or not 0.0 < value < MOST or opens > day_end:
-            return k
-        k += 1
-        for s in range(len(positions)):
-            p = positions[s]
-            i = cursor[s]
-            i += market.open_time[i] < opens
-            cursor[s] = i
-            h, l = market.h[i], market.l[i]  # noqa: E741
-            if moves and p.steps != 0:
-                p.stop_level, p.stop_reason = _moved(p, grids[s], risk, has_trail, words, h, l, i)
-            p.mark, p.lowest, p.highest = market.c[i], min(p.lowest, l), max(p.highest, h)
-        equity[k] = value
-        book.equity = value
-    return k
+    lowest, highest = p.lowest, p.highest
+    for j in range(i + 1, to + 1):
+        lowest, highest = min(lowest, market.l[j]), max(highest, market.h[j])
+        if moves:
+            best = highest if p.steps > 0 else lowest
+            distance = words.trail[j] if has_trail else np.nan
+            p.stop_level, p.stop_reason = moved_stop(p, g, risk, has_trail, distance, best)
+    p.lowest, p.highest = lowest, highest
 
 
-@kernel
-def _moved(p, g, risk, has_trail, words, high, low, i):
-    best = max(p.highest, high) if p.steps > 0 else min(p.lowest, low)
-    return moved_stop(p, g, risk, has_trail, words.trail[i] if has_trail else np.nan, best)
+@part
+def mark_through(timeline, k, stop, market, desk, who, cursor, book, equity):
+    """Mark the account at the instants after k and before `stop`, at which nothing happens, and
+    return the last one marked: earlier than asked for where the equity leaves its range or reaches
+    the daily limit.
+
+    Parameters
+    ----------
+    who : int64 array
+        The symbols that hold a position or wait for a fill, in configured order.
+    cursor : int64 (symbols,)
+        Of those, the last candle that opened not later than instant k; moved on.
+    """
+    if stop == k + 1:
+        return k
+    wallet = book.wallet / UNIT
+    values = equity[k + 1 : stop]
+    for j in range(len(values)):
+        values[j] = wallet
+    held = False
+    for s in who:
+        p = desk.positions[s]
+        if p.steps != 0:
+            held = True
+            _add_profit(p, desk.grids[s], timeline, k, s, cursor[s], market, values)
+    if held:
+        stop = k + 1 + _count_good(values, book, desk.risk.daily_loss_limit)
+    if stop == k + 1:
+        return k
+    for s in who:
+        i = cursor[s] + stop - k - 1
+        if i >= market.first[s + 1] or market.open_time[i] != timeline[stop - 1]:
+            i, end = cursor[s], market.first[s + 1]  # candles are missing on the way
+            while i + 1 < end and market.open_time[i + 1] <= timeline[stop - 1]:
+                i += 1
+        cursor[s] = i
+        desk.positions[s].mark = market.c[i]
+    book.equity = equity[stop - 1]
+    return stop - 1
+
+
+@part
+def _add_profit(p, g, timeline, k, s, i, market, values):
+    # A position's profit at each of the closes after instant k, added to what is there.
+    qty, entry, m, end = qty_of(p.steps, g), p.entry, len(values), market.first[s + 1]
+    # The timeline has every candle's open: if m candles on it is m instants later, none is missing.
+    if i + m < end and market.open_time[i + m] == timeline[k + m]:
+        c = market.c[i + 1 : i + 1 + m]
+        for j in range(m):
+            values[j] += qty * (c[j] - entry)
+        return
+    for j in range(m):
+        if i + 1 < end and market.open_time[i + 1] <= timeline[k + 1 + j]:
+            i += 1
+        values[j] += qty * (market.c[i] - entry)
+
+
+@part
+def _count_good(values, book, limit):
+    # How many of the first values are in range and lose less than the daily limit, unless it was
+    # reached before.
+    began, loss = book.day_open + book.transfers / UNIT, limit * book.day_open
+    if not limit > 0.0 or book.blocked != 0:
+        loss = np.inf
+    bad = np.int64(0)
+    for j in range(len(values)):
+        v = values[j]
+        bad += np.int64(not 0.0 < v < MOST) | np.int64(began - v >= loss)
+    if bad == 0:
+        return len(values)
+    j = 0
+    while 0.0 < values[j] < MOST and not began - values[j] >= loss:
+        j += 1
+    return j

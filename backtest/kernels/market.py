@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strategy.fills import Costs
+from strategy.funding import NEVER
 from strategy.risk import Risk
 
 
@@ -92,3 +93,40 @@ class Record(NamedTuple):
     parts: Any
     equity: NDArray[np.float64]
     refused: NDArray[np.int64]
+
+
+class Walk(NamedTuple):
+    """Where the walk stands, one entry a symbol.
+
+    Attributes
+    ----------
+    cursor : int64
+        Of a symbol that holds a position or waits for a fill (a busy one): its last candle that has
+        opened. Of others the one before their next entry candle.
+    seen : int64
+        The last candle that a position knows of.
+    signal : int64
+        The next entry candle, as a position in `Words.at`.
+    due : int64
+        UTC ms of the candle at which a symbol is looked at next.
+    busy : int64
+        Busy symbols in configured order, then nothing.
+    times, symbols : int64
+        The others, as a queue by the time of their next entry candle.
+    """
+
+    cursor: NDArray[np.int64]
+    seen: NDArray[np.int64]
+    signal: NDArray[np.int64]
+    due: NDArray[np.int64]
+    busy: NDArray[np.int64]
+    times: NDArray[np.int64]
+    symbols: NDArray[np.int64]
+
+
+def begin(market: Market, words: Words) -> Walk:
+    """Return where a walk begins."""
+    symbols = len(market.first) - 1
+    before = market.first[:-1] - 1
+    empty = (np.empty(symbols, np.int64) for _ in range(3))
+    return Walk(before, before.copy(), words.first[:-1].copy(), np.full(symbols, NEVER), *empty)

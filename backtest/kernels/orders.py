@@ -2,16 +2,16 @@
 
 from backtest.kernels.resting import close, closed
 from strategy.booking import open_position
-from strategy.kernel import kernel
+from strategy.kernel import borrowing
 from strategy.risk import APPROVED
 
 
-@kernel
-def fill_orders(cursor, market, desk, book, record, count, partial):
-    """Fill what was decided before at the opens under the cursor: closing legs first, then opening
-    ones. Return the numbers of trades and of parts."""
+@borrowing
+def fill_orders(who, cursor, market, desk, book, record, count, partial):
+    """Fill what was decided before for the symbols ``who`` at the opens under the cursor: closing
+    legs first, then opening ones. Return the numbers of trades and of parts."""
     orders, said, slippage = desk.orders, desk.said, desk.costs.slippage
-    for s in range(len(orders)):
+    for s in who:
         order = orders[s]
         if said[s].present != 0 and order.close_reason != 0:
             i = cursor[s]
@@ -19,7 +19,7 @@ def fill_orders(cursor, market, desk, book, record, count, partial):
             trade = close(s, market.o[i], slippage, candle, desk, book, record, count, partial)
             trade.exit_reason, order.close_reason, trade.ordered = order.close_reason, 0, 1
             count, partial = closed(trade, market.open_time[i], record, count, partial)
-    for s in range(len(orders)):
+    for s in who:
         order = orders[s]
         if said[s].present != 0 and order.side != 0:
             i = cursor[s]
@@ -27,6 +27,7 @@ def fill_orders(cursor, market, desk, book, record, count, partial):
                 book,
                 desk.positions,
                 desk.grids,
+                who,
                 desk.costs,
                 desk.risk,
                 s,

@@ -2,12 +2,12 @@
 
 from strategy.booking import close_part, close_position
 from strategy.fills import NOT_FILLED, STOP_FILLED, TAKE_FILLED, resting_fill
-from strategy.kernel import kernel
+from strategy.kernel import borrowing
 from strategy.records import BY_TAKE
 from strategy.stops import nearest_take
 
 
-@kernel
+@borrowing
 def fill_resting(s, candle, i, market, opened, closed_at, desk, book, record, count, partial):
     """Match a position's resting orders with its candle i; parts first, since they lie nearer."""
     o, h, l = market.o[i], market.h[i], market.l[i]  # noqa: E741
@@ -31,7 +31,7 @@ def fill_resting(s, candle, i, market, opened, closed_at, desk, book, record, co
     return count, partial
 
 
-@kernel
+@borrowing
 def close(s, price, slippage, candle, desk, book, record, count, partial):
     """Close a symbol's position at a price before slippage; its trade lacks time and reason."""
     trade, last = record.trades[count], record.parts[partial]
@@ -51,7 +51,7 @@ def close(s, price, slippage, candle, desk, book, record, count, partial):
     return trade
 
 
-@kernel
+@borrowing
 def closed(trade, time, record, count, partial):
     """Finish a trade's record; return the numbers of trades and of parts."""
     trade.exit_time = time
@@ -60,7 +60,7 @@ def closed(trade, time, record, count, partial):
     return count + 1, partial
 
 
-@kernel
+@borrowing
 def _place_part(record, partial, s, time, candle):
     part = record.parts[partial]
     part.symbol, part.time, part.candle = s, time, candle

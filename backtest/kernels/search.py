@@ -26,25 +26,6 @@ def entry_candles(flags):
 
 
 @kernel
-def next_signal(timeline, k, market, words, signal, timeframe_ms):
-    """Return the first instant after k at which a symbol has an entry signal, or the end; `signal`
-    moves on to it."""
-    passed = timeline[k] if k >= 0 else np.int64(-1)
-    soonest = np.int64(2**62)
-    for s in range(len(signal)):
-        j, start = signal[s], market.first[s]
-        while j < words.first[s + 1] and market.open_time[start + words.at[j]] <= passed:
-            j += 1
-        signal[s] = j
-        if j < words.first[s + 1]:
-            soonest = min(soonest, market.open_time[start + words.at[j]])
-    if soonest == 2**62:
-        return len(timeline)
-    ahead = (soonest - timeline[k + 1]) // timeframe_ms
-    return search(timeline, k + 1, len(timeline), soonest, ahead)
-
-
-@kernel
 def search(x, low, stop, value, guess):
     """Return the first position from low on with x >= value.
 

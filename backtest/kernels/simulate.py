@@ -1,20 +1,28 @@
-"""The walk through the candles: jumps from signal to signal while nothing is open."""
+"""The walk through the candles: from one instant at which something happens to the next.
+
+Nothing is done for a symbol that neither holds a position, nor waits for a fill, nor says
+something, so the work is that of the trades, whatever the number of symbols.
+"""
 
 import numpy as np
 
-from backtest.kernels.hold import hold
+from backtest.kernels.hold import catch_up, mark_through, next_due
 from backtest.kernels.orders import fill_orders
+from backtest.kernels.queue import pop, push
 from backtest.kernels.resting import close, closed, fill_resting
-from backtest.kernels.search import next_signal, search
+from backtest.kernels.search import search
 from strategy.account import MOST, mark, step
-from strategy.funding import pay_funding
-from strategy.kernel import kernel
+from strategy.funding import NEVER, pay_funding
+from strategy.kernel import borrowing, part
 from strategy.records import BY_END, UNIT
 from strategy.rules import ENTER_LONG, ENTER_SHORT
+from strategy.timeframes import DAY_MS
 
 
-@kernel
-def simulate(timeline, timeframe_ms, market, words, has_take, instants, desk, account, record):
+@borrowing
+def simulate(
+    timeline, timeframe_ms, market, words, has_take, instants, desk, account, record, walk
+):
     """Run all symbols through the timeline.
 
     Parameters
@@ -28,6 +36,8 @@ def simulate(timeline, timeframe_ms, market, words, has_take, instants, desk, ac
     desk : Desk
     account : record array of ACCOUNT
     record : Record
+    walk : Walk
+        From `begin`.
 
     Returns
     -------
@@ -39,84 +49,58 @@ def simulate(timeline, timeframe_ms, market, words, has_take, instants, desk, ac
         The instant at which the equity was used up or beyond `MOST`, -1 if it never was.
     """
     positions, orders, said, grids = desk.positions, desk.orders, desk.said, desk.grids
-    equity = record.equity
-    symbols, n = len(positions), len(timeline)
-    book = account[0]
-    cursor = market.first[:-1].copy()
-    signal = words.first[:-1].copy()
+    equity, risk = record.equity, desk.risk
+    n, book = len(timeline), account[0]
     count, partial, k, instant = 0, 0, -1, 0
-    # Calls that take many arrays cost more than a candle's work, so they are made only where
-    # something happens.
-    while True:
-        before = k
-        ordered, busy = False, False
-        for s in range(symbols):
-            ordered |= orders[s].side != 0 or orders[s].close_reason != 0
-            busy |= positions[s].steps != 0
-        if busy and not ordered:
-            k = hold(
-                timeline,
-                k,
-                timeframe_ms,
-                cursor,
-                market,
-                words,
-                instants,
-                instant,
-                desk,
-                book,
-                equity,
-            )
-            before = k
-        if busy or ordered:
-            k += 1
-        else:
-            k = next_signal(timeline, k, market, words, signal, timeframe_ms)
-            flat = book.wallet / UNIT
-            for j in range(before + 1, k):
-                equity[j] = flat
-            book.equity = flat
+    many, waiting = 0, 0  # busy symbols, and those in the queue
+    for s in range(len(positions)):
+        waiting = _await_signal(s, market, words, walk, waiting)
+    # With it a decision about one symbol can close any other.
+    all_due = risk.daily_loss_flatten != 0.0
+    while k + 1 < n:
+        who = walk.busy[:many]
+        soonest = _soonest(who, timeframe_ms, walk, waiting, instants, instant, desk, book)
+        stop = _position(timeline, k + 1, soonest, timeframe_ms)
+        k = 1 + mark_through(timeline, k, stop, market, desk, who, walk.cursor, book, equity)
         if k >= n:
             break
-        now = timeline[k] + timeframe_ms
-        if instants[instant].time <= timeline[k]:
-            until = timeline[k] + 1
-            instant = pay_funding(book, positions, grids, instants, instant, until)
+        opens, now = timeline[k], timeline[k] + timeframe_ms
+        while waiting > 0 and walk.times[0] <= opens:
+            many = _join(pop(walk.times, walk.symbols, waiting), walk.busy, many)
+            waiting -= 1
+        who = walk.busy[:many]
+        ordered = _look(who, opens, all_due, market, words, walk, desk)
+        if instants[instant].time <= opens:
+            instant = pay_funding(book, positions, grids, instants, instant, opens + 1)
             if instant < 0:
                 equity[k] = book.wallet / UNIT
                 return count, partial, k
-        for s in range(symbols):
-            end = market.first[s + 1]
-            i = search(market.open_time, cursor[s], end, timeline[k], k - before)
-            cursor[s] = i
-            said[s].present = 1 if i < end and market.open_time[i] == timeline[k] else 0
-            said[s].candle = i - market.first[s]
         if ordered:
-            count, partial = fill_orders(cursor, market, desk, book, record, count, partial)
+            count, partial = fill_orders(
+                who, walk.cursor, market, desk, book, record, count, partial
+            )
         if instants[instant].time < now:
             instant = pay_funding(book, positions, grids, instants, instant, now)
             if instant < 0:
                 equity[k] = book.wallet / UNIT
                 return count, partial, k
-        for s in range(symbols):
-            said[s].signals = 0
-            if said[s].present == 0:
-                continue
-            i = cursor[s]
-            if positions[s].steps != 0:
-                candle, opened = said[s].candle, timeline[k]
-                count, partial = fill_resting(
-                    s, candle, i, market, opened, now, desk, book, record, count, partial
-                )
+        for s in who:
+            i = walk.cursor[s]
+            if said[s].present != 0:
+                if positions[s].steps != 0:
+                    count, partial = fill_resting(
+                        s, said[s].candle, i, market, opens, now, desk, book, record, count, partial
+                    )
+                _hear(s, i, market, words, has_take, walk.signal, said[s])
             positions[s].mark = market.c[i]
-            _hear(s, i, market, words, has_take, signal, said[s])
         step(
             book,
             positions,
             orders,
             grids,
             said,
-            desk.risk,
+            who,
+            risk,
             desk.costs.slippage,
             has_take,
             len(words.trail) > 0,
@@ -126,8 +110,8 @@ def simulate(timeline, timeframe_ms, market, words, has_take, instants, desk, ac
         equity[k] = book.equity
         if not 0.0 < book.equity < MOST:
             return count, partial, k
-        for s in range(symbols):
-            i = cursor[s]
+        for s in who:
+            i = walk.cursor[s]
             if said[s].present == 0 or i + 1 < market.first[s + 1]:
                 continue
             # The symbol's last candle: nothing could fill its orders any more.
@@ -137,13 +121,112 @@ def simulate(timeline, timeframe_ms, market, words, has_take, instants, desk, ac
                 trade = close(s, market.c[i], 0.0, candle, desk, book, record, count, partial)
                 trade.exit_reason = BY_END
                 count, partial = closed(trade, now, record, count, partial)
-                equity[k] = mark(book, positions, grids)
+                equity[k] = mark(book, positions, grids, who)
         if not 0.0 < equity[k] < MOST:  # the last fee may have taken what was left
             return count, partial, k
+        many, waiting = _sort_out(many, waiting, opens, market, words, walk, desk)
     return count, partial, -1
 
 
-@kernel
+@part
+def _soonest(who, timeframe_ms, walk, waiting, instants, instant, desk, book):
+    # The open of the next candle at which something happens, or a time between candles before it.
+    soonest = walk.times[0] if waiting > 0 else NEVER
+    held = False
+    for s in who:
+        soonest = min(soonest, walk.due[s])
+        held |= desk.positions[s].steps != 0
+    if not held:
+        return soonest
+    if desk.risk.daily_loss_limit > 0.0:
+        # The first candle that closes in another day: the day's opening equity is the mark before.
+        soonest = min(soonest, (book.day + 1) * DAY_MS - timeframe_ms + 1)
+    while instants[instant].time - timeframe_ms < soonest:
+        if desk.positions[instants[instant].symbol].steps != 0:
+            return instants[instant].time - timeframe_ms + 1
+        instant += 1
+    return soonest
+
+
+@part
+def _position(timeline, low, time, timeframe_ms):
+    # Of the first instant from `low` on that does not open before a time.
+    if time == NEVER:
+        return len(timeline)
+    if time <= timeline[low]:
+        return low
+    return search(timeline, low, len(timeline), time, (time - timeline[low]) // timeframe_ms)
+
+
+@part
+def _join(s, busy, many):
+    # Busy symbols stand in configured order.
+    at = many
+    while at > 0 and busy[at - 1] > s:
+        busy[at] = busy[at - 1]
+        at -= 1
+    busy[at] = s
+    return many + 1
+
+
+@part
+def _look(who, opens, all_due, market, words, walk, desk):
+    # Bring busy symbols to the instant: is there a candle, and does anything happen in it?
+    ordered = False
+    for s in who:
+        i, word = walk.cursor[s], desk.said[s]
+        before = i
+        if i + 1 < market.first[s + 1] and market.open_time[i + 1] <= opens:
+            i += 1
+            walk.cursor[s] = i
+        there = market.open_time[i] == opens
+        word.present = 1 if there and (all_due or walk.due[s] <= opens) else 0
+        word.candle, word.signals = i - market.first[s], 0
+        ordered |= desk.orders[s].side != 0 or desk.orders[s].close_reason != 0
+        if (word.present != 0 or all_due) and desk.positions[s].steps != 0:
+            catch_up(s, walk.seen[s], before, market, words, desk)
+            walk.seen[s] = i
+    return ordered
+
+
+@part
+def _sort_out(many, waiting, opens, market, words, walk, desk):
+    # Which symbols stay busy after an instant, and when they are looked at again.
+    kept = 0
+    for b in range(many):
+        s = walk.busy[b]
+        order = desk.orders[s]
+        i = walk.cursor[s]
+        if order.side != 0 or order.close_reason != 0:
+            walk.seen[s] = i
+            walk.due[s] = market.open_time[i + 1] if i + 1 < market.first[s + 1] else NEVER
+        elif desk.positions[s].steps == 0:
+            waiting = _await_signal(s, market, words, walk, waiting)
+            continue
+        elif walk.due[s] <= opens:
+            walk.seen[s] = i
+            walk.due[s] = market.open_time[next_due(s, i, market, words, desk)]
+        walk.busy[kept] = s
+        kept += 1
+    return kept, waiting
+
+
+@part
+def _await_signal(s, market, words, walk, waiting):
+    # Put a symbol that is not busy into the queue, at its next entry candle.
+    j, start, end = walk.signal[s], market.first[s], words.first[s + 1]
+    while j < end and start + words.at[j] <= walk.cursor[s]:
+        j += 1
+    walk.signal[s] = j
+    if j == end:
+        return waiting
+    i = start + words.at[j]
+    walk.cursor[s], walk.due[s] = i - 1, market.open_time[i]
+    push(walk.times, walk.symbols, waiting, walk.due[s], s)
+    return waiting + 1
+
+
+@part
 def _hear(s, i, market, words, has_take, signal, word):
     # What the rules say of candle i.
     word.signals = words.flags[i]

@@ -190,6 +190,7 @@ class HandTrader:
             self.orders,
             result.grids,
             self.said,
+            np.arange(len(self.said)),
             result.risk,
             result.costs.slippage,
             result.strategy.has_take,

@@ -198,7 +198,9 @@ def test_free_margin_is_the_backtests_to_the_bit(
             positions[at].steps, positions[at].entry = steps, entry / 10
         ours.set_price(at, mark / 10)
         positions[at].mark = mark / 10
-    assert ours.free() == free_margin(theirs[0], positions, grids, float(leverage))
+    assert ours.free() == free_margin(
+        theirs[0], positions, grids, np.arange(len(positions)), float(leverage)
+    )
 
 
 @examples

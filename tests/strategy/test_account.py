@@ -70,7 +70,7 @@ def test_the_mark_is_the_wallet_and_each_open_profit() -> None:
     positions[1].mark = 77.0  # nothing held
     grids = np.concatenate([grid("0.1", "0.1")] * 3).view(np.recarray)
     # 5 × 1 − 2 × 10.
-    assert mark(account[0], positions, grids) == 9_985.0
+    assert mark(account[0], positions, grids, np.arange(len(positions))) == 9_985.0
     assert account[0].equity == 9_985.0
     assert notional(positions[2], grids[2]) == 420.0
     assert notional(positions[1], grids[1]) == 0.0
@@ -168,6 +168,7 @@ class Desk:
             self.orders,
             grids,
             said,
+            np.arange(len(said)),
             risk,
             0.0,
             True,

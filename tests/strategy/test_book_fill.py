@@ -172,4 +172,4 @@ def test_free_margin_is_the_wallet_with_open_profit_less_margin() -> None:
         positions[at].steps, positions[at].entry, positions[at].mark = steps, entry, last
     grids = np.concatenate([GRIDS] * 3).view(np.recarray)
     # 1000 + 2 × 10 − 220 / 10, then − 1 × 30 − 330 / 10.
-    assert free_margin(account[0], positions, grids, 10.0) == 935.0
+    assert free_margin(account[0], positions, grids, np.arange(3), 10.0) == 935.0
