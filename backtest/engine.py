@@ -21,6 +21,7 @@ from strategy.grid import fine_grid
 from strategy.load import Strategy
 from strategy.records import ACCOUNT, ORDER, PART, POSITION, SAID, TRADE, UNIT
 from strategy.risk import REFUSALS, Risk, checked
+from strategy.slippage import Spread, check_spread, slippage_columns
 from strategy.tape import Identity, Tape, memo
 
 Grids = NDArray[np.void]
@@ -95,6 +96,7 @@ def backtest(
     balance: float = 10_000.0,
     grids: Grids | None = None,
     funding: Funding | Sequence[Funding | None] | None = None,
+    spreads: Sequence[Spread | None] | None = None,
 ) -> Result:
     """Run a strategy over the candles of one or more symbols on one balance.
 
@@ -116,6 +118,8 @@ def backtest(
         Ticks, steps and limits per symbol; fine enough not to matter otherwise.
     funding : Funding or sequence of Funding, optional
         The instants per symbol, None for none; those outside the candles find no position.
+    spreads : sequence of Spread, optional
+        Half spreads per symbol, None for none; of use where `Costs.spread` is above 0.
 
     Returns
     -------
@@ -124,7 +128,8 @@ def backtest(
     Raises
     ------
     WickError
-        Wrong timeframe, params, risk or funding, or fewer candles than the indicators need.
+        Wrong timeframe, params, risk, funding or spreads, or fewer candles than the indicators
+        need.
     RunRefused
         The equity fell to zero or below.
     """
@@ -148,8 +153,9 @@ def backtest(
             f"{len(funding)} fundings for {len(every)} symbols", "give one, or None, a symbol"
         )
     each = tuple(map(_within, funding, every))
+    slips = _slips(costs, every, spreads)
     signals = [signals_of(strategy, one, params) for one in every]
-    return _run(strategy, every, signals, params, risk, costs, balance, grids, each)
+    return _run(strategy, every, signals, params, risk, costs, balance, grids, each, slips)
 
 
 def _within(funding: Funding | None, candles: Candles) -> Funding:
@@ -159,6 +165,24 @@ def _within(funding: Funding | None, candles: Candles) -> Funding:
         return no_funding()
     check_funding(funding, candles.symbol)
     return funding.within(int(times[0]), int(times[-1]) + candles.timeframe_ms)
+
+
+def _slips(
+    costs: Costs, every: tuple[Candles, ...], spreads: Sequence[Spread | None] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    spreads = [None] * len(every) if spreads is None else spreads
+    if len(spreads) != len(every):
+        raise WickError(
+            f"{len(spreads)} spreads for {len(every)} symbols", "give one, or None, a symbol"
+        )
+    if not (costs.spread or costs.atr):
+        return np.empty(0), np.empty(0)
+    for one, spread in zip(every, spreads, strict=True):
+        if spread is not None:
+            check_spread(spread, one.symbol)
+    columns = [slippage_columns(costs, *pair) for pair in zip(every, spreads, strict=True)]
+    slip, ahead = (_join(list(part)) for part in zip(*columns, strict=True))
+    return slip, ahead
 
 
 def signals_of(strategy: Strategy, candles: Candles, params: Any) -> Signals:
@@ -211,10 +235,12 @@ def _run(
     balance: float,
     grids: Grids,
     funding: tuple[Funding, ...],
+    slips: tuple[NDArray[np.float64], NDArray[np.float64]],
 ) -> Result:
     symbols = len(every)
     first = _offsets([len(one.arrays["open_time"]) for one in every])
-    market = Market(first, *(_join([one.arrays[name] for one in every]) for name in _FIELDS))
+    fields = [_join([one.arrays[name] for one in every]) for name in _FIELDS]
+    market = Market(first, *[*fields, *slips])
     flags, at, stop, take, trail = (_join(list(part)) for part in zip(*signals, strict=True))
     words = Words(flags, _offsets([len(part.at) for part in signals]), at, stop, take, trail)
     timeline = _timeline([one.arrays["open_time"] for one in every])

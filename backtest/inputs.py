@@ -26,6 +26,7 @@ from strategy.fills import Costs
 from strategy.funding import Funding, no_funding
 from strategy.load import Strategy, load
 from strategy.risk import DISTANCE, LEVEL, REFUSALS, Risk
+from strategy.slippage import Spread, spread_notes
 from strategy.timeframes import DAY_MS, EXCHANGE_TIMEFRAMES, grid_of, timeframe_ms
 from strategy.warmup import first_warm, warm_up
 
@@ -65,6 +66,7 @@ class Inputs:
     funding: tuple[Funding, ...]
     notes: tuple[str, ...]
     source: runs.RunRecord | None
+    spreads: tuple[Spread | None, ...] = ()
 
 
 def gather(
@@ -108,11 +110,13 @@ def gather(
     notes += rule_notes(books, rules, spans, risk.leverage, notional)
     for one, its in zip(candles, funding, strict=True):
         notes += funding_notes(one, its) if one.market == "um" else []
+    costs = _costs(asked, source, given.costs)
+    notes += spread_notes(costs, candles, [None] * len(candles))
     return Inputs(
         strategy=strategy,
         params=params,
         risk=risk,
-        costs=_costs(asked, source, given.costs),
+        costs=costs,
         balance=balance,
         candles=candles,
         rules=rules,
@@ -272,6 +276,7 @@ def run(inputs: Inputs, params: Any = None) -> Result:
         balance=inputs.balance,
         grids=inputs.grids,
         funding=inputs.funding,
+        spreads=inputs.spreads or None,
     )
 
 

@@ -79,7 +79,7 @@ class RiskManager:
         orders: Any = ledger.orders.copy().view(np.recarray)
         said: Any = np.zeros(len(positions), SAID).view(np.recarray)
         account[0].wallet = wallet
-        said.trail_distance = np.nan
+        said.trail_distance, said.slippage = np.nan, self._session.slippage
         missed, closed = [], list(ledger.closed)
         for signal in batch.signals:
             at = ledger.index[signal.symbol]
@@ -106,7 +106,6 @@ class RiskManager:
             said,
             np.arange(len(said)),
             self._risk if newest else self._marking,
-            self._session.slippage,
             self._has_take,
             self._has_trail,
             batch.time,

@@ -56,9 +56,7 @@ def notional(p, g):
 
 
 @borrowing
-def step(
-    account, positions, orders, grids, said, who, risk, slippage, has_take, has_trail, now, refused
-):
+def step(account, positions, orders, grids, said, who, risk, has_take, has_trail, now, refused):
     """Decide at a close, for all symbols together: daily limit, then exits, then moves of stops,
     then entries, each in configured order.
 
@@ -87,7 +85,7 @@ def step(
         _move_stops(positions, orders, grids, said, who, risk, has_trail, now)
     if any_signal:
         _entries(
-            account, positions, orders, grids, said, who, risk, slippage, has_take, now, refused
+            account, positions, orders, grids, said, who, risk, has_take, now, refused
         )
 
 
@@ -177,7 +175,7 @@ def _exits(positions, orders, said, who, now, refused):
 
 
 @borrowing
-def _entries(account, positions, orders, grids, said, who, risk, slippage, has_take, now, refused):
+def _entries(account, positions, orders, grids, said, who, risk, has_take, now, refused):
     wallet = account.wallet / UNIT
     slots, longs, shorts, used = 0, 0, 0, 0.0
     for s in who:
@@ -188,7 +186,7 @@ def _entries(account, positions, orders, grids, said, who, risk, slippage, has_t
             longs += 1 if p.steps > 0 or order.side > 0 else 0
             shorts += 1 if p.steps < 0 or order.side < 0 else 0
             # An approved entry, also one that reverses, may wait for its symbol's next candle.
-            used += max(notional(p, grids[s]), _reserved(p, order, grids[s], slippage))
+            used += max(notional(p, grids[s]), _reserved(p, order, grids[s], said[s].slippage))
     for s in who:
         p, order, word = positions[s], orders[s], said[s]
         side = (1 if word.signals & ENTER_LONG else 0) - (1 if word.signals & ENTER_SHORT else 0)
@@ -210,7 +208,7 @@ def _entries(account, positions, orders, grids, said, who, risk, slippage, has_t
             continue
         steps, why = size(
             risk,
-            slippage,
+            word.slippage,
             grids[s],
             wallet,
             used - own,
@@ -229,7 +227,7 @@ def _entries(account, positions, orders, grids, said, who, risk, slippage, has_t
         order.decided_at, order.price = now, p.mark
         slots += 0 if reverses else 1
         longs, shorts = longs + (side > 0), shorts + (side < 0)
-        used += max(_reserved(p, order, grids[s], slippage) - own, 0.0)
+        used += max(_reserved(p, order, grids[s], word.slippage) - own, 0.0)
 
 
 @borrowing

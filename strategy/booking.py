@@ -12,7 +12,9 @@ from strategy.stops import set_parts
 
 
 @borrowing
-def open_position(account, positions, grids, who, costs, risk, s, order, price, now, candle):
+def open_position(
+    account, positions, grids, who, costs, risk, s, order, price, slippage, now, candle
+):
     """Book the fill of an approved entry at a price before slippage; say APPROVED, or why margin or
     a level forbids it.
 
@@ -21,7 +23,7 @@ def open_position(account, positions, grids, who, costs, risk, s, order, price, 
     """
     p, g = positions[s], grids[s]
     side = order.side
-    fill = slipped(price, side, costs.slippage, g)
+    fill = slipped(price, side, slippage, g)
     stop = stop_level(fill, order.stop_distance, side, g)
     take = take_level(fill, order.take_distance, side, g) if order.take_distance > 0.0 else 0.0
     if fill <= 0.0 or stop <= 0.0 or (order.take_distance > 0.0 and take <= 0.0):
@@ -44,7 +46,7 @@ def open_position(account, positions, grids, who, costs, risk, s, order, price, 
 
 
 @borrowing
-def close_part(account, positions, grids, costs, s, which, price, part):
+def close_part(account, positions, grids, costs, s, which, price, slippage, part):
     """Book a partial take-profit that fills at a price before slippage, and fill in its record but
     for symbol, time and candle.
 
@@ -56,7 +58,7 @@ def close_part(account, positions, grids, costs, s, which, price, part):
     p, g = positions[s], grids[s]
     side = 1 if p.steps > 0 else -1
     steps = p.part_steps_1 if which == 1 else p.part_steps_2
-    pnl, fee, fill = _book_exit(account, p, g, costs, side, steps, price, costs.slippage)
+    pnl, fee, fill = _book_exit(account, p, g, costs, side, steps, price, slippage)
     if which == 1:
         p.part_level_1 = 0.0
     else:

@@ -149,6 +149,7 @@ SAID = np.dtype(
         ("stop_distance", np.float64),
         ("take_distance", np.float64),
         ("trail_distance", np.float64),  # of the rule, NaN for none
+        ("slippage", np.float64),  # share of the price that an entry decided now may lose
     ],
     align=True,
 )

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from strategy.fills import Costs
 from strategy.funding import NEVER
+from strategy.kernel import borrowing
 from strategy.risk import Risk
 
 
@@ -21,6 +22,11 @@ class Market(NamedTuple):
         UTC milliseconds.
     o, h, l, c : float64 (n,)
         Prices.
+    slip : float64 (n,)
+        Share of the price that a market order in this candle loses besides `Costs.slippage`, made
+        of what was known at its open; empty for none.
+    ahead : float64 (n,)
+        The same for an order decided at the candle's close, made of what is known then.
     """
 
     first: NDArray[np.int64]
@@ -29,6 +35,8 @@ class Market(NamedTuple):
     h: NDArray[np.float64]
     l: NDArray[np.float64]  # noqa: E741
     c: NDArray[np.float64]
+    slip: NDArray[np.float64]
+    ahead: NDArray[np.float64]
 
 
 class Words(NamedTuple):
@@ -130,3 +138,9 @@ def begin(market: Market, words: Words) -> Walk:
     before = market.first[:-1] - 1
     empty = (np.empty(symbols, np.int64) for _ in range(3))
     return Walk(before, before.copy(), words.first[:-1].copy(), np.full(symbols, NEVER), *empty)
+
+
+@borrowing
+def slip_of(costs, market, i):
+    """Return the share of the price that a market order loses in candle i."""
+    return costs.slippage + market.slip[i] if len(market.slip) > 0 else costs.slippage

@@ -1,5 +1,6 @@
 """Stops and takes against a candle, and what a closed trade leaves in the record."""
 
+from backtest.kernels.market import slip_of
 from strategy.booking import close_part, close_position
 from strategy.fills import NOT_FILLED, STOP_FILLED, TAKE_FILLED, resting_fill
 from strategy.kernel import borrowing
@@ -12,6 +13,7 @@ def fill_resting(s, candle, i, market, opened, closed_at, desk, book, record, co
     """Match a position's resting orders with its candle i; parts first, since they lie nearer."""
     o, h, l = market.o[i], market.h[i], market.l[i]  # noqa: E741
     p, costs = desk.positions[s], desk.costs
+    slippage = slip_of(costs, market, i)
     while p.steps != 0:
         take, part = nearest_take(p)
         which, price, at_open, ambiguous = resting_fill(p.steps, p.stop_level, take, o, h, l)
@@ -21,11 +23,11 @@ def fill_resting(s, candle, i, market, opened, closed_at, desk, book, record, co
         time = opened if at_open else closed_at
         if which == TAKE_FILLED and part != 0:
             one = record.parts[partial]
-            close_part(book, desk.positions, desk.grids, costs, s, part, price, one)
+            close_part(book, desk.positions, desk.grids, costs, s, part, price, slippage, one)
             partial = _place_part(record, partial, s, time, candle)
             continue
         reason = p.stop_reason if which == STOP_FILLED else BY_TAKE
-        trade = close(s, price, costs.slippage, candle, desk, book, record, count, partial)
+        trade = close(s, price, slippage, candle, desk, book, record, count, partial)
         trade.exit_reason, trade.ambiguous = reason, 1 if ambiguous else 0
         count, partial = closed(trade, time, record, count, partial)
     return count, partial

@@ -51,6 +51,9 @@ def simulate(
     positions, orders, said, grids = desk.positions, desk.orders, desk.said, desk.grids
     equity, risk = record.equity, desk.risk
     n, book = len(timeline), account[0]
+    has_ahead = len(market.ahead) > 0
+    for s in range(len(positions)):
+        said[s].slippage = desk.costs.slippage
     count, partial, k, instant = 0, 0, -1, 0
     many, waiting = 0, 0  # busy symbols, and those in the queue
     for s in range(len(positions)):
@@ -93,6 +96,8 @@ def simulate(
                     )
                 _hear(s, i, market, words, has_take, walk.signal, said[s])
             positions[s].mark = market.c[i]
+            if has_ahead:
+                said[s].slippage = desk.costs.slippage + market.ahead[i]
         step(
             book,
             positions,
@@ -101,7 +106,6 @@ def simulate(
             said,
             who,
             risk,
-            desk.costs.slippage,
             has_take,
             len(words.trail) > 0,
             now,

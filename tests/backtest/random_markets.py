@@ -15,8 +15,10 @@ from strategy.candles import Candles
 from strategy.fills import Costs
 from strategy.funding import Funding
 from strategy.grid import grid
+from strategy.indicators import atr
 from strategy.records import EXIT_REASONS
 from strategy.risk import REFUSALS, Risk
+from strategy.slippage import Spread
 from strategy.timeframes import DAY_MS, timeframe_ms
 from tests.backtest.script import MONDAY, NAN, Bar, candles_of, scripted
 from tests.backtest.slow_engine import SlowEngine
@@ -40,6 +42,7 @@ class World:
     take: bool
     trail: bool  # a rule gives the trailing stop's distance; such a strategy has a take rule
     instants: tuple[tuple[Instant, ...], ...] = ()  # of funding, by symbol; empty for none at all
+    spreads: tuple[tuple[tuple[int, float], ...], ...] = ()  # known from and half, by symbol
 
     @property
     def funding(self) -> list[Funding | None]:
@@ -95,6 +98,23 @@ def draw_funded(seed: int, length: int, symbols: int) -> World:
     end = world.start + length * timeframe_ms(world.timeframe)
     instants = (_instants(rng, some, world.start, end) for some in world.bars)
     return dataclasses.replace(world, instants=tuple(instants))
+
+
+def draw_slipping(seed: int, length: int, symbols: int) -> World:
+    """Draw a world whose market orders lose by spread and range; but for that it is the one of
+    `draw_funded`."""
+    world, rng = draw_funded(seed, length, symbols), random.Random(seed)
+    costs = world.costs._replace(
+        spread=rng.choice([0.0, 0.5, 1.0, 30.0]), atr=rng.choice([0.0, 0.1, 0.1, 5.0])
+    )
+    step = timeframe_ms(world.timeframe)
+    spreads = []
+    for _ in world.bars:
+        begin = rng.choice([0, 0, length // 2, length + 9])
+        times = [world.start + step * at + rng.choice([0, 0, 1, step // 2]) for at in range(length)]
+        there = [time for time in times[begin:] if rng.random() < 0.5]
+        spreads.append(tuple((time, rng.choice([0.0, 1e-5, 1e-3, 0.05])) for time in there))
+    return dataclasses.replace(world, costs=costs, spreads=tuple(spreads))
 
 
 def _instants(
@@ -214,7 +234,14 @@ def run_fast(world: World) -> Result:
         balance=world.balance,
         grids=np.concatenate(records).view(np.recarray),
         funding=world.funding or None,
+        spreads=[spread_of(each) for each in world.spreads] or None,
     )
+
+
+def spread_of(known: Sequence[tuple[int, float]]) -> Spread | None:
+    """Give half spreads as arrays, None for none."""
+    times, halves = ([one[at] for one in known] for at in range(2))
+    return Spread(np.array(times, np.int64), np.array(halves)) if known else None
 
 
 def run_slow(world: World) -> SlowEngine:
@@ -232,7 +259,12 @@ def run_slow(world: World) -> SlowEngine:
             if bar is not None
         ]
         instants = list(world.instants[at]) if world.instants else []
-        markets.append(Market(at, rules, there, instants))
+        market = Market(at, rules, there, instants)
+        market.spreads = list(world.spreads[at]) if world.spreads else []
+        if world.costs.atr:
+            c = world.candles[at]
+            market.ranges = atr(c.high, c.low, c.close, 14).values.tolist()
+        markets.append(market)
     return SlowEngine(
         markets, world.risk, world.costs, world.balance, timeframe_ms(world.timeframe)
     ).run()

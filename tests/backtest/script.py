@@ -16,6 +16,7 @@ from strategy.fills import Costs
 from strategy.funding import Funding
 from strategy.load import Strategy, load
 from strategy.risk import Risk
+from strategy.slippage import Spread
 from strategy.timeframes import timeframe_ms
 
 MONDAY = 1_672_617_600_000  # 2023-01-02 00:00 UTC
@@ -92,6 +93,7 @@ def run(
     take: bool | None = None,
     trail: bool = False,
     funding: Funding | Sequence[Funding | None] | None = None,
+    spreads: Sequence[Spread | None] | None = None,
 ) -> Result:
     """Backtest the bars of one or more symbols named AAA, BBB, CCC.
 
@@ -115,6 +117,7 @@ def run(
         balance=balance,
         grids=grids,
         funding=funding,
+        spreads=spreads,
     )
 
 

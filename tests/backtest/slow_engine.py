@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from strategy.fills import Costs
 from strategy.risk import Risk
 from tests.backtest.slow_market import Candle, Entry, Market, Part, Said, Trade
+from tests.backtest.slow_slippage import extra_slippage
 
 DAY = 86_400_000
 UNIT = 10**8
@@ -97,12 +98,17 @@ class SlowEngine:
 
     # At the open.
 
+    def slip_in(self, market: Market, position: int) -> float:
+        """Return the share of the price that a market order loses in a candle."""
+        extra = extra_slippage(self.costs, market, market.candles[position].time, position)
+        return self.costs.slippage + extra
+
     def market_orders(self, time: int) -> None:
         for market in self.markets:
             found = market.candle(time)
             if found and market.exit and market.trade:
                 position, candle = found
-                slip, why = self.costs.slippage, market.exit
+                slip, why = self.slip_in(market, position), market.exit
                 self.close(market, candle.open, slip, why, time, position).ordered = 1
         for market in self.markets:
             found = market.candle(time)
@@ -112,7 +118,7 @@ class SlowEngine:
                 market.entry = None
 
     def open(self, market: Market, entry: Entry, price: float, time: int, position: int) -> None:
-        rules, slip = market.rules, self.costs.slippage
+        rules, slip = market.rules, self.slip_in(market, position)
         stop: float
         take: float | None = None
         if entry.side > 0:
@@ -227,11 +233,11 @@ class SlowEngine:
         if not found:
             return
         position, candle = found
-        market.mark = candle.close
+        market.mark, market.closed = candle.close, position + 1
         trade = market.trade
         if trade is None:
             return
-        slip, end = self.costs.slippage, time + self.timeframe_ms
+        slip, end = self.slip_in(market, position), time + self.timeframe_ms
 
         def beyond_stop(price: float) -> bool:
             return price <= trade.last_stop if trade.side > 0 else price >= trade.last_stop
@@ -400,6 +406,9 @@ class SlowEngine:
     def estimate(self, market: Market, side: int) -> float:
         """Return where an entry would fill if the next open were the last close."""
         slip = self.costs.slippage
+        if market.closed:
+            known = market.candles[market.closed - 1].time + self.timeframe_ms
+            slip += extra_slippage(self.costs, market, known, market.closed)
         if side > 0:
             return market.rules.ceil(market.mark * (1 + slip))
         return market.rules.floor(market.mark * (1 - slip))

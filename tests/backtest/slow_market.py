@@ -138,6 +138,8 @@ class Market:
     rules: Rules
     candles: list[Candle]
     funding: list[Instant] = field(default_factory=list)
+    spreads: list[tuple[int, float]] = field(default_factory=list)  # known from, half
+    ranges: list[float] = field(default_factory=list)  # ATR by candle; only where costs.atr asks
     trade: Trade | None = None  # the open position
     left: int = 0  # steps of it that are still held
     distance: float = 0.0  # its stop's, as decided
@@ -149,6 +151,7 @@ class Market:
     exit: str | None = None
     entry: Entry | None = None
     mark: float = 0.0
+    closed: int = 0  # candles of it
 
     by_time: dict[int, tuple[int, Candle]] = field(init=False)
 

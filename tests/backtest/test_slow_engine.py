@@ -29,6 +29,7 @@ from tests.backtest.random_markets import (
     assert_equal,
     draw_funded,
     draw_risk,
+    draw_slipping,
     draw_world,
     run_fast,
     run_slow,
@@ -38,19 +39,19 @@ from tests.backtest.slow_engine import SlowEngine
 from tests.backtest.slow_market import Candle, Market, Rules, Said
 
 EXAMPLES = int(os.environ.get("WICK_TEST_EXAMPLES", "1500"))
-WORLDS, FUNDED = (
+WORLDS, FUNDED, SLIPPING = (
     st.builds(
         draw,
         seed=st.integers(0, 2**32),
         length=st.integers(1, 90),
         symbols=st.integers(1, 3),
     )
-    for draw in (draw_world, draw_funded)
+    for draw in (draw_world, draw_funded, draw_slipping)
 )
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(WORLDS | FUNDED)
+@given(WORLDS | FUNDED | SLIPPING)
 def test_both_engines_give_the_same_trades_equity_and_refusals(world: World) -> None:
     slow = run_slow(world)
     if slow.broke is None:

@@ -59,6 +59,7 @@ class HandTrader:
         self.positions: Any = np.zeros(count, POSITION).view(np.recarray)
         self.orders: Any = np.zeros(count, ORDER).view(np.recarray)
         self.said: Any = np.zeros(count, SAID).view(np.recarray)
+        self.said["slippage"] = result.costs.slippage
         self.refused = np.zeros((count, len(REFUSALS)), np.int64)
         self.moved: dict[int, str] = {}  # the tighter stop's id
         self.equity: list[float] = []
@@ -192,7 +193,6 @@ class HandTrader:
             self.said,
             np.arange(len(self.said)),
             result.risk,
-            result.costs.slippage,
             result.strategy.has_take,
             result.strategy.has_trail,
             self.venue.now,

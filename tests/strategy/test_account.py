@@ -170,7 +170,6 @@ class Desk:
             said,
             np.arange(len(said)),
             risk,
-            0.0,
             True,
             False,
             now,
