@@ -31,6 +31,8 @@ def backtest(
     balance: float | None = None,
     fee_bps: float | None = None,
     slippage_bps: float | None = None,
+    maker_fee_bps: float | None = None,
+    fees: str | None = None,
     store: Path | str | None = None,
     runs: Path | str | None = None,
     save: bool = False,
@@ -58,6 +60,10 @@ def backtest(
         Quote currency to start with; 10000.
     fee_bps, slippage_bps : float, optional
         Taker fee and slippage of a market order in basis points; 5 and 1.
+    maker_fee_bps : float, optional
+        Fee of a resting limit order; 2.
+    fees : str, optional
+        Both fees of one of the exchange's tiers instead: vip0 to vip9, with ,bnb if paid in BNB.
     store, runs : path, optional
         Folders of candles and of runs, by default those of the settings.
     save : bool
@@ -106,8 +112,10 @@ def backtest(
         ("balance", balance),
         ("fee_bps", fee_bps),
         ("slippage_bps", slippage_bps),
+        ("maker_fee_bps", maker_fee_bps),
     ):
         _check(word, number, (int, float, type(None)), "a number")
+    _check("fees", fees, (str, type(None)), "a tier such as 'vip0'")
     _check("risk", risk, (Mapping, type(None)), "a mapping such as {'per_trade': 0.02}")
     _check("params", params, (Mapping, Run, str, type(None)), "a mapping, a run or its name")
     settings = load_settings(store=store, runs=runs)
@@ -130,6 +138,8 @@ def backtest(
         balance,
         fee_bps,
         slippage_bps,
+        maker_fee_bps=maker_fee_bps,
+        fees=fees,
     )
     made, inputs = run_asked(asked, settings.store, settings.runs, name=name, given=given)
     run = Run(made, settings.store, inputs.candles, inputs.strategy.source)

@@ -41,6 +41,13 @@ Params = Annotated[
 ]
 Balance = Annotated[float | None, typer.Option("--balance", help="Start balance; default 10000.")]
 FeeBps = Annotated[float | None, typer.Option("--fee-bps", help="Taker fee; default 5 (0.05 %).")]
+MakerFeeBps = Annotated[
+    float | None, typer.Option("--maker-fee-bps", help="Of a resting limit order; default 2.")
+]
+Fees = Annotated[
+    str | None,
+    typer.Option("--fees", help="Both rates of a tier: vip0 to vip9, with ,bnb if paid in BNB."),
+]
 SlippageBps = Annotated[
     float | None, typer.Option("--slippage-bps", help="Slippage of a market order; default 1.")
 ]
@@ -69,6 +76,8 @@ def backtest(
     params: Params = None,
     balance: Balance = None,
     fee_bps: FeeBps = None,
+    maker_fee_bps: MakerFeeBps = None,
+    fees: Fees = None,
     slippage_bps: SlippageBps = None,
     strict: Strict = False,
     name: Name = None,
@@ -93,6 +102,8 @@ def backtest(
         fee_bps,
         slippage_bps,
         strict,
+        maker_fee_bps=maker_fee_bps,
+        fees=fees,
     )
     run, source = run_backtest(asked, settings.store, settings.runs, name, sys.argv[1:])
     if as_json:
@@ -154,6 +165,9 @@ def asked_for(
     fee_bps: float | None,
     slippage_bps: float | None,
     strict: bool,
+    *,
+    maker_fee_bps: float | None = None,
+    fees: str | None = None,
 ) -> "Asked":
     """Read the flags that all runs share."""
     from backtest.inputs import Asked
@@ -173,6 +187,8 @@ def asked_for(
         fee_bps,
         slippage_bps,
         strict,
+        maker_fee_bps,
+        fees,
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from backtest.engine import Grids, Result, backtest
 from data import runs, store
 from data.dates import show_time
+from data.fees import fee_notes, rates_of, refuse_both
 from data.funding import funding_notes, funding_of_store
 from data.manifest import known_market
 from data.overrides import BALANCE, Given, costs_of, from_flags, from_toml, share_of_bps
@@ -49,6 +50,8 @@ class Asked:
     fee_bps: float | None = None
     slippage_bps: float | None = None
     strict: bool = False
+    maker_fee_bps: float | None = None
+    fees: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,7 @@ def gather(
     for one, its in zip(candles, funding, strict=True):
         notes += funding_notes(one, its) if one.market == "um" else []
     costs = _costs(asked, source, given.costs)
+    notes += fee_notes(asked.fees)
     notes += spread_notes(costs, candles, [None] * len(candles))
     return Inputs(
         strategy=strategy,
@@ -259,8 +263,17 @@ def _with_defaults_of(asked: Asked, source: runs.RunRecord, *, span: bool) -> As
 def _costs(asked: Asked, source: runs.RunRecord | None, given: Mapping[str, Any]) -> Costs:
     # A run's own rates are taken as they are: through basis points and back they could lose a bit.
     known = costs_of(source.all_costs if source else Costs(), given)
+    flags = {"--fee-bps": asked.fee_bps, "--maker-fee-bps": asked.maker_fee_bps}
+    others = [name for name, bps in flags.items() if bps is not None]
+    named = from_flags(asked.changes).costs
+    others += [f"--set costs.{name}" for name in ("fee_rate", "maker_rate") if name in named]
+    refuse_both(asked.fees, others)
+    if asked.fees is not None:
+        maker, taker = rates_of(asked.fees)
+        known = known._replace(fee_rate=taker, maker_rate=maker)
     return known._replace(
         fee_rate=share_of_bps("--fee-bps", asked.fee_bps, known.fee_rate),
+        maker_rate=share_of_bps("--maker-fee-bps", asked.maker_fee_bps, known.maker_rate),
         slippage=share_of_bps("--slippage-bps", asked.slippage_bps, known.slippage),
     )
 

@@ -45,6 +45,8 @@ def tune(
     params: flags.Params = None,
     balance: flags.Balance = None,
     fee_bps: flags.FeeBps = None,
+    maker_fee_bps: flags.MakerFeeBps = None,
+    fees: flags.Fees = None,
     slippage_bps: flags.SlippageBps = None,
     strict: flags.Strict = False,
     name: flags.Name = None,
@@ -59,7 +61,7 @@ def tune(
     settings = load_settings(store=store, runs=runs)
     asked = flags.asked_for(
         strategy, symbols, market, timeframe, start, end, changes, params, balance, fee_bps,
-        slippage_bps, strict,
+        slippage_bps, strict, maker_fee_bps=maker_fee_bps, fees=fees,
     )  # fmt: skip
     split_ms = None if split is None else parse_time(split, "--split")
     check_name(name)

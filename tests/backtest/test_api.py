@@ -248,6 +248,16 @@ def test_mistakes_are_errors_of_one_sentence(
     assert error.value.hint
 
 
+def test_a_tier_of_fees_is_what_its_rates_are() -> None:
+    tier = backtest("rsi_macd_atr", MARKET, fees="vip1")
+    single = backtest("rsi_macd_atr", MARKET, fee_bps=4, maker_fee_bps=1.6)
+    assert tier.record.result_hash == single.record.result_hash
+    assert tier.record.all_costs == single.record.all_costs
+    assert "fees vip1: maker 0.016 %, taker 0.04 % of each fill" in tier.record.notes
+    again = backtest("rsi_macd_atr", MARKET, params=tier)
+    assert again.record.all_costs == tier.record.all_costs
+
+
 def test_a_report_needs_a_place(tmp_path: Path) -> None:
     run = backtest("rsi_macd_atr", MARKET)
     with pytest.raises(WickError, match=r"^the run is not kept, so its report has no place\n"):
@@ -276,6 +286,8 @@ def test_candles_are_not_changed_by_a_run() -> None:
     [
         ({"strategy": None}, "strategy is None, expected a name, a path or a loaded strategy"),
         ({"fee_bps": "5"}, "fee_bps is '5', expected a number"),
+        ({"maker_fee_bps": "2"}, "maker_fee_bps is '2', expected a number"),
+        ({"fees": 0}, "fees is 0, expected a tier such as 'vip0'"),
         ({"balance": True}, "balance is True, expected a number"),
         ({"risk": [1]}, "risk is [1], expected a mapping"),
         ({"params": 5}, "params is 5, expected a mapping, a run or its name"),
