@@ -76,14 +76,16 @@ class Result:
 
 
 class Signals(NamedTuple):
-    """What the rules say of one symbol: flags by candle, the entry candles' distances, and the
-    trailing stop's distance by candle where there is a rule for it."""
+    """What the rules say of one symbol: flags by candle, the entry candles' distances, the trailing
+    stop's distance by candle and how far entries rest from the close where there are rules for
+    them."""
 
     flags: NDArray[np.uint8]
     at: NDArray[np.int64]
     stop: NDArray[np.float64]
     take: NDArray[np.float64]
     trail: NDArray[np.float64]
+    limit: NDArray[np.float64]
 
 
 def backtest(
@@ -135,8 +137,17 @@ def backtest(
     """
     every = (candles,) if isinstance(candles, Candles) else tuple(candles)
     params = strategy.params() if params is None else params
-    risk = checked(strategy.risk if risk is None else risk, has_trail=strategy.has_trail)
+    risk = checked(
+        strategy.risk if risk is None else risk,
+        has_trail=strategy.has_trail,
+        has_limit=strategy.has_limit,
+    )
     costs = checked_costs(costs)
+    if costs.limit_through and not strategy.has_limit:
+        raise WickError(
+            f"costs.limit_through is 1, but {strategy.name} has no rule limit_distance",
+            "--set costs.limit_through=0, or add the rule",
+        )
     if not 1.0 <= balance < 1e10:
         raise WickError(f"balance is {balance}, expected from 1 to below 1e10", "--balance 10000")
     if grids is None:
@@ -222,7 +233,8 @@ def _evaluate(
     flags = strategy.rules.signals(*columns, numbers)
     at = entry_candles(flags)
     stop, take = strategy.rules.distances(at, *columns, numbers)
-    return flags, at + start, stop, take, strategy.rules.trails(*columns, numbers)
+    trail = strategy.rules.trails(*columns, numbers)
+    return flags, at + start, stop, take, trail, strategy.rules.limits(at, *columns, numbers)
 
 
 def _run(
@@ -241,8 +253,8 @@ def _run(
     first = _offsets([len(one.arrays["open_time"]) for one in every])
     fields = [_join([one.arrays[name] for one in every]) for name in _FIELDS]
     market = Market(first, *[*fields, *slips])
-    flags, at, stop, take, trail = (_join(list(part)) for part in zip(*signals, strict=True))
-    words = Words(flags, _offsets([len(part.at) for part in signals]), at, stop, take, trail)
+    flags, at, stop, take, trail, limit = (_join(list(part)) for part in zip(*signals, strict=True))
+    words = Words(flags, _offsets([len(part.at) for part in signals]), at, stop, take, trail, limit)
     timeline = _timeline([one.arrays["open_time"] for one in every])
     account = np.zeros(1, ACCOUNT).view(np.recarray)
     account[0].wallet = round(balance * UNIT)

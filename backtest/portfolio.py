@@ -10,6 +10,7 @@ from data.runs import Run
 from strategy.account import fee_of
 from strategy.candles import Candles
 from strategy.errors import WickError
+from strategy.fills import Costs
 from strategy.records import UNIT
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def portfolio_of(run: Run, candles: Sequence[Candles]) -> Any:
     for column, one in enumerate(candles):
         rows = np.searchsorted(run.time, one.arrays["open_time"])
         closes[rows, column] = one.arrays["close"]
-        orders = _orders(trades, parts, one, run.record.fee_rate)
+        orders = _orders(trades, parts, one, run.record.all_costs)
         its = np.empty(len(orders), order_dt)
         its["col"], its["idx"] = column, rows[orders["candle"]]
         for name in ("size", "price", "fees", "side"):
@@ -98,7 +99,7 @@ def portfolio_of(run: Run, candles: Sequence[Candles]) -> Any:
 
 
 def _orders(
-    trades: "pd.DataFrame", parts: "pd.DataFrame | None", candles: Candles, fee_rate: float
+    trades: "pd.DataFrame", parts: "pd.DataFrame | None", candles: Candles, costs: Costs
 ) -> "pd.DataFrame":
     # A symbol's positions follow each other, so its orders come by trade: the entry, then exits.
     import pandas as pd
@@ -106,14 +107,16 @@ def _orders(
     its = trades[trades["symbol"] == candles.symbol]
     long = its["side"] == "long"
     times = its["entry_time"].dt.tz_localize(None).to_numpy("datetime64[ms]").astype(np.int64)
+    makers = its.get("maker", pd.Series(False, its.index))  # no column of runs of before
     entries = pd.DataFrame(
         {
-            "candle": np.searchsorted(candles.arrays["open_time"], times),
+            # What filled inside a candle has its last millisecond.
+            "candle": np.searchsorted(candles.arrays["open_time"], times, side="right") - 1,
             "size": its["qty"],
             "price": its["entry_price"],
             "fees": [
-                fee_of(fee_rate, qty, price) / UNIT
-                for qty, price in zip(its["qty"], its["entry_price"], strict=True)
+                fee_of(costs.maker_rate if maker else costs.fee_rate, qty, price) / UNIT
+                for qty, price, maker in zip(its["qty"], its["entry_price"], makers, strict=True)
             ],
             "side": (~long).astype(int),
         },

@@ -19,6 +19,9 @@ def result_hash(trades: Any, equity: NDArray[np.float64]) -> str:
     # With their number, or a trade could pass for the first values of a longer equity curve.
     digest = hashlib.sha256(len(trades).to_bytes(8, "little"))
     for name in TRADE.names or ():
+        # Without limit orders the hash is that of before there were any.
+        if name == "maker" and not trades[name].any():
+            continue
         digest.update(np.ascontiguousarray(trades[name]).tobytes())
     digest.update(equity.tobytes())
     return digest.hexdigest()
@@ -55,6 +58,7 @@ def trade_table(trades: Any, symbols: tuple[str, ...]) -> pa.Table:
         "ordered": trades["ordered"] != 0,
         "reversal": trades["reversal"] != 0,
         "ambiguous": trades["ambiguous"] != 0,
+        "maker": trades["maker"] != 0,
     }
     return pa.table(
         {

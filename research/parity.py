@@ -118,7 +118,8 @@ def check_parity(
     RunRefused
         A process died too often, or does not get on with its work.
     """
-    refuse_unsupported("wick parity", "parity", inputs.risk, inputs.costs)
+    has_limit = inputs.strategy.has_limit
+    refuse_unsupported("wick parity", "parity", inputs.risk, inputs.costs, has_limit=has_limit)
     start_ms, end_ms = _span(inputs.candles)
     session = _session(inputs, start_ms, now_ms, command, name)
     folder = sessions / session.id

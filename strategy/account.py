@@ -6,15 +6,19 @@ Money is kept as int64 in units of 1e-8 of the quote currency, so sums are exact
 
 import numpy as np
 
-from strategy.fills import slipped
+from strategy.fills import slipped, stop_level
 from strategy.grid import qty_of
 from strategy.kernel import borrowing
 from strategy.records import BY_DAILY_LIMIT, BY_REVERSAL, BY_SIGNAL, BY_TIME, UNIT
 from strategy.risk import (
     APPROVED,
+    CANCELLED,
     CONFLICT,
     COOLDOWN,
     DAILY_LIMIT,
+    EXPIRED,
+    LEVEL,
+    LIMIT_DISTANCE,
     POSITION_LIMIT,
     SIDE_LIMIT,
     size,
@@ -57,8 +61,8 @@ def notional(p, g):
 
 @borrowing
 def step(account, positions, orders, grids, said, who, risk, has_take, has_trail, now, refused):
-    """Decide at a close, for all symbols together: daily limit, then exits, then moves of stops,
-    then entries, each in configured order.
+    """Decide at a close, for all symbols together: daily limit, then resting entries that end, then
+    exits, then moves of stops, then entries, each in configured order.
 
     Only the symbols ``who`` (int64, in configured order) are looked at: at least all that hold a
     position, have an order or say something now.
@@ -72,10 +76,13 @@ def step(account, positions, orders, grids, said, who, risk, has_take, has_trail
     equity = mark(account, positions, grids, who)
     if loses_too_much(account, equity, risk.daily_loss_limit):
         account.blocked = 1
-    any_signal, any_held = False, False
+    any_signal, any_held, any_limit = False, False, False
     for s in who:
         any_signal |= said[s].present != 0 and said[s].signals != 0
         any_held |= positions[s].steps != 0
+        any_limit |= orders[s].side != 0 and orders[s].limit > 0.0
+    if any_limit:
+        _cancel_limits(orders, said, who, risk, account.blocked, refused)
     if any_held and account.blocked != 0 and risk.daily_loss_flatten != 0.0:
         _flatten(positions, orders, who, now)
     if any_signal:
@@ -84,9 +91,7 @@ def step(account, positions, orders, grids, said, who, risk, has_take, has_trail
         _end_old(positions, orders, said, who, risk, now)
         _move_stops(positions, orders, grids, said, who, risk, has_trail, now)
     if any_signal:
-        _entries(
-            account, positions, orders, grids, said, who, risk, has_take, now, refused
-        )
+        _entries(account, positions, orders, grids, said, who, risk, has_take, now, refused)
 
 
 @borrowing
@@ -108,6 +113,25 @@ def _begin_day(account, day):
         account.day_open = account.equity
         account.blocked = 0
         account.transfers = 0
+
+
+@borrowing
+def _cancel_limits(orders, said, who, risk, blocked, refused):
+    for s in who:
+        order, word = orders[s], said[s]
+        if order.side == 0 or order.limit == 0.0:
+            continue
+        why = CANCELLED if blocked != 0 else APPROVED
+        if blocked == 0 and word.present != 0:
+            enters = word.signals & (ENTER_LONG | ENTER_SHORT)
+            own_exit = EXIT_LONG if order.side > 0 else EXIT_SHORT
+            if 0.0 < risk.limit_wait <= word.candle - order.candle:
+                why = EXPIRED
+            elif enters in (ENTER_LONG, ENTER_SHORT) or word.signals & own_exit != 0:
+                why = CANCELLED
+        if why != APPROVED:
+            refused[s, why] += 1
+            order.side, order.steps, order.limit = 0, 0, 0.0
 
 
 @borrowing
@@ -206,13 +230,24 @@ def _entries(account, positions, orders, grids, said, who, risk, has_take, now, 
         if 0.0 < risk.max_longs <= longs if side > 0 else 0.0 < risk.max_shorts <= shorts:
             refused[s, SIDE_LIMIT] += 1
             continue
+        limit, price, slippage = 0.0, p.mark, word.slippage
+        if word.limited != 0:
+            if not 0.0 <= word.limit_distance < np.inf:
+                refused[s, LIMIT_DISTANCE] += 1
+                continue
+            # Away from the market as a stop is, so that it never crosses by rounding.
+            limit = stop_level(price, word.limit_distance, side, grids[s])
+            if not limit > 0.0:
+                refused[s, LEVEL] += 1
+                continue
+            price, slippage = limit, 0.0
         steps, why = size(
             risk,
-            word.slippage,
+            slippage,
             grids[s],
             wallet,
             used - own,
-            p.mark,
+            price,
             side,
             word.stop_distance,
             word.take_distance,
@@ -225,6 +260,7 @@ def _entries(account, positions, orders, grids, said, who, risk, has_take, now, 
         order.stop_distance = word.stop_distance
         order.take_distance = word.take_distance if has_take else 0.0
         order.decided_at, order.price = now, p.mark
+        order.limit, order.candle, order.rests = limit, word.candle, 0
         slots += 0 if reverses else 1
         longs, shorts = longs + (side > 0), shorts + (side < 0)
         used += max(_reserved(p, order, grids[s], word.slippage) - own, 0.0)
@@ -232,7 +268,10 @@ def _entries(account, positions, orders, grids, said, who, risk, has_take, now, 
 
 @borrowing
 def _reserved(p, order, g, slippage):
-    # What an approved entry holds back from the others: its estimate, at the mark plus slippage.
+    # What an approved entry holds back from the others: its estimate, at its limit or at the mark
+    # plus slippage.
+    if order.limit > 0.0:
+        return qty_of(order.steps, g) * order.limit
     return qty_of(order.steps, g) * slipped(p.mark, order.side, slippage, g)
 
 

@@ -18,12 +18,20 @@ def open_position(
     """Book the fill of an approved entry at a price before slippage; say APPROVED, or why margin or
     a level forbids it.
 
+    A limit order that rests fills at its limit and pays the maker's fee; one that crosses at once
+    fills as a market order does, but at its limit at worst.
+
     The margin of all other positions, which are among ``who``, is counted at their marks, as the
     exchange does at that instant.
     """
     p, g = positions[s], grids[s]
     side = order.side
+    maker = order.limit > 0.0 and order.rests != 0
     fill = slipped(price, side, slippage, g)
+    if maker:
+        price = fill = order.limit
+    elif order.limit > 0.0:
+        fill = min(fill, order.limit) if side > 0 else max(fill, order.limit)
     stop = stop_level(fill, order.stop_distance, side, g)
     take = take_level(fill, order.take_distance, side, g) if order.take_distance > 0.0 else 0.0
     if fill <= 0.0 or stop <= 0.0 or (order.take_distance > 0.0 and take <= 0.0):
@@ -31,8 +39,9 @@ def open_position(
     qty = qty_of(order.steps, g)
     if qty * fill / risk.leverage > free_margin(account, positions, grids, who, risk.leverage):
         return MARGIN
-    fee = fee_of(costs.fee_rate, qty, fill)
+    fee = fee_of(costs.maker_rate if maker else costs.fee_rate, qty, fill)
     account.wallet += book_fill(p, g, side * order.steps, fill) - fee
+    p.maker = 1 if maker else 0
     p.stop_level, p.stop_reason, p.take_level = stop, BY_STOP, take
     p.stop_distance, p.entry_steps = order.stop_distance, abs(p.steps)
     p.reversal, p.first_stop = order.reversal, stop
@@ -106,6 +115,7 @@ def close_position(account, positions, grids, costs, risk, s, price, slippage, c
     trade.mfe = side * (best - entry) / entry
     trade.risked, trade.reversal, trade.parts = p.risked, p.reversal, p.parts
     trade.exit_candle, trade.ambiguous, trade.ordered = candle, 0, 0
+    trade.maker = p.maker
     part.steps, part.price, part.pnl, part.fee = steps, fill, pnl, fee
     if trade.pnl < trade.fees + trade.funding:
         p.cooldown_until = candle + np.int64(risk.cooldown)

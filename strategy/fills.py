@@ -116,6 +116,15 @@ def take_level(fill, distance, side, g):
 
 
 @kernel
+def limit_reached(side, limit, price, through, g):
+    """Say whether a price that is traded at fills a resting limit order: at the limit, or only
+    where it lies a tick beyond if `through` is above 0."""
+    if through > 0.0:
+        limit = price_at(ticks_down(limit, g) - side, g)
+    return price <= limit if side > 0 else price >= limit
+
+
+@kernel
 def resting_fill(side, stop, take, o, h, l):  # noqa: E741
     """Match a resting stop and take (0 for none) of a position against one candle.
 

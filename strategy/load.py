@@ -50,6 +50,8 @@ class Strategy:
         It has a take_distance rule.
     has_trail : bool
         It has a trail_distance rule.
+    has_limit : bool
+        It has a limit_distance rule.
     risk : Risk
     tune : mapping
         Search space by parameter.
@@ -69,6 +71,7 @@ class Strategy:
     rules: CompiledRules
     has_take: bool
     has_trail: bool
+    has_limit: bool
     risk: Risk
     tune: Mapping[str, Any]
     optional_fields: tuple[str, ...]
@@ -217,6 +220,7 @@ def load(name_or_path: str) -> Strategy:
         rules=compile_rules(rules, row._fields, params._fields),
         has_take="take_distance" in rules,
         has_trail="trail_distance" in rules,
+        has_limit="limit_distance" in rules,
         risk=risk,
         tune=tune,
         optional_fields=tuple(name for name in OPTIONAL_FIELDS if name.encode() in source),

@@ -51,6 +51,9 @@ OPTIONS = (
     Option("risk.part_1_share", True, True, True, False),
     Option("risk.part_2", True, True, True, False),
     Option("risk.part_2_share", True, True, True, False),
+    Option("risk.limit_wait", False, False, False, False),
+    Option("risk.limit_tif", False, False, False, False),
+    Option("rule.limit_distance", False, False, False, False),
     Option("costs.fee_rate", True, True, True, True),
     Option("costs.slippage", True, True, True, True),
     Option("costs.maker_rate", False, False, False, True),
@@ -62,17 +65,26 @@ OPTIONS = (
     Option("costs.limit_through", False, False, False, False),
     Option("costs.intrabar", False, False, False, False),
 )
-_NEUTRAL = {**Risk()._asdict(), **Costs()._asdict()}
+_NEUTRAL = {**Risk()._asdict(), **Costs()._asdict(), "limit_distance": False}
 
 
-def in_use(risk: Risk, costs: Costs) -> tuple[Option, ...]:
-    """Return the options that are set to something else than their neutral value."""
-    values = {f"risk.{name}": value for name, value in risk._asdict().items()}
+def in_use(risk: Risk, costs: Costs, *, has_limit: bool = False) -> tuple[Option, ...]:
+    """Return the options that are set to something else than their neutral value.
+
+    Parameters
+    ----------
+    has_limit : bool
+        The strategy has a limit_distance rule.
+    """
+    values: dict[str, float] = {"rule.limit_distance": has_limit}
+    values |= {f"risk.{name}": value for name, value in risk._asdict().items()}
     values |= {f"costs.{name}": value for name, value in costs._asdict().items()}
     return tuple(one for one in OPTIONS if values[one.name] != _NEUTRAL[one.name.partition(".")[2]])
 
 
-def refuse_unsupported(command: str, place: Place, risk: Risk, costs: Costs) -> None:
+def refuse_unsupported(
+    command: str, place: Place, risk: Risk, costs: Costs, *, has_limit: bool
+) -> None:
     """Refuse options that a place would not understand.
 
     Raises
@@ -80,7 +92,12 @@ def refuse_unsupported(command: str, place: Place, risk: Risk, costs: Costs) -> 
     WickError
         One is set; it is named.
     """
-    for one in in_use(risk, costs):
+    for one in in_use(risk, costs, has_limit=has_limit):
+        if not getattr(one, place) and one.name.startswith("rule."):
+            raise WickError(
+                f"{command} does not know the rule {one.name[5:]}, only backtests do",
+                "take it out of the strategy: its entries are market orders then",
+            )
         if not getattr(one, place):
             raise WickError(
                 f"{command} does not know {one.name}, only backtests do",

@@ -62,6 +62,7 @@ POSITION = np.dtype(
         ("entry_candle", np.int64),
         ("entry_steps", np.int64),
         ("reversal", np.int64),
+        ("maker", np.int64),
         ("fees", np.int64),
         ("funding", np.int64),  # paid above 0, received below; units
         ("slippage", np.float64),
@@ -91,6 +92,9 @@ ORDER = np.dtype(
         ("reversal", np.int64),
         ("decided_at", np.int64),  # UTC ms
         ("price", np.float64),  # close at the decision
+        ("limit", np.float64),  # of an entry that rests; 0 for a market order
+        ("candle", np.int64),  # which one of its symbol's an entry was decided at
+        ("rests", np.int64),  # 1 once a limit order is in the book
     ],
     align=True,
 )
@@ -121,6 +125,7 @@ TRADE = np.dtype(
         ("reversal", np.int64),  # entered by a reversal
         ("ambiguous", np.int64),  # stop and take touched in one candle
         ("parts", np.int64),  # partial take-profits before the exit
+        ("maker", np.int64),  # entered by a limit order that had rested
     ],
     align=True,
 )
@@ -150,6 +155,8 @@ SAID = np.dtype(
         ("take_distance", np.float64),
         ("trail_distance", np.float64),  # of the rule, NaN for none
         ("slippage", np.float64),  # share of the price that an entry decided now may lose
+        ("limited", np.int64),  # entries rest as limit orders
+        ("limit_distance", np.float64),  # how far from the close
     ],
     align=True,
 )

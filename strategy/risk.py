@@ -23,6 +23,11 @@ REFUSALS = (
     "cooldown",
     "limit of longs or shorts",
     "notional limit under the symbol's minimum",
+    "limit distance below zero",
+    "post only limit would have crossed",
+    "limit not filled at once",
+    "limit expired",
+    "limit cancelled by a later decision",
 )
 (
     APPROVED,
@@ -38,7 +43,14 @@ REFUSALS = (
     COOLDOWN,
     SIDE_LIMIT,
     NOTIONAL,
+    LIMIT_DISTANCE,
+    POST_ONLY,
+    NOT_AT_ONCE,
+    EXPIRED,
+    CANCELLED,
 ) = range(len(REFUSALS))
+
+GTC, IOC, FOK, GTX = range(4)  # what Risk.limit_tif says
 
 
 class Risk(NamedTuple):
@@ -81,6 +93,11 @@ class Risk(NamedTuple):
         Partial take-profits: distance from the entry, in R.
     part_1_share, part_2_share : float
         How much of the position each closes. The rest stays for take, stop and exit rules.
+    limit_wait : int
+        Closes after which a resting entry of a limit_distance rule expires; 0: never.
+    limit_tif : int
+        Its time in force: 0 good till cancelled, 1 immediate or cancel, 2 fill or kill, 3 post
+        only.
     """
 
     per_trade: float = 0.01
@@ -101,6 +118,8 @@ class Risk(NamedTuple):
     part_1_share: float = 0.0
     part_2: float = 0.0
     part_2_share: float = 0.0
+    limit_wait: int = 0
+    limit_tif: int = 0
 
 
 _RANGES = {
@@ -108,18 +127,36 @@ _RANGES = {
     "max_leverage": (0.0, 125.0, "above 0, at most 125"),
     "leverage": (0.0, 125.0, "above 0, at most 125"),
 }
-_WHOLE = ("max_positions", "max_longs", "max_shorts", "time_stop", "cooldown")
+_WHOLE = (
+    "max_positions",
+    "max_longs",
+    "max_shorts",
+    "time_stop",
+    "cooldown",
+    "limit_wait",
+    "limit_tif",
+)
 _LEAST_R = 0.1  # of a trail or a part: nearer to the price, one tick decides what it is
-_EXAMPLES = {"max_positions": 2, "max_longs": 2, "max_shorts": 2, "time_stop": 60, "cooldown": 15}
+_EXAMPLES = {
+    "max_positions": 2,
+    "max_longs": 2,
+    "max_shorts": 2,
+    "time_stop": 60,
+    "cooldown": 15,
+    "limit_wait": 5,
+    "limit_tif": 3,
+}
 
 
-def checked(risk: Risk, *, has_trail: bool = False) -> Risk:
+def checked(risk: Risk, *, has_trail: bool = False, has_limit: bool = False) -> Risk:
     """Return the risk settings as plain floats after checking their ranges.
 
     Parameters
     ----------
     has_trail : bool
         The strategy has a trail_distance rule.
+    has_limit : bool
+        The strategy has a limit_distance rule.
 
     Raises
     ------
@@ -152,6 +189,7 @@ def checked(risk: Risk, *, has_trail: bool = False) -> Risk:
             f"--set risk.leverage={risk.max_leverage}",
         )
     _check_exits(risk, has_trail)
+    _check_limits(risk, has_limit)
     return Risk(*(float(value) for value in risk))  # type: ignore[arg-type]
 
 
@@ -193,6 +231,28 @@ def _check_exits(risk: Risk, has_trail: bool) -> None:
             f"the parts take {risk.part_1_share + risk.part_2_share:g} of a position, expected"
             " less than all of it",
             "--set risk.part_1_share=0.5; the take closes the rest",
+        )
+
+
+def _check_limits(risk: Risk, has_limit: bool) -> None:
+    for name in ("limit_wait", "limit_tif"):
+        if (value := getattr(risk, name)) and not has_limit:
+            raise WickError(
+                f"risk.{name} is {value:g}, but no entry rests: the strategy has no rule"
+                " limit_distance",
+                f"--set risk.{name}=0, or add the rule",
+            )
+    if risk.limit_tif > GTX:
+        raise WickError(
+            f"risk.limit_tif is {risk.limit_tif:g}, expected 0 (good till cancelled),"
+            " 1 (immediate or cancel), 2 (fill or kill) or 3 (post only)",
+            "--set risk.limit_tif=3",
+        )
+    if risk.limit_wait and risk.limit_tif in (IOC, FOK):
+        raise WickError(
+            f"risk.limit_wait is {risk.limit_wait:g}, but with risk.limit_tif={risk.limit_tif:g}"
+            " no entry rests",
+            "--set risk.limit_wait=0",
         )
 
 

@@ -16,10 +16,13 @@ import os
 import sys
 import textwrap
 import threading
+import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from strategy.errors import WickError, did_you_mean
 from strategy.kernel import CACHE_DIR
@@ -31,7 +34,7 @@ CONDITIONS = {
     "exit_long": EXIT_LONG,
     "exit_short": EXIT_SHORT,
 }
-DISTANCES = ("stop_distance", "take_distance", "trail_distance")
+DISTANCES = ("stop_distance", "take_distance", "trail_distance", "limit_distance")
 RULE_NAMES = (*CONDITIONS, *DISTANCES)
 
 _BINARY: dict[type[ast.AST], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
@@ -43,6 +46,10 @@ def rule(function: Callable[..., Any]) -> Callable[..., Any]:
     """Mark a function of a strategy module as a rule; it stays an ordinary function."""
     function.is_rule = True  # type: ignore[attr-defined]
     return function
+
+
+def _no_limits(*_: Any) -> Any:
+    return np.empty(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +69,16 @@ class CompiledRules:
         where the strategy has no such rule.
     fields : tuple of str
         The columns they take, in this order: those fields of Row that a rule reads.
+    limits : callable
+        ``limits(at, *columns, params) -> float64``: how far from the close an entry rests, at the
+        candles `at`; empty where the strategy has no such rule.
     """
 
     signals: Callable[..., Any]
     distances: Callable[..., Any]
     trails: Callable[..., Any]
     fields: tuple[str, ...]
+    limits: Callable[..., Any] = _no_limits
 
 
 class _Expression(ast.NodeVisitor):
@@ -247,7 +258,8 @@ def compile_rules(
     fields = tuple(field for field in row if field in used) or tuple(row[:1])
     texts = {name: text for name, (text, _) in checked.items()}
     module = _import_generated(_generate(texts, fields, params))
-    return CompiledRules(module.signals, module.distances, module.trails, fields)
+    limits = module.limits if DISTANCES[3] in texts else _no_limits
+    return CompiledRules(module.signals, module.distances, module.trails, fields, limits)
 
 
 def _generate(texts: dict[str, str], fields: Sequence[str], params: Sequence[str]) -> str:
@@ -260,7 +272,19 @@ def _generate(texts: dict[str, str], fields: Sequence[str], params: Sequence[str
         for name, bit in CONDITIONS.items()
         if name in texts
     )
-    stop, take, trail = (texts.get(name, "") for name in DISTANCES)
+    stop, take, trail, limit = (texts.get(name, "") for name in DISTANCES)
+    # Without that rule the text is the one of old, and so is its place in the cache.
+    limits = f"""
+
+@kernel
+def limits(at, {columns}params):
+    n = len(at)
+{load_params}    out = np.empty(n)
+    for j in range(n):
+        i = at[j]
+{load_row}        out[j] = {limit}
+    return out
+"""
     return f"""import numpy as np
 from strategy.kernel import kernel
 
@@ -293,7 +317,7 @@ def trails({columns}params):
     for i in range(len(out)):
 {load_row}{f"        out[i] = {trail}" if trail else "        pass"}
     return out
-"""
+{limits if limit else ""}"""
 
 
 def _import_generated(text: str) -> Any:
@@ -303,7 +327,7 @@ def _import_generated(text: str) -> Any:
         # Without a folder for the cache the text is compiled in memory, at every start.
         namespace: dict[str, Any] = {"__name__": name}
         exec(compile(text, f"<{name}>", "exec"), namespace)
-        return _Namespace(*(namespace[word] for word in ("signals", "distances", "trails")))
+        return types.SimpleNamespace(**namespace)
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -325,10 +349,3 @@ def _written(name: str, text: str) -> Path | None:
     except OSError:
         return None
     return path
-
-
-@dataclass(frozen=True, slots=True)
-class _Namespace:
-    signals: Callable[..., Any]
-    distances: Callable[..., Any]
-    trails: Callable[..., Any]

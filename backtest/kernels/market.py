@@ -54,6 +54,8 @@ class Words(NamedTuple):
         Their distances; take is empty without a rule.
     trail : float64 (n,)
         The trailing stop's distance; empty without a rule.
+    limit : float64 (m,)
+        How far from the close an entry rests; empty without a rule.
     """
 
     flags: NDArray[np.uint8]
@@ -62,6 +64,7 @@ class Words(NamedTuple):
     stop: NDArray[np.float64]
     take: NDArray[np.float64]
     trail: NDArray[np.float64]
+    limit: NDArray[np.float64]
 
 
 class Desk(NamedTuple):

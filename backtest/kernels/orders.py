@@ -1,10 +1,14 @@
-"""Market orders of a decision, at the next open."""
+"""Orders of a decision: market orders at the next open, limit orders there and inside the candles
+they rest in."""
 
 from backtest.kernels.market import slip_of
-from backtest.kernels.resting import close, closed
+from backtest.kernels.resting import close, closed, match
 from strategy.booking import open_position
+from strategy.fills import limit_reached
 from strategy.kernel import borrowing
-from strategy.risk import APPROVED
+from strategy.risk import APPROVED, FOK, GTX, IOC, NOT_AT_ONCE, POST_ONLY
+
+_WAITS = -1
 
 
 @borrowing
@@ -24,21 +28,88 @@ def fill_orders(who, cursor, market, desk, book, record, count, partial):
         order = orders[s]
         if said[s].present != 0 and order.side != 0:
             i = cursor[s]
-            answer = open_position(
-                book,
-                desk.positions,
-                desk.grids,
-                who,
-                costs,
-                desk.risk,
-                s,
-                order,
-                market.o[i],
-                slip_of(costs, market, i),
-                market.open_time[i],
-                i - market.first[s],
-            )
-            order.side, order.steps = 0, 0
-            if answer != APPROVED:
-                record.refused[s, answer] += 1
+            answer = _at_open(order, market.o[i], desk.risk, costs, desk.grids[s])
+            if answer != _WAITS:
+                time = market.open_time[i]
+                _enter(who, s, i, market.o[i], time, answer, market, desk, book, record)
     return count, partial
+
+
+@borrowing
+def fill_limits(who, cursor, market, closed_at, desk, book, record, count, partial):
+    """Fill what rests inside the candles under the cursor: an entry at its limit, then its stop and
+    its takes where they were reached for certain after it. Return the numbers of trades and of
+    parts."""
+    orders, said, positions, costs = desk.orders, desk.said, desk.positions, desk.costs
+    for s in who:
+        order = orders[s]
+        if said[s].present == 0 or order.side == 0 or order.rests == 0:
+            continue
+        i, side = cursor[s], order.side
+        extreme = market.l[i] if side > 0 else market.h[i]
+        if not limit_reached(side, order.limit, extreme, costs.limit_through, desk.grids[s]):
+            continue
+        _enter(who, s, i, order.limit, closed_at - 1, APPROVED, market, desk, book, record)
+        if positions[s].steps == 0:
+            continue
+        # The way from the open to the far side of the candle leads through the limit, so that side
+        # came after the fill. The near side may have come before; the close came after it.
+        fill, last = positions[s].entry, market.c[i]
+        h = max(fill, last) if side > 0 else market.h[i]
+        l = market.l[i] if side > 0 else min(fill, last)  # noqa: E741
+        slippage, candle = slip_of(costs, market, i), i - market.first[s]
+        count, partial = match(
+            s,
+            candle,
+            fill,
+            h,
+            l,
+            slippage,
+            closed_at,
+            closed_at,
+            desk,
+            book,
+            record,
+            count,
+            partial,
+        )
+    return count, partial
+
+
+@borrowing
+def _at_open(order, o, risk, costs, g):
+    # What an entry does at an open: APPROVED fills, _WAITS rests, anything else is a refusal.
+    if order.limit == 0.0:
+        return APPROVED
+    if order.rests != 0:
+        fills = limit_reached(order.side, order.limit, o, costs.limit_through, g)
+        return APPROVED if fills else _WAITS
+    if limit_reached(order.side, order.limit, o, 0.0, g):
+        return POST_ONLY if risk.limit_tif == GTX else APPROVED
+    if risk.limit_tif in (IOC, FOK):
+        return NOT_AT_ONCE
+    order.rests = 1
+    return _WAITS
+
+
+@borrowing
+def _enter(who, s, i, price, time, answer, market, desk, book, record):
+    order = desk.orders[s]
+    if answer == APPROVED:
+        answer = open_position(
+            book,
+            desk.positions,
+            desk.grids,
+            who,
+            desk.costs,
+            desk.risk,
+            s,
+            order,
+            price,
+            slip_of(desk.costs, market, i),
+            time,
+            i - market.first[s],
+        )
+    order.side, order.steps, order.limit, order.rests = 0, 0, 0.0, 0
+    if answer != APPROVED:
+        record.refused[s, answer] += 1

@@ -10,10 +10,21 @@ from strategy.stops import nearest_take
 
 @borrowing
 def fill_resting(s, candle, i, market, opened, closed_at, desk, book, record, count, partial):
-    """Match a position's resting orders with its candle i; parts first, since they lie nearer."""
+    """Match a position's resting orders with its candle i, unless it was entered inside of it."""
+    if desk.positions[s].entry_time > opened:
+        return count, partial
     o, h, l = market.o[i], market.h[i], market.l[i]  # noqa: E741
+    slippage = slip_of(desk.costs, market, i)
+    return match(
+        s, candle, o, h, l, slippage, opened, closed_at, desk, book, record, count, partial
+    )
+
+
+@borrowing
+def match(s, candle, o, h, l, slippage, opened, closed_at, desk, book, record, count, partial):  # noqa: E741
+    """Match a position's resting orders with a candle's prices; parts first, since they lie
+    nearer."""
     p, costs = desk.positions[s], desk.costs
-    slippage = slip_of(costs, market, i)
     while p.steps != 0:
         take, part = nearest_take(p)
         which, price, at_open, ambiguous = resting_fill(p.steps, p.stop_level, take, o, h, l)

@@ -7,7 +7,7 @@ something, so the work is that of the trades, whatever the number of symbols.
 import numpy as np
 
 from backtest.kernels.hold import catch_up, mark_through, next_due
-from backtest.kernels.orders import fill_orders
+from backtest.kernels.orders import fill_limits, fill_orders
 from backtest.kernels.queue import pop, push
 from backtest.kernels.resting import close, closed, fill_resting
 from backtest.kernels.search import search
@@ -54,6 +54,7 @@ def simulate(
     has_ahead = len(market.ahead) > 0
     for s in range(len(positions)):
         said[s].slippage = desk.costs.slippage
+        said[s].limited = 1 if len(words.limit) > 0 else 0
     count, partial, k, instant = 0, 0, -1, 0
     many, waiting = 0, 0  # busy symbols, and those in the queue
     for s in range(len(positions)):
@@ -87,6 +88,10 @@ def simulate(
             if instant < 0:
                 equity[k] = book.wallet / UNIT
                 return count, partial, k
+        if ordered and len(words.limit) > 0:
+            count, partial = fill_limits(
+                who, walk.cursor, market, now, desk, book, record, count, partial
+            )
         for s in who:
             i = walk.cursor[s]
             if said[s].present != 0:
@@ -242,3 +247,4 @@ def _hear(s, i, market, words, has_take, signal, word):
         signal[s] = j
         word.stop_distance = words.stop[j]
         word.take_distance = words.take[j] if has_take else 0.0
+        word.limit_distance = words.limit[j] if len(words.limit) > 0 else np.nan

@@ -37,7 +37,11 @@ class Subject:
         """Take a strategy's own params and risk where none are given."""
         grid = fine_grid(float(candles.arrays["open"][0])).view(np.recarray)[0]
         params = strategy.params() if params is None else params
-        risk = checked(strategy.risk if risk is None else risk, has_trail=strategy.has_trail)
+        risk = checked(
+            strategy.risk if risk is None else risk,
+            has_trail=strategy.has_trail,
+            has_limit=strategy.has_limit,
+        )
         return cls(strategy, params, risk, grid)
 
 
@@ -88,6 +92,7 @@ def outcome(subject: Subject, candles: Candles) -> Outcome:
     distances = (
         *strategy.rules.distances(np.arange(len(flags)), *columns, numbers),
         strategy.rules.trails(*columns, numbers),
+        strategy.rules.limits(np.arange(len(flags)), *columns, numbers),
     )
     named = {
         name: values

@@ -43,6 +43,7 @@ class World:
     trail: bool  # a rule gives the trailing stop's distance; such a strategy has a take rule
     instants: tuple[tuple[Instant, ...], ...] = ()  # of funding, by symbol; empty for none at all
     spreads: tuple[tuple[tuple[int, float], ...], ...] = ()  # known from and half, by symbol
+    limit: float | None = None  # entries rest so many stop distances from the close
 
     @property
     def funding(self) -> list[Funding | None]:
@@ -115,6 +116,20 @@ def draw_slipping(seed: int, length: int, symbols: int) -> World:
         there = [time for time in times[begin:] if rng.random() < 0.5]
         spreads.append(tuple((time, rng.choice([0.0, 1e-5, 1e-3, 0.05])) for time in there))
     return dataclasses.replace(world, costs=costs, spreads=tuple(spreads))
+
+
+def draw_limited(seed: int, length: int, symbols: int) -> World:
+    """Draw a world whose entries rest as limit orders; but for that it is the one of
+    `draw_slipping`."""
+    world, rng = draw_slipping(seed, length, symbols), random.Random(seed)
+    tif = rng.choice([0, 0, 0, 3, 1, 2])
+    wait = rng.choice([0, 1, 2, 5]) if tif in (0, 3) else 0
+    risk = world.risk._replace(limit_wait=wait, limit_tif=tif, trail=0.0, trail_after=0.0)
+    costs = world.costs._replace(
+        maker_rate=rng.choice([0.0, 0.0002]), limit_through=rng.choice([0, 1])
+    )
+    limit = rng.choice([0.0, 0.1, 0.5, 0.5, 1.0, 3.0, 30.0, -0.1])
+    return dataclasses.replace(world, risk=risk, costs=costs, limit=limit, take=True, trail=False)
 
 
 def _instants(
@@ -227,7 +242,7 @@ def run_fast(world: World) -> Result:
         grid(one.tick, one.step, one.min_qty, one.max_qty, one.min_notional) for one in world.rules
     ]
     return backtest(
-        scripted(world.timeframe, take=world.take, trail=world.trail),
+        scripted(world.timeframe, take=world.take, trail=world.trail, limit=world.limit),
         world.candles,
         risk=world.risk,
         costs=world.costs,
@@ -253,7 +268,7 @@ def run_slow(world: World) -> SlowEngine:
             Candle(
                 world.start + position * length,
                 *(bar.open, bar.high, bar.low, bar.close),
-                said_of(bar, world.take, world.trail),
+                said_of(bar, world.take, world.trail, world.limit),
             )
             for position, bar in enumerate(bars)
             if bar is not None
@@ -270,7 +285,7 @@ def run_slow(world: World) -> SlowEngine:
     ).run()
 
 
-def said_of(bar: Bar, take: bool, trail: bool = False) -> Said:
+def said_of(bar: Bar, take: bool, trail: bool = False, limit: float | None = None) -> Said:
     """Read a bar's words."""
     return Said(
         long="long" in bar.says,
@@ -280,6 +295,7 @@ def said_of(bar: Bar, take: bool, trail: bool = False) -> Said:
         stop=bar.stop,
         take=bar.take if take else None,
         trail=bar.stop if trail else None,
+        limit=None if limit is None else limit * bar.stop,
     )
 
 

@@ -1,6 +1,7 @@
 """Candles written by hand, each with what the strategy says at its close, and runs over them."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -76,10 +77,17 @@ def candles_of(
     )
 
 
-def scripted(timeframe: str = "1m", *, take: bool = True, trail: bool = False) -> Strategy:
-    """Load the strategy that says what the bars dictate; one that trails has a take rule."""
+def scripted(
+    timeframe: str = "1m", *, take: bool = True, trail: bool = False, limit: float | None = None
+) -> Strategy:
+    """Load the strategy that says what the bars dictate; one that trails or whose entries rest so
+    many stop distances from the close has a take rule."""
     name = "scripted_trailing" if trail else "scripted" if take else "scripted_without_take"
-    return dataclasses.replace(_loaded(name), timeframe=timeframe)
+    if limit is None:
+        return dataclasses.replace(_loaded(name), timeframe=timeframe)
+    strategy = _loaded("scripted_limit")
+    params = functools.partial(strategy.params, limit=limit)
+    return dataclasses.replace(strategy, timeframe=timeframe, params=params)
 
 
 def run(
@@ -94,6 +102,7 @@ def run(
     trail: bool = False,
     funding: Funding | Sequence[Funding | None] | None = None,
     spreads: Sequence[Spread | None] | None = None,
+    limit: float | None = None,
 ) -> Result:
     """Backtest the bars of one or more symbols named AAA, BBB, CCC.
 
@@ -108,9 +117,11 @@ def run(
         each = [grids] * len(markets) if isinstance(grids, np.ndarray) else grids
         grids = np.concatenate(each).view(np.recarray)
     if take is None:
-        take = any(bar is not None and bar.take == bar.take for bars in markets for bar in bars)
+        take = limit is not None or any(
+            bar is not None and bar.take == bar.take for bars in markets for bar in bars
+        )
     return backtest(
-        scripted(timeframe, take=take, trail=trail),
+        scripted(timeframe, take=take, trail=trail, limit=limit),
         candles,
         risk=risk,
         costs=costs,

@@ -10,6 +10,14 @@ from dataclasses import dataclass, field
 
 from strategy.fills import Costs
 from strategy.risk import Risk
+from tests.backtest.slow_limits import (
+    after_the_fill,
+    at_open,
+    end_of_limit,
+    far_side,
+    is_reached,
+    limit_of,
+)
 from tests.backtest.slow_market import Candle, Entry, Market, Part, Said, Trade
 from tests.backtest.slow_slippage import extra_slippage
 
@@ -53,6 +61,7 @@ class SlowEngine:
             passed = time + self.timeframe_ms - 1
             if not self.funding(time, passed):
                 return self.beyond_range(time)
+            self.resting_entries(time)
             for market in self.markets:
                 self.resting_orders(market, time)
             self.mark(time)
@@ -114,8 +123,31 @@ class SlowEngine:
             found = market.candle(time)
             if found and market.entry:
                 position, candle = found
-                self.open(market, market.entry, candle.open, time, position)
+                entry, what = market.entry, at_open(market, candle.open, self.risk, self.costs)
+                if what == "rests":
+                    entry.rests = True
+                    continue
                 market.entry = None
+                if what == "fills":
+                    self.open(market, entry, candle.open, time, position)
+                else:
+                    self.refuse(market, what)
+
+    def resting_entries(self, time: int) -> None:
+        """Fill what rests at limits inside the candles, each with what surely came after it."""
+        for market in self.markets:
+            found, entry = market.candle(time), market.entry
+            if not found or not entry or not entry.rests:
+                continue
+            position, candle = found
+            if not is_reached(market, entry, far_side(entry, candle), self.costs):
+                continue
+            market.entry = None
+            end = time + self.timeframe_ms
+            self.open(market, entry, candle.open, end - 1, position)
+            if market.trade:
+                rest = after_the_fill(entry, candle)
+                self.meet(market, market.trade, rest, end, end, position)
 
     def open(self, market: Market, entry: Entry, price: float, time: int, position: int) -> None:
         rules, slip = market.rules, self.slip_in(market, position)
@@ -131,6 +163,22 @@ class SlowEngine:
             stop = rules.ceil(fill + entry.stop)
             if entry.take is not None:
                 take = rules.floor(fill - entry.take)
+        rate = self.costs.fee_rate
+        if entry.limit is not None:
+            if entry.rests:
+                price = fill = entry.limit
+                rate = self.costs.maker_rate
+            elif entry.side * (fill - entry.limit) > 0:
+                fill = entry.limit
+            stop = (
+                rules.floor(fill - entry.stop) if entry.side > 0 else rules.ceil(fill + entry.stop)
+            )
+            if entry.take is not None:
+                take = (
+                    rules.ceil(fill + entry.take)
+                    if entry.side > 0
+                    else rules.floor(fill - entry.take)
+                )
         if fill <= 0 or stop <= 0 or (take is not None and take <= 0):
             return self.refuse(market, "stop or take level not positive")
         qty = rules.qty(entry.steps)
@@ -140,7 +188,7 @@ class SlowEngine:
                 free += other.unrealized() - other.notional() / self.risk.leverage
         if qty * fill / self.risk.leverage > free:
             return self.refuse(market, "margin at the fill")
-        fee = money(self.costs.fee_rate * (qty * fill))
+        fee = money(rate * (qty * fill))
         self.wallet -= fee
         market.extremes, market.moved, market.parts = [fill], "stop", []
         market.left, market.distance = entry.steps, entry.stop
@@ -160,6 +208,7 @@ class SlowEngine:
             risked=qty * entry.stop,
             reversal=int(entry.reversal),
             last_stop=stop,
+            maker=int(entry.rests),
         )
         return None
 
@@ -234,10 +283,15 @@ class SlowEngine:
             return
         position, candle = found
         market.mark, market.closed = candle.close, position + 1
-        trade = market.trade
-        if trade is None:
-            return
-        slip, end = self.slip_in(market, position), time + self.timeframe_ms
+        trade, end = market.trade, time + self.timeframe_ms
+        if trade is not None and trade.entry_time <= time:
+            self.meet(market, trade, candle, time, end, position)
+
+    def meet(
+        self, market: Market, trade: Trade, candle: Candle, time: int, end: int, position: int
+    ) -> None:
+        """Match a position's stop and takes with what a candle did since it was held."""
+        slip = self.slip_in(market, position)
 
         def beyond_stop(price: float) -> bool:
             return price <= trade.last_stop if trade.side > 0 else price >= trade.last_stop
@@ -310,6 +364,11 @@ class SlowEngine:
             for market in self.markets:
                 if market.trade and market.exit is None:
                     market.exit = "daily_limit"
+        for market in self.markets:
+            found = market.candle(time)
+            if why := end_of_limit(market, found, self.risk, blocked=self.blocked_day == day):
+                self.refuse(market, why)
+                market.entry = None
         for market, said in heard:
             self.decide_exit(market, said)
         for market, found in there:
@@ -388,11 +447,15 @@ class SlowEngine:
             if most[side] and sides[side] >= most[side]:
                 self.refuse(market, "limit of longs or shorts")
                 continue
-            answer = self.size(market, side, said, reserved - own)
+            limit = limit_of(market, said, side)
+            if isinstance(limit, str):
+                self.refuse(market, limit)
+                continue
+            answer = self.size(market, side, said, reserved - own, limit)
             if isinstance(answer, str):
                 self.refuse(market, answer)
                 continue
-            market.entry = Entry(side, answer, said.stop, said.take, reverses)
+            market.entry = Entry(side, answer, said.stop, said.take, reverses, limit, position)
             slots += not reverses
             sides[side] += 1
             reserved += max(self.held_back(market) - own, 0.0)
@@ -401,7 +464,8 @@ class SlowEngine:
         """Return the value an approved entry keeps from the others: as it was estimated."""
         if market.entry is None:
             return 0.0
-        return market.rules.qty(market.entry.steps) * self.estimate(market, market.entry.side)
+        price = market.entry.limit or self.estimate(market, market.entry.side)
+        return market.rules.qty(market.entry.steps) * price
 
     def estimate(self, market: Market, side: int) -> float:
         """Return where an entry would fill if the next open were the last close."""
@@ -424,9 +488,11 @@ class SlowEngine:
         if said.long != said.short and (said.short if long else said.long):
             market.exit = "reversal"
 
-    def size(self, market: Market, side: int, said: Said, reserved: float) -> int | str:
+    def size(
+        self, market: Market, side: int, said: Said, reserved: float, limit: float | None
+    ) -> int | str:
         rules, risk, wallet = market.rules, self.risk, quote(self.wallet)
-        tick, step, price = float(rules.tick), float(rules.step), market.mark
+        tick, step, price = float(rules.tick), float(rules.step), limit or market.mark
         if wallet <= 0:
             return "no balance"
         for distance in (said.stop, said.take):
@@ -434,7 +500,7 @@ class SlowEngine:
                 return "stop or take distance under one tick"
         if (said.stop if side > 0 else said.take or 0.0) >= price:
             return "stop or take level not positive"
-        estimate = self.estimate(market, side)
+        estimate = limit or self.estimate(market, side)
         if estimate <= 0:
             return "stop or take level not positive"
         room = risk.max_leverage * wallet - reserved

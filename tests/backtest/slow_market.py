@@ -51,6 +51,7 @@ class Said:
     stop: float = math.nan
     take: float | None = None
     trail: float | None = None  # None without a rule for it
+    limit: float | None = None  # how far from the close an entry rests; None without a rule for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,7 @@ class Trade:
     ambiguous: int = 0
     ordered: int = 0
     parts: int = 0
+    maker: int = 0
 
 
 @dataclass(slots=True)
@@ -121,13 +123,16 @@ class Part:
 
 @dataclass(slots=True)
 class Entry:
-    """An approved entry that waits for the symbol's next open."""
+    """An approved entry that waits for the symbol's next open, or rests at a limit."""
 
     side: int
     steps: int
     stop: float
     take: float | None
     reversal: bool
+    limit: float | None = None
+    placed: int = 0  # the candle it was decided at
+    rests: bool = False
 
 
 @dataclass(slots=True)

@@ -23,11 +23,12 @@ from strategy.fills import Costs
 from strategy.grid import grid
 from strategy.load import load
 from strategy.records import EXIT_REASONS
-from strategy.risk import REFUSALS
+from strategy.risk import CANCELLED, LIMIT_DISTANCE, REFUSALS
 from tests.backtest.random_markets import (
     World,
     assert_equal,
     draw_funded,
+    draw_limited,
     draw_risk,
     draw_slipping,
     draw_world,
@@ -39,19 +40,19 @@ from tests.backtest.slow_engine import SlowEngine
 from tests.backtest.slow_market import Candle, Market, Rules, Said
 
 EXAMPLES = int(os.environ.get("WICK_TEST_EXAMPLES", "1500"))
-WORLDS, FUNDED, SLIPPING = (
+WORLDS, FUNDED, SLIPPING, LIMITED = (
     st.builds(
         draw,
         seed=st.integers(0, 2**32),
         length=st.integers(1, 90),
         symbols=st.integers(1, 3),
     )
-    for draw in (draw_world, draw_funded, draw_slipping)
+    for draw in (draw_world, draw_funded, draw_slipping, draw_limited)
 )
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(WORLDS | FUNDED | SLIPPING)
+@given(WORLDS | FUNDED | SLIPPING | LIMITED)
 def test_both_engines_give_the_same_trades_equity_and_refusals(world: World) -> None:
     slow = run_slow(world)
     if slow.broke is None:
@@ -79,6 +80,8 @@ def test_the_random_worlds_reach_every_exit_and_every_refusal() -> None:
     # An empty wallet beside an open profit is too rare to wait for; size() has its own test.
     wanted = {*EXIT_REASONS[1:], *REFUSALS[1:], "broke", "ambiguous"}
     wanted -= {"no balance", "flatten"}
+    # Limit orders have worlds of their own: test_hand_limit_entries.
+    wanted -= set(REFUSALS[LIMIT_DISTANCE : CANCELLED + 1])
     assert wanted <= {name for name, count in seen.items() if count}
 
 

@@ -181,8 +181,8 @@ def test_a_decision_leaves_an_order_with_its_instant_and_its_close() -> None:
     desk = Desk(symbols=2)
     desk.hears(NOON, ENTER_SHORT, 0)
     # 1 % of 10,000 is 100; 50 pieces lose that on a way of 2; 5,000 steps of 0.01.
-    assert desk.orders[0].item() == (0, -1, 5_000, 2.0, 4.0, 0, NOON, 100.0)
-    assert desk.orders[1].item() == (0, 0, 0, 0.0, 0.0, 0, 0, 0.0)
+    assert desk.orders[0].item() == (0, -1, 5_000, 2.0, 4.0, 0, NOON, 100.0, 0.0, 0, 0)
+    assert desk.orders[1].item() == (0, 0, 0, 0.0, 0.0, 0, 0, 0.0, 0.0, 0, 0)
 
 
 def test_an_order_that_waits_is_not_decided_again() -> None:

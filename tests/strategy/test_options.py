@@ -10,7 +10,7 @@ from strategy.risk import Risk
 
 def test_every_field_of_risk_and_costs_has_one_row() -> None:
     fields = [f"risk.{name}" for name in Risk._fields] + [f"costs.{name}" for name in Costs._fields]
-    assert sorted(one.name for one in OPTIONS) == sorted(fields)
+    assert sorted(one.name for one in OPTIONS) == sorted([*fields, "rule.limit_distance"])
 
 
 def test_what_is_neutral_is_not_in_use() -> None:
@@ -20,6 +20,9 @@ def test_what_is_neutral_is_not_in_use() -> None:
 
 
 def test_a_place_refuses_what_it_does_not_understand() -> None:
-    refuse_unsupported("wick live", "live", Risk(trail=2.0), Costs(fee_rate=0.001))
+    known = Risk(trail=2.0), Costs(fee_rate=0.001)
+    refuse_unsupported("wick live", "live", *known, has_limit=False)
+    with pytest.raises(WickError, match="does not know the rule limit_distance, only backtests"):
+        refuse_unsupported("wick live", "live", *known, has_limit=True)
     with pytest.raises(WickError, match=r"does not know costs.latency_ms, only backtests do"):
-        refuse_unsupported("wick live", "live", Risk(), Costs(latency_ms=50.0))
+        refuse_unsupported("wick live", "live", Risk(), Costs(latency_ms=50.0), has_limit=False)

@@ -121,6 +121,7 @@ EVERY = {
     "stop_distance": "return abs(x.close - x.trend) / x.rsi * p.low",
     "take_distance": "return p.high / (x.rsi - x.rsi)",
     "trail_distance": "return x.close * p.low - abs(x.rsi)",
+    "limit_distance": "return p.high - x.close / x.rsi",
 }
 
 
@@ -143,6 +144,7 @@ def agree(
         zip(grammar.DISTANCES, compiled.distances(np.arange(n), *read, numbers), strict=False)
     )
     distances["trail_distance"] = compiled.trails(*read, numbers)
+    distances["limit_distance"] = compiled.limits(np.arange(n), *read, numbers)
     p = Params(*numbers)
     with np.errstate(all="ignore"):
         for name, function in rules.items():

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from strategy.candles import OPTIONAL_FIELDS
 from strategy.load import available
+from strategy.options import OPTIONS
 from strategy.risk import Risk
 
 PAGE = (Path(__file__).parents[2] / "docs" / "strategies.md").read_text()
@@ -32,11 +33,15 @@ def test_every_shipped_strategy_has_its_figures_and_its_paragraph() -> None:
     assert {name for name in available() if f"**`{name}`**" in PAGE} == set(available())
 
 
-def test_every_risk_option_is_in_the_table_with_all_four_worlds() -> None:
+def test_every_risk_option_is_in_the_table_with_the_worlds_that_know_it() -> None:
     rows = table_rows("| option |")
     named = [name for row in rows for name in names_in(row[0])]
     assert sorted(named) == sorted(Risk._fields)
-    assert all(row[2:] == ["yes"] * 4 for row in rows)
+    known = {one.name: [one.simulator, one.live, one.parity] for one in OPTIONS}
+    for row in rows:
+        for name in names_in(row[0]):
+            worlds = known[f"risk.{name}"]
+            assert row[2:] == ["yes", *("yes" if knows else "no" for knows in worlds)], name
 
 
 def test_every_optional_column_is_in_the_table_with_all_four_worlds() -> None:
