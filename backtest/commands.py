@@ -51,6 +51,10 @@ Fees = Annotated[
 SlippageBps = Annotated[
     float | None, typer.Option("--slippage-bps", help="Slippage of a market order; default 1.")
 ]
+Threads = Annotated[
+    int | None,
+    typer.Option("--threads", help="Symbols worked on at a time; default: one a core."),
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Refuse to run on missing candles.")]
 Name = Annotated[
     str | None, typer.Option("--name", help="Name of the run instead of the strategy's.")
@@ -80,6 +84,7 @@ def backtest(
     fees: Fees = None,
     slippage_bps: SlippageBps = None,
     strict: Strict = False,
+    threads: Threads = None,
     name: Name = None,
     store: Store = None,
     runs: Runs = None,
@@ -104,6 +109,7 @@ def backtest(
         strict,
         maker_fee_bps=maker_fee_bps,
         fees=fees,
+        threads=threads,
     )
     run, source = run_backtest(asked, settings.store, settings.runs, name, sys.argv[1:])
     if as_json:
@@ -168,6 +174,7 @@ def asked_for(
     *,
     maker_fee_bps: float | None = None,
     fees: str | None = None,
+    threads: int | None = None,
 ) -> "Asked":
     """Read the flags that all runs share."""
     from backtest.inputs import Asked
@@ -189,6 +196,7 @@ def asked_for(
         strict,
         maker_fee_bps,
         fees,
+        threads,
     )
 
 

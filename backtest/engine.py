@@ -1,6 +1,9 @@
 """The backtester: candles and a strategy in, trades and equity out."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple, NoReturn
@@ -8,6 +11,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from backtest.joining import join, offsets, timeline_of
 from backtest.kernels.market import Desk, Market, Record, Words, begin
 from backtest.kernels.search import entry_candles
 from backtest.kernels.simulate import simulate
@@ -99,6 +103,8 @@ def backtest(
     grids: Grids | None = None,
     funding: Funding | Sequence[Funding | None] | None = None,
     spreads: Sequence[Spread | None] | None = None,
+    threads: int | None = None,
+    progress: Callable[[], None] | None = None,
 ) -> Result:
     """Run a strategy over the candles of one or more symbols on one balance.
 
@@ -122,6 +128,11 @@ def backtest(
         The instants per symbol, None for none; those outside the candles find no position.
     spreads : sequence of Spread, optional
         Half spreads per symbol, None for none; of use where `Costs.spread` is above 0.
+    threads : int, optional
+        Symbols whose signals are computed at the same time, one a core by default; the result does
+        not depend on it.
+    progress : callable, optional
+        Called whenever a symbol's signals have been computed.
 
     Returns
     -------
@@ -148,6 +159,7 @@ def backtest(
             f"costs.limit_through is 1, but {strategy.name} has no rule limit_distance",
             "--set costs.limit_through=0, or add the rule",
         )
+    check_threads(threads)
     if not 1.0 <= balance < 1e10:
         raise WickError(f"balance is {balance}, expected from 1 to below 1e10", "--balance 10000")
     if grids is None:
@@ -165,7 +177,7 @@ def backtest(
         )
     each = tuple(map(_within, funding, every))
     slips = _slips(costs, every, spreads)
-    signals = [signals_of(strategy, one, params) for one in every]
+    signals = _all_signals(strategy, every, params, threads, progress)
     return _run(strategy, every, signals, params, risk, costs, balance, grids, each, slips)
 
 
@@ -192,8 +204,42 @@ def _slips(
         if spread is not None:
             check_spread(spread, one.symbol)
     columns = [slippage_columns(costs, *pair) for pair in zip(every, spreads, strict=True)]
-    slip, ahead = (_join(list(part)) for part in zip(*columns, strict=True))
+    slip, ahead = (join(list(part)) for part in zip(*columns, strict=True))
     return slip, ahead
+
+
+def check_threads(threads: int | None) -> None:
+    """Refuse a number of threads below one.
+
+    Raises
+    ------
+    WickError
+        It is.
+    """
+    if threads is not None and threads < 1:
+        raise WickError(f"threads is {threads}, expected 1 or more", "--threads 2")
+
+
+def _all_signals(
+    strategy: Strategy,
+    every: tuple[Candles, ...],
+    params: Any,
+    threads: int | None,
+    progress: Callable[[], None] | None,
+) -> list[Signals]:
+    def one_of(candles: Candles) -> Signals:
+        found = signals_of(strategy, candles, params)
+        if progress is not None:
+            progress()
+        return found
+
+    workers = min(threads or os.cpu_count() or 1, len(every))
+    if workers == 1:
+        return [one_of(candles) for candles in every]
+    with ThreadPoolExecutor(workers) as pool:
+        # A memo tape in use is one of the thread it was entered in.
+        jobs = [pool.submit(copy_context().run, one_of, candles) for candles in every]
+        return [job.result() for job in jobs]
 
 
 def signals_of(strategy: Strategy, candles: Candles, params: Any) -> Signals:
@@ -250,12 +296,12 @@ def _run(
     slips: tuple[NDArray[np.float64], NDArray[np.float64]],
 ) -> Result:
     symbols = len(every)
-    first = _offsets([len(one.arrays["open_time"]) for one in every])
-    fields = [_join([one.arrays[name] for one in every]) for name in _FIELDS]
+    first = offsets([len(one.arrays["open_time"]) for one in every])
+    fields = [join([one.arrays[name] for one in every]) for name in _FIELDS]
     market = Market(first, *[*fields, *slips])
-    flags, at, stop, take, trail, limit = (_join(list(part)) for part in zip(*signals, strict=True))
-    words = Words(flags, _offsets([len(part.at) for part in signals]), at, stop, take, trail, limit)
-    timeline = _timeline([one.arrays["open_time"] for one in every])
+    flags, at, stop, take, trail, limit = (join(list(part)) for part in zip(*signals, strict=True))
+    words = Words(flags, offsets([len(part.at) for part in signals]), at, stop, take, trail, limit)
+    timeline = timeline_of([one.arrays["open_time"] for one in every], every[0].timeframe_ms)
     account = np.zeros(1, ACCOUNT).view(np.recarray)
     account[0].wallet = round(balance * UNIT)
     account[0].equity, account[0].day = account[0].wallet / UNIT, -1
@@ -325,18 +371,3 @@ def _refuse(time_ms: int, count: int, equity: float) -> NoReturn:
 
 
 _FIELDS = ("open_time", "open", "high", "low", "close")
-
-
-def _join(parts: list[NDArray[Any]]) -> NDArray[Any]:
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-
-def _offsets(lengths: list[int]) -> NDArray[np.int64]:
-    return np.cumsum([0, *lengths])
-
-
-def _timeline(times: list[NDArray[np.int64]]) -> NDArray[np.int64]:
-    first = times[0]
-    if all(len(one) == len(first) and np.array_equal(one, first) for one in times[1:]):
-        return first
-    return np.unique(np.concatenate(times))

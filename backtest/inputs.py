@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from backtest.engine import Grids, Result, backtest
+from backtest.engine import Grids, Result, backtest, check_threads
+from backtest.progress import SymbolsDone
 from data import runs, store
 from data.dates import show_time
 from data.fees import fee_notes, rates_of, refuse_both
 from data.funding import funding_notes, funding_of_store
 from data.manifest import known_market
+from data.many import load_many
 from data.overrides import BALANCE, Given, costs_of, from_flags, from_toml, share_of_bps
 from data.quality import holes
 from data.rules.notes import rule_notes
@@ -52,6 +54,7 @@ class Asked:
     strict: bool = False
     maker_fee_bps: float | None = None
     fees: str | None = None
+    threads: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,11 @@ class Inputs:
 
 
 def gather(
-    asked: Asked, store_folder: Path, runs_folder: Path, own: Sequence[Candles] = ()
+    asked: Asked,
+    store_folder: Path,
+    runs_folder: Path,
+    own: Sequence[Candles] = (),
+    done: SymbolsDone | None = None,
 ) -> Inputs:
     """Load and check all inputs of a run; candles of one's own stand for those of the store.
 
@@ -100,7 +107,8 @@ def gather(
         given = given.over(from_toml(asked.params))
     params, risk = strategy.with_params(given.params), strategy.with_risk(given.risk)
     _check_span(asked)
-    candles = _cut(asked, own) if own else _candles(asked, strategy, store_folder)
+    check_threads(asked.threads)
+    candles = _cut(asked, own) if own else _candles(asked, strategy, store_folder, done)
     books = {market: RuleBook(store_folder, market) for market in {one.market for one in candles}}
     rules = tuple(_rules(one, source, books[one.market]) for one in candles)
     funding = tuple(_funding(one, store_folder) for one in candles)
@@ -278,7 +286,13 @@ def _costs(asked: Asked, source: runs.RunRecord | None, given: Mapping[str, Any]
     )
 
 
-def run(inputs: Inputs, params: Any = None) -> Result:
+def run(
+    inputs: Inputs,
+    params: Any = None,
+    *,
+    threads: int | None = None,
+    done: SymbolsDone | None = None,
+) -> Result:
     """Run one backtest over these inputs, with other params where they are given."""
     return backtest(
         inputs.strategy,
@@ -290,6 +304,8 @@ def run(inputs: Inputs, params: Any = None) -> Result:
         grids=inputs.grids,
         funding=inputs.funding,
         spreads=inputs.spreads or None,
+        threads=threads,
+        progress=done.stage("signals", len(inputs.candles)) if done else None,
     )
 
 
@@ -317,23 +333,24 @@ def _cut(asked: Asked, given: Sequence[Candles]) -> tuple[Candles, ...]:
     return tuple(parts)
 
 
-def _candles(asked: Asked, strategy: Strategy, folder: Path) -> tuple[Candles, ...]:
+def _candles(
+    asked: Asked, strategy: Strategy, folder: Path, done: SymbolsDone | None
+) -> tuple[Candles, ...]:
     if asked.market is not None:
         known_market(asked.market)
     symbols = asked.symbols or (only_symbol(folder, asked.market, strategy.timeframe),)
     market = asked.market or market_of(folder, symbols[0], strategy.timeframe)
     refuse_twice(symbols)
-    return tuple(
-        store.load(
-            folder,
-            market,
-            symbol,
-            strategy.timeframe,
-            asked.start_ms,
-            asked.end_ms,
-            strategy.optional_fields,
-        )
-        for symbol in symbols
+    return load_many(
+        folder,
+        market,
+        symbols,
+        strategy.timeframe,
+        asked.start_ms,
+        asked.end_ms,
+        strategy.optional_fields,
+        asked.threads,
+        done.stage("reading", len(symbols)) if done else None,
     )
 
 

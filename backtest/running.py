@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backtest.progress import SymbolsDone
+
 if TYPE_CHECKING:
     from backtest.inputs import Asked, Inputs
     from data.runs import Run
@@ -35,15 +37,16 @@ def run_asked(
         Instead of the store's.
     """
     check_name(name)
-    with compiling(), contextlib.redirect_stdout(sys.stderr):  # what a strategy prints is no result
+    # What a strategy prints is no result.
+    with compiling(), SymbolsDone() as done, contextlib.redirect_stdout(sys.stderr):
         from backtest.inputs import gather, refuse_cold, refuse_without_distance, run
         from backtest.record import record_of
         from data.dates import now_ms
         from data.run_tables import part_table, trade_table
         from data.runs import Run
 
-        inputs = gather(asked, store, runs, given)
-        result = run(inputs)
+        inputs = gather(asked, store, runs, given, done)
+        result = run(inputs, threads=asked.threads, done=done)
         if not len(result.trades) and not result.refused.any():
             refuse_cold(inputs.strategy, inputs.params, inputs.candles)
         refuse_without_distance(result)

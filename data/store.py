@@ -1,7 +1,7 @@
 """Reading the store: what it holds, and candles into memory."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,6 +123,7 @@ def load_arrays(
     start_ms: int | None = None,
     end_ms: int | None = None,
     optional: Sequence[str] | None = None,
+    into: Mapping[str, NDArray[Any]] | None = None,
 ) -> dict[str, NDArray[Any]]:
     """Read the columns of a stored series of any kind into memory.
 
@@ -137,6 +138,8 @@ def load_arrays(
     optional : sequence of str
         Which of the kind's optional columns to read, by default all. They are float64, NaN where
         a value is not known; of candles a column is there only where every row has a value.
+    into : mapping, optional
+        Arrays to read columns into, where they are long enough for all files that are read.
 
     Raises
     ------
@@ -146,7 +149,7 @@ def load_arrays(
     files = _open_files(store, wanted, start_ms, end_ms)
     its = wanted.its_kind
     arrays = _read_files(
-        wanted.folder(store), its, files, its.optional if optional is None else optional
+        wanted.folder(store), its, files, its.optional if optional is None else optional, into or {}
     )
     times = arrays[its.time]
     low = 0 if start_ms is None else int(np.searchsorted(times, start_ms))
@@ -190,6 +193,7 @@ def _read_files(
     its: Kind,
     files: Sequence[tuple[StoredFile, pq.ParquetFile]],
     optional: Sequence[str],
+    into: Mapping[str, NDArray[Any]],
 ) -> dict[str, NDArray[Any]]:
     # An indicator over a column that begins in the middle would be silent for no visible reason, so
     # candles have a column whole or not at all; other rows have NaN where a value is not known.
@@ -201,7 +205,11 @@ def _read_files(
         or (n in optional and enough(n in file.schema_arrow.names for _, file in files))
     ]
     ends = np.cumsum([stored.rows for stored, _ in files])
-    arrays: dict[str, NDArray[Any]] = {n: np.empty(int(ends[-1]), _dtype(its, n)) for n in names}
+    rows = int(ends[-1])
+    arrays: dict[str, NDArray[Any]] = {
+        n: into[n][:rows] if n in into and len(into[n]) >= rows else np.empty(rows, _dtype(its, n))
+        for n in names
+    }
     for n in () if its.has_candles else its.optional:
         if n in arrays:
             arrays[n].fill(np.nan)

@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from string import ascii_uppercase
 from typing import Any
 
 import numpy as np
@@ -52,10 +53,10 @@ class World:
 
     @property
     def candles(self) -> list[Candles]:
-        """The bars as Candles named AAA, BBB, CCC."""
+        """The bars as Candles named AAA, BBB, CCC and so on."""
         return [
             candles_of(bars, start=self.start, timeframe=self.timeframe, symbol=letter * 3)
-            for letter, bars in zip("ABC", self.bars, strict=False)
+            for letter, bars in zip(ascii_uppercase, self.bars, strict=False)
         ]
 
 
@@ -130,6 +131,20 @@ def draw_limited(seed: int, length: int, symbols: int) -> World:
     )
     limit = rng.choice([0.0, 0.1, 0.5, 0.5, 1.0, 3.0, 30.0, -0.1])
     return dataclasses.replace(world, risk=risk, costs=costs, limit=limit, take=True, trail=False)
+
+
+def draw_portfolio(seed: int, length: int, symbols: int) -> World:
+    """Draw a world of many symbols that begin and end at different times; it pays funding."""
+    world, rng = draw_funded(seed, length, symbols), random.Random(seed + 1)
+    bars = []
+    for some in world.bars:
+        first, last = sorted(rng.randrange(length + 1) for _ in range(2))
+        if rng.random() < 0.5:
+            first, last = 0, length
+        bars.append(tuple(bar if first <= at < last else None for at, bar in enumerate(some)))
+    if all(bar is None for some in bars for bar in some):
+        bars[0] = (Bar(10.0, 10.0, 10.0, 10.0), *bars[0][1:])
+    return dataclasses.replace(world, bars=tuple(bars))
 
 
 def _instants(
