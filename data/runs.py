@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -104,6 +105,52 @@ class TuneRecord(msgspec.Struct, frozen=True):
     out_of_sample_hash: str
 
 
+class AxisRecord(msgspec.Struct, frozen=True):
+    """One axis of a sweep: a param, risk.NAME or costs.NAME, and the values that it took."""
+
+    name: str
+    values: list[float]
+
+
+class SweepRecord(msgspec.Struct, frozen=True):
+    """What a sweep ran; the run itself is that of its best combination by the objective.
+
+    Attributes
+    ----------
+    objective : str
+        Key of the figure that the combinations are ranked by.
+    axes : list of AxisRecord
+    where : str or None
+        The condition that combinations had to fulfil.
+    drawn : int or None
+        How many were drawn of the grid; None for all of it.
+    combinations, left_out : int
+        How many ran, and how many the condition left out.
+    few_trades : int
+        How many had a result of fewer than 10 trades: they stand behind all others.
+    without : dict
+        How many had no result, by reason.
+    number : int
+        The combination that this run is.
+    best : dict
+        The number of the best combination by the key of each figure.
+    method : list of str
+        How it was computed.
+    """
+
+    objective: str
+    axes: list[AxisRecord]
+    where: str | None
+    drawn: int | None
+    combinations: int
+    left_out: int
+    few_trades: int
+    without: dict[str, int]
+    number: int
+    best: dict[str, int]
+    method: list[str]
+
+
 # Of run.json. Readers ignore fields that they do not know, and a field added from here on has a
 # default, so that runs stay readable in both directions; any other change counts this up.
 SCHEMA = 1
@@ -136,6 +183,7 @@ class RunRecord(msgspec.Struct, frozen=True):
     breakdowns: dict[str, list[GroupRecord]] = {}
     months: dict[str, float] = {}
     costs: dict[str, float] = {}
+    sweep: SweepRecord | None = None
 
     @property
     def all_costs(self) -> Costs:
@@ -200,30 +248,50 @@ def save(
         The folder cannot be written; nothing is left of it.
     """
     with _scratch(runs) as scratch:
-        _write(trades, scratch / "trades.parquet")
-        curve = pa.table({"time": arrow(time, TIME), "equity": arrow(equity)})
-        _write(curve, scratch / "equity.parquet")
-        if source is not None:  # of the strategy, which its user will go on editing
-            (scratch / "strategy.py").write_bytes(source)
-        for name, table in (extra or {}).items():
-            _write(table, scratch / f"{name}.parquet")
-        for number in range(1, 10_000):
-            name = record.id if number == 1 else f"{record.id}-{number}"
-            named = msgspec.structs.replace(record, id=name)
-            text = msgspec.json.format(msgspec.json.encode(named), indent=2)
-            (scratch / "run.json").write_bytes(text + b"\n")
-            try:
-                scratch.rename(runs / name)
-            except OSError:
-                if (runs / name).exists():  # taken, perhaps by a run of this very second
-                    continue
-                raise
-            parts = (extra or {}).get("parts")
-            return Run(runs / name, named, trades, time, equity, parts)
-    raise FileExistsError(17, "too many runs of one name", str(runs / record.id))
+        return publish(
+            runs, scratch, Run(runs / record.id, record, trades, time, equity), source, extra
+        )
 
 
-def _write(table: pa.Table, path: Path) -> None:
+def publish(
+    runs: Path,
+    folder: Path,
+    run: Run,
+    source: bytes | None = None,
+    extra: dict[str, pa.Table] | None = None,
+) -> Run:
+    """Write a run into a hidden folder among the runs, and give that its name.
+
+    Raises
+    ------
+    OSError
+        The folder cannot be written; it stays hidden.
+    """
+    write_table(run.trades, folder / "trades.parquet")
+    curve = pa.table({"time": arrow(run.time, TIME), "equity": arrow(run.equity)})
+    write_table(curve, folder / "equity.parquet")
+    if source is not None:  # of the strategy, which its user will go on editing
+        (folder / "strategy.py").write_bytes(source)
+    for name, table in (extra or {}).items():
+        write_table(table, folder / f"{name}.parquet")
+    for number in range(1, 10_000):
+        name = run.record.id if number == 1 else f"{run.record.id}-{number}"
+        named = msgspec.structs.replace(run.record, id=name)
+        text = msgspec.json.format(msgspec.json.encode(named), indent=2)
+        (folder / "run.json").write_bytes(text + b"\n")
+        try:
+            folder.rename(runs / name)
+        except OSError:
+            if (runs / name).exists():  # taken, perhaps by a run of this very second
+                continue
+            raise
+        parts = (extra or {}).get("parts", run.parts)
+        return Run(runs / name, named, run.trades, run.time, run.equity, parts)
+    raise FileExistsError(17, "too many runs of one name", str(runs / run.record.id))
+
+
+def write_table(table: pa.Table, path: Any) -> None:
+    """Write a table of a run to a path or an Arrow stream, each page with its checksum."""
     # A dictionary only where words repeat: of half a million marks it would be built in vain.
     words = [field.name for field in table.schema if pa.types.is_string(field.type)]
     pq.write_table(
@@ -358,13 +426,20 @@ def load(runs: Path, name: str) -> Run:
     """
     folder = find(runs, name)
     record = read_record(folder)
-    trades, curve = _read(folder / "trades.parquet"), _read(folder / "equity.parquet")
+    trades, curve = read_table(folder / "trades.parquet"), read_table(folder / "equity.parquet")
     path = folder / "parts.parquet"
-    parts = _read(path) if path.is_file() else None
+    parts = read_table(path) if path.is_file() else None
     return Run(folder, record, trades, numbers(curve, "time"), numbers(curve, "equity"), parts)
 
 
-def _read(path: Path) -> pa.Table:
+def read_table(path: Path) -> pa.Table:
+    """Read a table of a run, and check every page.
+
+    Raises
+    ------
+    WickError
+        It is damaged.
+    """
     try:
         return pq.read_table(path, page_checksum_verification=True)
     except (pa.ArrowException, OSError) as error:

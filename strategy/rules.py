@@ -210,6 +210,27 @@ class _Expression(ast.NodeVisitor):
         return WickError(f"{self.path}, line {line}, rule {self.name}: {what}", hint)
 
 
+class _Written(_Expression):
+    """Check a condition that stands elsewhere than in a strategy's file."""
+
+    def error(self, node: ast.AST, what: str, hint: str) -> WickError:
+        return WickError(f"{self.path}: {what}", hint)
+
+
+def written_condition(node: ast.expr, place: str, params: Sequence[str]) -> str:
+    """Check a condition on params alone, p.fast < p.slow, and write it over p_fast and p_slow.
+
+    Raises
+    ------
+    WickError
+        It is not of the grammar of rules; `place` says where it stands.
+    """
+    text, is_condition = (expression := _Written("", place, 1, (), params)).write(node)
+    if not is_condition:
+        raise expression.error(node, "a number, expected a condition", "compare: fast < slow")
+    return text
+
+
 def check_rule(
     function: Callable[..., Any], row: Sequence[str], params: Sequence[str]
 ) -> tuple[str, frozenset[str]]:

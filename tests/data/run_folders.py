@@ -122,7 +122,7 @@ def _stop_at(stage: str) -> None:
         sys.stdout.flush()
         clock.sleep(600)
 
-    write, rename = runs._write, Path.rename
+    write, rename = runs.write_table, Path.rename
 
     def slow_write(table: Any, path: Path) -> None:
         write(table, path)
@@ -134,7 +134,7 @@ def _stop_at(stage: str) -> None:
             wait()
         return rename(path, target)
 
-    runs._write = slow_write
+    runs.write_table = slow_write
     Path.rename = slow_rename  # type: ignore[method-assign,assignment]
 
 
