@@ -88,6 +88,15 @@ class Strategy:
         values = self.rows(candles, params)._asdict()
         return tuple(values[field] for field in self.rules.fields)
 
+    def keyed_columns(
+        self, candles: Candles, params: Any
+    ) -> tuple[tuple[tape.Key | None, NDArray[np.float64]], ...]:
+        """Compute the same columns, each behind the key that tells how it came about; None for one
+        made outside the active memo tape."""
+        row = self._checked_row(candles, params)._asdict()
+        found = (row[field] for field in self.rules.fields)
+        return tuple((one._key, np.asarray(one._values, np.float64)) for one in found)
+
     def rows(self, candles: Candles, params: Any) -> Any:
         """Compute all columns as a Row of float64 arrays, on the active tape.
 
@@ -96,6 +105,10 @@ class Strategy:
         WickError
             `indicators` returned something else than columns of the base timeframe, or fails.
         """
+        row = self._checked_row(candles, params)
+        return self.row(*(np.asarray(column._values, np.float64) for column in row))
+
+    def _checked_row(self, candles: Candles, params: Any) -> Any:
         with tape.inside_indicators():
             try:
                 row = self.indicators(candles, params)
@@ -123,7 +136,7 @@ class Strategy:
                     f"Row.{name} has {column.timeframe} values, expected {candles.timeframe}",
                     f"align it: c.resample({column.timeframe!r}).align(column)",
                 )
-        return self.row(*(np.asarray(column._values, np.float64) for column in row))
+        return row
 
     def with_params(self, changes: Mapping[str, Any]) -> Any:
         """Return Params with some values changed; a whole number stays one.

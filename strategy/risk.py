@@ -275,14 +275,31 @@ def size(risk, slippage, g, wallet, used, close, side, stop, take, has_take):
     """
     if not wallet > 0.0:
         return 0, NO_BALANCE
+    price, why = estimate(slippage, g, close, side, stop, take, has_take)
+    if why != APPROVED:
+        return 0, why
+    return steps_of(risk, g, wallet, used, price, stop)
+
+
+@kernel
+def estimate(slippage, g, close, side, stop, take, has_take):
+    """Return what an entry would fill at, and why it may not whatever the wallet: the part of
+    `size` that knows prices only."""
     if not (g.tick <= stop < np.inf) or (has_take and not (g.tick <= take < np.inf)):
-        return 0, DISTANCE
+        return 0.0, DISTANCE
     below = stop if side > 0 else (take if has_take else 0.0)
     if below >= close:
-        return 0, LEVEL
+        return 0.0, LEVEL
     price = slipped(close, side, slippage, g)
     if not price > 0.0:
-        return 0, LEVEL
+        return 0.0, LEVEL
+    return price, APPROVED
+
+
+@kernel
+def steps_of(risk, g, wallet, used, price, stop):
+    """Return the steps that a wallet above 0 allows at an estimated price, and why there are none:
+    the part of `size` that knows the wallet."""
     steps = np.floor(risk.per_trade * wallet / (stop * g.step) + 1e-9)
     room = risk.max_leverage * wallet - used
     capped = 0.0 < risk.max_notional < room

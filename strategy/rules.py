@@ -17,7 +17,7 @@ import sys
 import textwrap
 import threading
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,12 +72,15 @@ class CompiledRules:
     limits : callable
         ``limits(at, *columns, params) -> float64``: how far from the close an entry rests, at the
         candles `at`; empty where the strategy has no such rule.
+    texts : mapping
+        Each rule's checked expression by its name; fields begin with ``x_``, params with ``p_``.
     """
 
     signals: Callable[..., Any]
     distances: Callable[..., Any]
     trails: Callable[..., Any]
     fields: tuple[str, ...]
+    texts: Mapping[str, str]
     limits: Callable[..., Any] = _no_limits
 
 
@@ -280,7 +283,7 @@ def compile_rules(
     texts = {name: text for name, (text, _) in checked.items()}
     module = _import_generated(_generate(texts, fields, params))
     limits = module.limits if DISTANCES[3] in texts else _no_limits
-    return CompiledRules(module.signals, module.distances, module.trails, fields, limits)
+    return CompiledRules(module.signals, module.distances, module.trails, fields, texts, limits)
 
 
 def _generate(texts: dict[str, str], fields: Sequence[str], params: Sequence[str]) -> str:

@@ -6,12 +6,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from strategy.metrics.sums import spread_of
 from strategy.timeframes import DAY_MS, YEAR_DAYS
 
 Floats = NDArray[np.float64]
-_YEAR = math.sqrt(YEAR_DAYS)
+YEAR = math.sqrt(YEAR_DAYS)
 # Returns that differ by less than this differ by the rounding of their division.
-_NOISE = 1e-14
+NOISE = 1e-14
 # Of the normal distribution: 97.5 % and 95 % lie below.
 _Z_TWO_SIDED, _Z_ONE_SIDED = 1.959963984540054, 1.6448536269514722
 ROLLING_DAYS = 30
@@ -80,35 +81,33 @@ def rolling(returns: Floats, window: int = ROLLING_DAYS) -> tuple[Floats, Floats
     if len(returns) >= window:
         seen = np.lib.stride_tricks.sliding_window_view(returns, window)
         spread = seen.std(axis=1, ddof=1)
-        varies = np.where(spread > _NOISE, spread, np.nan)
-        sharpe[window - 1 :] = seen.mean(axis=1) / varies * _YEAR
-        volatility[window - 1 :] = spread * _YEAR
+        varies = np.where(spread > NOISE, spread, np.nan)
+        sharpe[window - 1 :] = seen.mean(axis=1) / varies * YEAR
+        volatility[window - 1 :] = spread * YEAR
     return sharpe, volatility
 
 
 def from_days(days: Daily) -> dict[str, float]:
     """Compute the figures of daily returns; NaN where one divides by nothing."""
     r, n = days.returns, len(days.returns)
-    mean = r.sum() / n
+    mean, second, downside = spread_of(r)
     away = r - mean
     square = away * away
-    second = square.sum()
     spread = math.sqrt(second / (n - 1)) if n > 1 else 0.0
     gained = np.maximum(r, 0.0)
     lost = gained - r
-    downside = math.sqrt(np.dot(lost, lost) / n)
     ordered = np.sort(r)
     low, high = _twentieth(ordered, 1), _twentieth(ordered, 19)
     beyond = np.searchsorted(ordered, low, side="right")
     skew = kurtosis = math.nan
-    if spread > _NOISE:
+    if spread > NOISE:
         skew = np.dot(square, away) / n / (second / n) ** 1.5
         kurtosis = np.dot(square, square) / n / (second / n) ** 2
     total_lost = lost.sum()
     return {
-        "volatility": spread * _YEAR,
-        "sortino": mean / downside * _YEAR if downside > _NOISE else math.nan,
-        "omega": gained.sum() / total_lost if total_lost > _NOISE else math.nan,
+        "volatility": spread * YEAR,
+        "sortino": mean / downside * YEAR if downside > NOISE else math.nan,
+        "omega": gained.sum() / total_lost if total_lost > NOISE else math.nan,
         "best_day": ordered[-1],
         "worst_day": ordered[0],
         "var": low,
@@ -117,7 +116,7 @@ def from_days(days: Daily) -> dict[str, float]:
         "kurtosis": kurtosis,
         "tail_ratio": abs(high) / abs(low) if low != 0.0 else math.nan,
         "stability": _stability(days.equity[1:]),
-        **_sharpe(mean / spread if spread > _NOISE else math.nan, skew, kurtosis, n),
+        **_sharpe(mean / spread if spread > NOISE else math.nan, skew, kurtosis, n),
     }
 
 
@@ -128,9 +127,9 @@ def _sharpe(s: float, skew: float, kurtosis: float, n: int) -> dict[str, float]:
     error = math.sqrt(wide / (n - 1)) if n > 1 and wide >= 0.0 else math.nan
     chance = 0.5 * (1.0 + math.erf(s / error / math.sqrt(2.0))) if error > 0.0 else math.nan
     return {
-        "sharpe": s * _YEAR,
-        "sharpe_low": (s - _Z_TWO_SIDED * error) * _YEAR,
-        "sharpe_high": (s + _Z_TWO_SIDED * error) * _YEAR,
+        "sharpe": s * YEAR,
+        "sharpe_low": (s - _Z_TWO_SIDED * error) * YEAR,
+        "sharpe_high": (s + _Z_TWO_SIDED * error) * YEAR,
         "psr": chance,
         "track_record": 1.0 + wide * (_Z_ONE_SIDED / s) ** 2 if s > 1e-9 else math.nan,
     }
@@ -152,7 +151,7 @@ def _stability(equity: Floats) -> float:
     x = np.arange(len(log)) - (len(log) - 1) / 2.0
     y = log - log.sum() / len(log)
     moved = np.dot(y, y)
-    return float(np.dot(x, y) ** 2 / (np.dot(x, x) * moved)) if moved > _NOISE**2 else math.nan
+    return float(np.dot(x, y) ** 2 / (np.dot(x, x) * moved)) if moved > NOISE**2 else math.nan
 
 
 def beside(r: Floats, b: Floats) -> dict[str, float]:
@@ -160,7 +159,7 @@ def beside(r: Floats, b: Floats) -> dict[str, float]:
     n = len(r)
     x, y, active = b - b.sum() / n, r - r.sum() / n, r - b
     varies, moves = math.sqrt(np.dot(x, x)), math.sqrt(np.dot(y, y))
-    known = varies > _NOISE
+    known = varies > NOISE
     together = float(np.dot(x, y))
     beta = together / varies**2 if known else math.nan
     tracking = active.std(ddof=1) if n > 1 else 0.0
@@ -168,8 +167,8 @@ def beside(r: Floats, b: Floats) -> dict[str, float]:
     return {
         "beta": beta,
         "alpha": (r.sum() - beta * b.sum()) / n * YEAR_DAYS,
-        "correlation": together / (varies * moves) if known and moves > _NOISE else math.nan,
-        "information_ratio": active.sum() / n / tracking * _YEAR if tracking > _NOISE else math.nan,
+        "correlation": together / (varies * moves) if known and moves > NOISE else math.nan,
+        "information_ratio": active.sum() / n / tracking * YEAR if tracking > NOISE else math.nan,
         "up_capture": r[up].sum() / b[up].sum() if up.any() else math.nan,
         "down_capture": r[down].sum() / b[down].sum() if down.any() else math.nan,
     }

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from strategy.kernel import kernel
 from strategy.metrics.definitions import MIN_TRADES
+from strategy.metrics.sums import total, wins_and_losses
 from strategy.records import EXIT_REASONS, UNIT
 
 Floats = NDArray[np.float64]
@@ -114,10 +115,11 @@ def split(
 def from_trades(trades: Any, span_ms: int) -> dict[str, float]:
     """Compute the figures of trades; `span_ms` is that of the run, times its symbols."""
     t = trades.view(np.ndarray)
-    nets, n = net(t), len(t)
+    units = t["pnl"] - t["fees"] - t["funding"]
+    nets, n = units / UNIT, len(t)
     won, lost = nets > 0.0, nets < 0.0
-    wins, losses = int(np.count_nonzero(won)), int(np.count_nonzero(lost))
-    gained, paid = nets[won].sum(), abs(nets[lost].sum())
+    wins, losses, gained, paid = wins_and_losses(units)
+    gained, paid = np.float64(gained / UNIT), np.float64(paid / UNIT)
     held = (t["exit_time"] - t["entry_time"]).sum()
     notional = t["qty"] * t["entry_price"]
     gross, fees, funding = (t[name].sum() / UNIT for name in ("pnl", "fees", "funding"))
@@ -128,7 +130,7 @@ def from_trades(trades: Any, span_ms: int) -> dict[str, float]:
         count = np.float64(n)
         rate = wins / count
         payoff = (gained / wins) / (paid / losses)
-        mean_r = r.sum() / count
+        mean_r = total(r) / count
         spread = r.std(ddof=1) if n > 1 else 0.0
         mae, mfe = t["mae"].sum(), t["mfe"].sum()
         in_r = notional / t["risked"]
@@ -140,7 +142,7 @@ def from_trades(trades: Any, span_ms: int) -> dict[str, float]:
             "payoff": payoff,
             "average_win": gained / wins,
             "average_loss": -paid / losses,
-            "expectancy": nets.sum() / count,
+            "expectancy": units.sum() / UNIT / count,
             "expectancy_share": (nets / notional).sum() / count,
             "expectancy_r": mean_r,
             "sqn": np.sqrt(count) * mean_r / spread if spread > _NOISE * abs(mean_r) else np.nan,

@@ -218,7 +218,7 @@ def test_any_sentence_of_the_grammar_keeps_its_meaning(
     kernels_of = (compiled.signals, compiled.distances, compiled.trails)
     texts = [getattr(one, "py_func", one) for one in kernels_of]
     signals, distances, trails = (np.errstate(all="ignore")(text) for text in texts)
-    plain = CompiledRules(signals, distances, trails, compiled.fields)
+    plain = CompiledRules(signals, distances, trails, compiled.fields, compiled.texts)
     try:
         agree(plain, rules, columns, Params())
     except ZeroDivisionError:  # two literals, such as 2 / (0.5 - 0.5): Python's own division

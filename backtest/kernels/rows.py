@@ -1,0 +1,141 @@
+"""Many combinations, one after the other, on shared masks and tables."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backtest.kernels.bits import combine
+from backtest.kernels.exits import Words
+from backtest.kernels.walk import Masks, walk
+from strategy.kernel import kernel
+from strategy.metrics.sums import spread_of
+
+
+class Conditions(NamedTuple):
+    """What the rules are made of.
+
+    Attributes
+    ----------
+    programs : four of int64 (k, 2)
+        Those of `backtest.kernels.bits.combine`, in the order of `strategy.rules.CONDITIONS`.
+    words : uint64 (comparisons, w)
+        The bits of every distinct comparison.
+    chosen : int64 (masks, slots)
+        Which ones a distinct set of rules is made of.
+    """
+
+    programs: Any
+    words: NDArray[np.uint64]
+    chosen: NDArray[np.int64]
+
+
+class Rows(NamedTuple):
+    """Combinations in the order in which they are walked.
+
+    Attributes
+    ----------
+    row, mask, table, setting : int64 (m,)
+        Where the result goes, and which set of rules, table and settings it has.
+    """
+
+    row: NDArray[np.int64]
+    mask: NDArray[np.int64]
+    table: NDArray[np.int64]
+    setting: NDArray[np.int64]
+
+
+class Room(NamedTuple):
+    """One thread's own memory.
+
+    Attributes
+    ----------
+    masks : uint64 (4, w)
+    stack : uint64 (depth, w)
+    marks, returns : float64 (days,)
+    p : record array of POSITION (1,)
+    tables : record array of EXIT (tables, 2, places)
+    stamps : int64 (tables,)
+    stop, take : float64 (tables, places)
+    trail : float64 (tables, n)
+    """
+
+    masks: NDArray[np.uint64]
+    stack: NDArray[np.uint64]
+    marks: NDArray[np.float64]
+    returns: NDArray[np.float64]
+    p: Any
+    tables: Any
+    stamps: NDArray[np.int64]
+    stop: NDArray[np.float64]
+    take: NDArray[np.float64]
+    trail: NDArray[np.float64]
+
+
+@kernel
+def walk_rows(ground, conditions, rows, union, before, risks, costs, room, out, trades):
+    """Walk through combinations; their sums are left in `out`."""
+    current, bits, days = np.int64(-1), room.masks, len(room.marks)
+    masks = Masks(bits[0], bits[1], bits[2], bits[3], union, before)
+    for at in range(len(rows.row)):
+        if rows.mask[at] != current:
+            current = rows.mask[at]
+            mask_bits(conditions, current, room.stack, bits)
+        t, s = rows.table[at], rows.setting[at]
+        one = out[rows.row[at]]
+        walk(
+            ground,
+            masks,
+            room.tables[t],
+            room.stamps[t],
+            Words(room.stop[t], room.take[t], room.trail[t]),
+            risks[s],
+            costs[s],
+            room.marks,
+            room.p[0],
+            one,
+            trades,
+        )
+        if one.note != 0:
+            continue
+        value = ground.balance
+        for d in range(days):
+            room.returns[d] = room.marks[d] / value - 1.0
+            value = room.marks[d]
+        one.mean, one.second, one.downside = spread_of(room.returns)
+        one.best_day, one.worst_day = room.returns.max(), room.returns.min()
+
+
+@kernel
+def mask_bits(conditions, which, stack, out):
+    """Evaluate one set of rules into entry, long, exit_long and exit_short of `Masks`."""
+    chosen, words = conditions.chosen[which], conditions.words
+    enter_long, enter_short, leave_long, leave_short = conditions.programs
+    entry, long, exit_long, exit_short = out[0], out[1], out[2], out[3]
+    combine(enter_long, chosen, words, stack)
+    entry[:] = stack[0]
+    combine(enter_short, chosen, words, stack)
+    for k in range(len(entry)):
+        both = entry[k] & stack[0, k]
+        long[k] = entry[k] ^ both
+        exit_long[k] = stack[0, k] ^ both
+        exit_short[k] = long[k]
+        entry[k] = long[k] | exit_long[k]
+    if len(leave_long) > 0:
+        combine(leave_long, chosen, words, stack)
+        exit_long |= stack[0]
+    if len(leave_short) > 0:
+        combine(leave_short, chosen, words, stack)
+        exit_short |= stack[0]
+
+
+@kernel
+def union_of(conditions, which, stack, masks, n):
+    """Return the bits of the candles at which any of these sets of rules enters; the last candle
+    is left out, since nothing could fill after it."""
+    out = np.zeros(masks.shape[1], np.uint64)
+    for at in which:
+        mask_bits(conditions, at, stack, masks)
+        out |= masks[0]
+    out[(n - 1) >> 6] &= (np.uint64(1) << np.uint64((n - 1) & 63)) - np.uint64(1)
+    return out

@@ -1,0 +1,203 @@
+"""What a sweep knows before the first combination: axes, rules taken apart, candles in blocks."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backtest.inputs import Inputs
+from backtest.kernels.exits import series_of
+from backtest.kernels.walk import Ground, Pays
+from backtest.sweep.conditions import parse, reads_of
+from backtest.sweep.recorded import note, recorded
+from strategy.errors import WickError, did_you_mean
+from strategy.fills import Costs, checked_costs
+from strategy.metrics import day_ends
+from strategy.options import OPTIONS, in_use
+from strategy.risk import Risk, checked
+from strategy.rules import DISTANCES
+from strategy.tape import Key, MemoTape
+
+# Settings that decide how a trade ends, and not only whether and how large it begins.
+EXIT_SETTINGS = (
+    "risk.trail",
+    "risk.trail_after",
+    "risk.break_even",
+    "risk.time_stop",
+    "costs.slippage",
+)
+_NEVER = 2**62
+Columns = tuple[tuple[Key | None, NDArray[np.float64]], ...]
+
+
+class SweepPlan:
+    """A strategy over its candles, ready for any number of combinations.
+
+    Attributes
+    ----------
+    inputs : Inputs
+        What does not lie on an axis is taken from here.
+    axes : tuple of str
+        Fields of Params, risk.NAME or costs.NAME.
+    """
+
+    def __init__(self, inputs: Inputs, axes: Sequence[str]) -> None:
+        self.inputs, self.axes = inputs, tuple(axes)
+        strategy = inputs.strategy
+        self.parsed = parse(strategy.rules.texts)
+        texts = strategy.rules.texts
+        self.distances = reads_of(*(texts[name] for name in DISTANCES if name in texts))
+        self.memo = MemoTape()
+        self.reads: set[str] = set()  # params that indicators() has read so far
+        self._recorded = recorded(strategy.params)
+        self.days = np.empty(0, np.int64)
+        self.ground = _ground(inputs) if len(inputs.candles) == 1 else None
+        self.candles = inputs.candles[0]
+
+    @classmethod
+    def of(cls, inputs: Inputs, axes: Sequence[str]) -> "SweepPlan":
+        """Plan a sweep.
+
+        Parameters
+        ----------
+        inputs : Inputs
+        axes : sequence of str
+            Fields of Params, risk.NAME or costs.NAME, each once.
+
+        Raises
+        ------
+        WickError
+            An axis is not known, or given twice.
+        """
+        known = [*inputs.strategy.params._fields]
+        known += [f"risk.{name}" for name in Risk._fields]
+        known += [f"costs.{name}" for name in Costs._fields]
+        for axis in axes:
+            if axis not in known:
+                raise WickError(
+                    f"{inputs.strategy.name} has nothing called {axis!r} to sweep over",
+                    did_you_mean(axis, known),
+                )
+            if list(axes).count(axis) > 1:
+                raise WickError(f"{axis} is given twice", "give all its values at once")
+        return cls(inputs, axes)
+
+    def axes_of(self, names: Sequence[str] | set[str]) -> list[int]:
+        """Return the positions of those of these names that are axes."""
+        return [at for at, axis in enumerate(self.axes) if axis in names]
+
+    def params(self, row: NDArray[np.float64]) -> Any:
+        """Return the Params of a combination.
+
+        Raises
+        ------
+        WickError
+            A value is no whole number where it has to be one.
+        """
+        own = zip(self.axes, row.tolist(), strict=True)
+        changes = {axis: value for axis, value in own if "." not in axis}
+        base = self.inputs.strategy.with_params(self.inputs.params._asdict())
+        return self.inputs.strategy.with_params({**base._asdict(), **changes})
+
+    def settings(self, row: NDArray[np.float64]) -> tuple[Risk, Costs]:
+        """Return risk and costs of a combination, checked.
+
+        Raises
+        ------
+        WickError
+            A value is out of range, or two do not go together.
+        """
+        risk, costs = self.inputs.risk._asdict(), self.inputs.costs._asdict()
+        for axis, value in zip(self.axes, row.tolist(), strict=True):
+            owner, _, name = axis.partition(".")
+            if name:
+                (risk if owner == "risk" else costs)[name] = value
+        has_trail = self.inputs.strategy.has_trail
+        return checked(Risk(**risk), has_trail=has_trail), checked_costs(Costs(**costs))
+
+    def columns(self, params: Any) -> Columns:
+        """Compute the columns that the rules read, on the plan's memo tape, and note what
+        `indicators` reads of the params."""
+        watched = note(params, self._recorded)
+        with self.memo:
+            found = self.inputs.strategy.keyed_columns(self.candles, watched)
+        self.reads |= watched._seen
+        return found
+
+    def why_walked(self, risk: Risk, costs: Costs) -> list[str]:
+        """Say why combinations with these settings walk through the candles; empty if they do
+        not."""
+        why = [f"{one.name} is set: candles are walked" for one in _walked(risk, costs)]
+        if self.ground is None:
+            count = len(self.inputs.candles)
+            why.append(f"{count} symbols share one balance: candles are walked")
+        elif len(self.ground.series.c) < 2:
+            why.append("there is one candle: it is walked")
+        return why
+
+    def says(self) -> list[str]:
+        """Say what combinations share, and why some walk through the candles."""
+        if not self.reads:
+            self.columns(self.inputs.params)
+        named = ", ".join(axis for axis in self.axes if axis in self.reads)
+        its = f"once for each distinct {named}" if named else "once"
+        out = [f"indicators are computed {its}"]
+        why = self.why_walked(self.inputs.risk, self.inputs.costs)
+        for one in OPTIONS:
+            sentence = f"{one.name} is set: candles are walked"
+            if one.name in self.axes and not one.tabulated and sentence not in why:
+                why.append(f"{one.name} is an axis: where it is set, candles are walked")
+        if any("axis" not in sentence for sentence in why):
+            return out + why
+        out.append(
+            f"{len(self.parsed.comparisons)} comparisons of the rules are kept as bits, each once"
+            " for its operands"
+        )
+        named = ", ".join(axis for axis in self.axes if axis in self._exit_names())
+        its = f"once for each distinct {named}" if named else "once"
+        return [*out, f"exits are tabulated {its}", *why]
+
+    def _exit_names(self) -> set[str]:
+        return {*self.distances.params, *self.reads, *EXIT_SETTINGS}
+
+
+def _walked(risk: Risk, costs: Costs) -> list[Any]:
+    return [one for one in in_use(risk, costs) if not one.tabulated]
+
+
+def _ground(inputs: Inputs) -> Ground:
+    (candles,), (funding,) = inputs.candles, inputs.funding
+    arrays: Mapping[str, NDArray[Any]] = {
+        name: _read_only(array) for name, array in candles.arrays.items()
+    }
+    series, length = series_of(dict(arrays), candles.timeframe_ms), candles.timeframe_ms
+    times = series.open_time
+    ends = np.searchsorted(times, day_ends(times, length) - length, side="right") - 1
+    # A candle books what comes before its close; its mark is the close before it.
+    its = funding.within(int(times[0]), int(times[-1]) + length)
+    at = np.searchsorted(times + length, its.time, side="right")
+    price = np.where(np.isnan(its.price), series.c[np.maximum(at - 1, 0)], its.price)
+    pays = Pays(
+        np.append(at, _NEVER),
+        np.append((its.time <= times[at]).astype(np.int64), 0),
+        np.append(its.rate, 0.0),
+        np.append(price, 1.0),
+    )
+    return Ground(
+        series, np.append(ends, _NEVER), pays, inputs.grids.view(np.recarray)[0], inputs.balance
+    )
+
+
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    # A compiled kernel is one for arrays that may be written and another one for those that may
+    # not.
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,146 @@
+"""A batch cut into pieces of work: combinations that share a few tables of exits."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backtest.kernels.bits import candles_of, ones_before
+from backtest.kernels.exits import EXIT
+from backtest.kernels.rows import Room, Rows, union_of, walk_rows
+from backtest.sweep.groups import Ids
+from backtest.sweep.masks import Batch
+from backtest.sweep.plan import SweepPlan
+from strategy.fills import Costs
+from strategy.records import POSITION
+from strategy.risk import Risk
+
+# From so many combinations a table on it pays to keep several and make each set of rules once.
+_MANY, _MOST_TABLES = 8, 16
+
+
+class Unit(NamedTuple):
+    """Positions in the batch, in the order they are walked; exits `first` to before `stop`."""
+
+    at: Ids
+    first: int
+    stop: int
+
+
+def units(plan: SweepPlan, batch: Batch, threads: int, memory: int) -> list[Unit]:
+    """Cut a batch so that every thread has work and its tables fit into a number of bytes."""
+    groups, rows = int(batch.exits.max()) + 1, len(batch.rows)
+    places = len(plan.candles.arrays["open_time"])
+    each = max(memory // (threads * places * (2 * EXIT.itemsize + 16)), 1)
+    tables = min(each, _MOST_TABLES, -(-groups // threads)) if rows >= _MANY * groups else 1
+    order = np.lexsort((batch.exits, batch.mask, batch.exits // tables))
+    edges = np.searchsorted(batch.exits[order] // tables, np.arange(-(-groups // tables) + 1))
+    pieces = max(-(-threads // max(len(edges) - 1, 1)), 1)
+    out: list[Unit] = []
+    for at, (low, high) in enumerate(pairwise(edges.tolist())):
+        stop = min((at + 1) * tables, groups)
+        parts = np.array_split(order[low:high], min(pieces, high - low))
+        out += [Unit(part.astype(np.int64), at * tables, stop) for part in parts]
+    return out
+
+
+def records(kind: Any, rows: Any) -> Any:
+    """Write NamedTuples of numbers as records; what is None becomes zeros."""
+    out: Any = np.zeros(len(rows), [(name, np.float64) for name in kind._fields])
+    for at, row in enumerate(rows):
+        if row is not None:
+            out[at] = tuple(row)
+    return out.view(np.recarray)
+
+
+class Worker:
+    """One thread at work on a batch, with its own memory."""
+
+    def __init__(self, plan: SweepPlan, batch: Batch, sums: Any, trades: Any) -> None:
+        self.plan, self.batch, self.sums, self.trades = plan, batch, sums, trades
+        self.risks = records(Risk, [one and one[0] for one in batch.settings])
+        self.costs = records(Costs, [one and one[1] for one in batch.settings])
+        assert plan.ground is not None
+        w, days = batch.conditions.words.shape[1], len(plan.ground.ends) - 1
+        self.n = len(plan.ground.series.c)
+        self.masks = np.empty((4, w), np.uint64)
+        self.stack = np.empty((plan.parsed.depth, w), np.uint64)
+        self.marks, self.returns = np.empty(days), np.empty(days)
+        self.p: Any = np.zeros(1, POSITION).view(np.recarray)
+        self.tables: Any = np.zeros((0, 2, 0), EXIT).view(np.recarray)
+        self.stamps = np.zeros(0, np.int64)
+        self._sets: Ids = np.empty(0, np.int64)
+        self._union = np.empty(0, np.uint64)
+        self._places = self._before = np.empty(0, np.int64)
+
+    def run(self, unit: Unit) -> None:
+        """Walk the combinations of a unit."""
+        batch = self.batch
+        mask = batch.mask[unit.at]
+        self._unite(np.unique(mask))
+        room = self._room(unit)
+        rows = Rows(
+            batch.rows[unit.at],
+            mask,
+            batch.exits[unit.at] - unit.first,
+            batch.setting[unit.at],
+        )
+        walk_rows(
+            self.plan.ground,
+            batch.conditions,
+            rows,
+            self._union,
+            self._before,
+            self.risks,
+            self.costs,
+            room,
+            self.sums,
+            self.trades,
+        )
+
+    def _unite(self, sets: Ids) -> None:
+        if np.array_equal(sets, self._sets):
+            return
+        self._sets = sets
+        self._union = union_of(self.batch.conditions, sets, self.stack, self.masks, self.n)
+        self._before = ones_before(self._union)
+        count = int(np.bitwise_count(self._union).sum())
+        self._places = candles_of(self._union, count)
+
+    def _room(self, unit: Unit) -> Room:
+        count, places = unit.stop - unit.first, len(self._places)
+        if len(self.tables) < count or self.tables.shape[2] < places:
+            self.tables = np.zeros((count, 2, places), EXIT).view(np.recarray)
+            self.stamps = np.zeros(count, np.int64)
+        self.stamps += 1
+        take = places if self.plan.inputs.strategy.has_take else 0
+        trail = self.n if self.plan.inputs.strategy.has_trail else 0
+        stops, takes = np.empty((count, places)), np.empty((count, take))
+        trails = np.empty((count, trail))
+        for at, (stop, target, moving) in self._distances(unit):
+            stops[at], takes[at], trails[at] = stop, target, moving
+        return Room(
+            self.masks,
+            self.stack,
+            self.marks,
+            self.returns,
+            self.p,
+            self.tables,
+            self.stamps,
+            stops,
+            takes,
+            trails,
+        )
+
+    def _distances(self, unit: Unit) -> Iterator[tuple[int, tuple[NDArray[np.float64], ...]]]:
+        # The first combination of each exit stands for all.
+        exits, first = np.unique(self.batch.exits[unit.at], return_index=True)
+        rules = self.plan.inputs.strategy.rules
+        for which, at in zip(exits.tolist(), first.tolist(), strict=True):
+            params = self.plan.params(self.batch.values[self.batch.rows[unit.at[at]]])
+            columns = [values for _, values in self.plan.columns(params)]
+            numbers = np.array([float(value) for value in params])
+            stop, take = rules.distances(self._places, *columns, numbers)
+            yield which - unit.first, (stop, take, rules.trails(*columns, numbers))

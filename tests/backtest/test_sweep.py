@@ -1,0 +1,171 @@
+"""The sweep makes the trades and figures of single runs, to the last bit."""
+
+import dataclasses
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backtest.sweep import SweepPlan, SweepTable, evaluate, trades_of
+from strategy.errors import WickError
+from strategy.fills import Costs
+from strategy.options import OPTIONS
+from strategy.risk import Risk
+from tests.backtest.random_markets import draw_funded, draw_world
+from tests.backtest.sweeps import SETTINGS, assert_same, draw_settings, draw_strategy, inputs_of
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = int(os.environ.get("WICK_TEST_EXAMPLES", "1500"))
+SEEDS = st.integers(0, 2**32)
+
+
+@settings(max_examples=EXAMPLES // 10, deadline=None)
+@given(SEEDS, st.integers(1, 400), st.integers(1, 2), st.sampled_from([draw_world, draw_funded]))
+def test_every_combination_of_settings_equals_its_single_run(
+    seed: int, length: int, symbols: int, draw: object
+) -> None:
+    world = draw(seed, length, symbols)  # type: ignore[operator]
+    values = draw_settings(seed, 8, has_trail=world.trail)
+    assert_same(inputs_of(world), SETTINGS, values, threads=1)
+
+
+@pytest.mark.parametrize("seed", range(max(EXAMPLES // 125, 3)))
+def test_every_combination_of_params_equals_its_single_run(seed: int, tmp_path: Path) -> None:
+    strategy, rng = draw_strategy(seed, tmp_path), random.Random(seed)
+    grid: dict[str, list[float]] = {
+        "a": [3, 5, 9], "b": [4, 7, 9], "level": [-0.5, 0.0, 0.4, 30.0], "stop": [0.5, 1.5, 4.0],
+        "take": [0.7, 2.5, 8.0], "risk.per_trade": [0.01, 0.1], "risk.daily_loss_limit": [0, 0.02],
+        "risk.time_stop": [0, 0, 7, 40], "risk.break_even": [0, 0, 1], "risk.cooldown": [0, 5],
+        "costs.slippage": [0.0, 0.001],
+    }  # fmt: skip
+    axes, choices = tuple(grid), list(grid.values())
+    values = np.array([[rng.choice(one) for one in choices] for _ in range(60)], np.float64)
+    for at in range(3):
+        world = draw_funded(seed * 100 + at, 900, 1)
+        world = dataclasses.replace(world, timeframe="1m", risk=Risk(leverage=50.0))
+        assert_same(inputs_of(world, strategy), axes, values, threads=2, memory=1 << 20)
+
+
+def grid_world(length: int = 500) -> tuple[object, tuple[str, ...], np.ndarray]:
+    world = dataclasses.replace(draw_funded(12, length, 1), risk=Risk(), costs=Costs())
+    axes = ("risk.per_trade", "risk.time_stop", "costs.slippage", "half")
+    rows = [
+        (a, b, c, d)
+        for a in (0.01, 0.02)
+        for b in (0, 3, 20)
+        for c in (0.0, 0.001)
+        for d in (0.5, 0.6, 1.5)
+    ]
+    return inputs_of(world), axes, np.array(rows, np.float64)
+
+
+def bytes_of(table: SweepTable) -> bytes:
+    return b"".join(column.tobytes() for column in table.figures.values()) + table.note.tobytes()
+
+
+def test_threads_memory_order_and_chunks_change_nothing() -> None:
+    inputs, axes, values = grid_world()
+    plan = SweepPlan.of(inputs, axes)  # type: ignore[arg-type]
+    table = evaluate(plan, values, threads=1)
+    assert np.nanmax(table.figures["trades"]) > 10
+    for threads, memory in ((2, 1 << 29), (3, 1 << 29), (1, 1), (2, 200_000)):
+        assert bytes_of(evaluate(plan, values, threads=threads, memory=memory)) == bytes_of(table)
+    turned = evaluate(plan, values[::-1])
+    halves = [evaluate(plan, part) for part in np.array_split(values, 5)]
+    for key, column in table.figures.items():
+        assert turned.figures[key][::-1].tobytes() == column.tobytes()
+        parts = np.concatenate([half.figures[key] for half in halves])
+        assert parts.tobytes() == column.tobytes()
+
+
+VALUES = {
+    "risk.daily_loss_limit": 0.05,
+    "risk.max_notional": 5_000.0,
+    "risk.part_1_share": 0.5,
+    "risk.part_2_share": 0.5,
+    "risk.per_trade": 0.02,
+    "risk.max_leverage": 2.0,
+    "risk.leverage": 10.0,
+    "costs.fee_rate": 0.001,
+    "costs.slippage": 0.001,
+    "costs.maker_rate": 0.001,
+    "costs.volume_share": 0.5,
+}
+TOGETHER = {
+    "risk.daily_loss_flatten": ("risk.daily_loss_limit",),
+    "risk.trail_after": ("risk.trail",),
+    "risk.part_1": ("risk.part_1_share",),
+    "risk.part_1_share": ("risk.part_1",),
+    "risk.part_2": ("risk.part_2_share",),
+    "risk.part_2_share": ("risk.part_2",),
+}
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+def test_an_option_is_tabulated_or_falls_back_and_says_so(option: object) -> None:
+    name = option.name  # type: ignore[attr-defined]
+    inputs, _, _ = grid_world(300)
+    axes = (name, *TOGETHER.get(name, ()))
+    row = [VALUES.get(one, 1.0) for one in axes]
+    plan = SweepPlan.of(inputs, axes)  # type: ignore[arg-type]
+    risk, costs = plan.settings(np.array(row))
+    why = plan.why_walked(risk, costs)
+    if option.tabulated:  # type: ignore[attr-defined]
+        assert why == []
+    else:
+        assert f"{name} is set: candles are walked" in why
+        assert any(name in sentence and "walked" in sentence for sentence in plan.says())
+    # A walked combination's trades are whole records, a tabulated one's are not.
+    assert ("mae" in trades_of(plan, row).dtype.names) == (not option.tabulated)  # type: ignore[attr-defined]
+    assert_same(inputs, axes, np.array([row]))  # type: ignore[arg-type]
+
+
+def test_several_symbols_walk_and_say_so() -> None:
+    plan = SweepPlan.of(inputs_of(draw_world(3, 50, 2)), ("risk.per_trade",))
+    assert plan.says()[-1] == "2 symbols share one balance: candles are walked"
+
+
+def test_a_plan_says_what_is_shared() -> None:
+    inputs, axes, _ = grid_world(100)
+    assert SweepPlan.of(inputs, axes).says() == [  # type: ignore[arg-type]
+        "indicators are computed once",
+        "8 comparisons of the rules are kept as bits, each once for its operands",
+        "exits are tabulated once for each distinct risk.time_stop, costs.slippage",
+    ]
+
+
+def test_wrong_axes_and_values_are_named() -> None:
+    inputs, _, _ = grid_world(50)
+    with pytest.raises(WickError, match=r"nothing called 'risk.per_trde' to sweep over"):
+        SweepPlan.of(inputs, ("risk.per_trde",))  # type: ignore[arg-type]
+    with pytest.raises(WickError, match="half is given twice"):
+        SweepPlan.of(inputs, ("half", "half"))  # type: ignore[arg-type]
+    plan = SweepPlan.of(inputs, ("half",))  # type: ignore[arg-type]
+    with pytest.raises(WickError, match="parameter half is nan, expected a number"):
+        evaluate(plan, np.array([[np.nan]]))
+
+
+def test_interpreted_kernels_give_the_same_table() -> None:
+    found = subprocess.run(
+        [sys.executable, "-c", f"from {__name__} import fingerprint; print(fingerprint())"],
+        cwd=ROOT,
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.split() == [fingerprint()]
+    assert found.stderr == ""
+
+
+def fingerprint() -> str:
+    """Return a small sweep's table as hexadecimal digits."""
+    inputs, axes, values = grid_world(200)
+    plan = SweepPlan.of(inputs, axes)  # type: ignore[arg-type]
+    return bytes_of(evaluate(plan, values[::3], threads=1)).hex()
