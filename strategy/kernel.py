@@ -11,11 +11,14 @@ import logging
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
+
+from strategy.kernel_cache import KernelCache
 
 log = logging.getLogger(__name__)
 
@@ -41,15 +44,17 @@ def _cache_root() -> Path:
 
 
 def _open_cache(key: str) -> Path | None:
-    folder = _cache_root() / key
     try:
+        folder = _cache_root() / key
         folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK):
+        if os.access(folder, os.W_OK):
+            os.utime(folder)  # in use
+            _drop_old(folder.parent, folder.stat().st_mtime)
+        elif not any(folder.iterdir()):  # what somebody else has filled is read all the same
             raise PermissionError(f"{folder} is not writable")
-        os.utime(folder)  # in use
-        _drop_old(folder.parent, folder.stat().st_mtime)
-    except OSError as error:
-        log.warning("compile_cache=off reason=%s", error)
+    except (OSError, RuntimeError) as error:  # RuntimeError: there is no home
+        hint = "every start compiles: set NUMBA_CACHE_DIR to a folder that can be written"
+        log.warning("compile_cache=off reason=%s hint=%s", error, hint)
         return None
     return folder
 
@@ -57,10 +62,13 @@ def _open_cache(key: str) -> Path | None:
 def _drop_old(root: Path, now_s: float, keep: int = 4, unused_s: float = 7 * 86_400.0) -> None:
     # A few stay, so that two checkouts used in turn do not compile at every change of place, and
     # none goes that a long running process may still have in use.
-    folders = sorted(root.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
-    for folder in folders[keep:]:
-        if now_s - folder.stat().st_mtime > unused_s:
-            shutil.rmtree(folder, ignore_errors=True)
+    ages = []
+    for path in root.iterdir():
+        with suppress(OSError):  # another process has just removed it
+            ages.append((now_s - path.stat().st_mtime, path))
+    for age, path in sorted(ages)[keep:]:
+        if age > unused_s:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 # Its options are set when Numba is imported, where a type checker does not see them.
@@ -101,14 +109,8 @@ def _compiled(function: Callable[..., Any], **more: bool) -> Callable[..., Any]:
         # The same text in Python, where NumPy would warn of every division by zero.
         return np.errstate(all="ignore")(function)
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy", **more}
-    if CACHE_DIR is None:
-        compiled: Callable[..., Any] = numba.njit(**options)(function)
-        return compiled
-    # The setting is global to Numba, so other libraries get their own back at once.
-    before = _config.CACHE_DIR
-    _config.CACHE_DIR = str(CACHE_DIR)
-    try:
-        compiled = numba.njit(cache=True, **options)(function)
-    finally:
-        _config.CACHE_DIR = before
-    return compiled
+    compiled: Any = numba.njit(**options)(function)
+    if CACHE_DIR is not None and Path(function.__code__.co_filename).is_file():
+        compiled._cache = KernelCache(function, CACHE_DIR)
+    result: Callable[..., Any] = compiled
+    return result

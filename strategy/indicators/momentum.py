@@ -263,9 +263,9 @@ def _place(high, low, close, length, least, state):
     top = extreme(high, length, 1.0, state[past:])
     out = np.empty(len(close))
     for i in range(len(close)):
+        # Both answers, so that nothing branches and four candles are divided at once.
         spread = top[i] - bottom[i]
-        if spread > least:
-            out[i] = 100.0 * (close[i] - bottom[i]) / spread
-        else:
-            out[i] = 50.0 + 0.0 * (spread + close[i])  # NaN stays NaN
+        place = 100.0 * (close[i] - bottom[i]) / spread
+        without_range = 50.0 + 0.0 * (spread + close[i])  # NaN stays NaN
+        out[i] = place if spread > least else without_range
     return out

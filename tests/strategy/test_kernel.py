@@ -2,6 +2,7 @@
 
 import os
 import re
+import re
 import shutil
 import subprocess
 import sys
@@ -66,13 +67,16 @@ print(compile_rules(rules, ["rsi"], []).signals(np.array([1.0, 2.0]), np.empty(0
     assert out.splitlines()[-1] == "[0, 1]"
 
 
-def test_an_edited_callee_in_another_file_is_noticed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("package", ["strategy", "backtest.kernels"])
+def test_an_edited_callee_in_another_file_is_noticed(tmp_path: Path, package: str) -> None:
     # Numba itself would go on with the old machine code.
-    shutil.copytree(ROOT / "strategy", tmp_path / "strategy")
-    caller, callee = tmp_path / "strategy" / "caller.py", tmp_path / "strategy" / "callee.py"
+    for name in ("strategy", "backtest"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    caller = tmp_path / "strategy" / "caller.py"
+    callee = tmp_path / package.replace(".", "/") / "callee.py"
     head = "from strategy.kernel import kernel\n"
     caller.write_text(
-        f"{head}from strategy.callee import g\n\n\n@kernel\ndef f(x):\n    return g(x)\n"
+        f"{head}from {package}.callee import g\n\n\n@kernel\ndef f(x):\n    return g(x)\n"
     )
     answers = []
     for number in (1, 2):
