@@ -11,6 +11,11 @@ from strategy.kernel import kernel
 
 # Its options are set when Numba is imported, where a type checker does not see them.
 _config: Any = numba.config
+# The rows of what the rules of one combination say, a candle a bit: entry signals, those of them
+# that are long, what closes a position of either side (its exit rule and the other side's entry);
+# then the entry signals of all combinations that share a table, and how many of them stand before
+# each word. No signal stands on both sides.
+ENTRY, LONG, EXIT_LONG, EXIT_SHORT, UNION, BEFORE = range(6)
 # What a condition's program does: with a comparison's words, or with the two topmost results.
 LOAD, AND, OR, JOIN_AND, JOIN_OR = range(5)
 
@@ -48,18 +53,18 @@ else:
 
 
 @kernel
-def next_one(words, i, end):
-    """Return the first candle from i on whose bit is set, or the end."""
+def next_one(bits, row, i, end):
+    """Return the first candle from i on whose bit in a row is set, or the end."""
     if i >= end:
         return end
     k = i >> 6
-    word = words[k] >> np.uint64(i & 63)
+    word = bits[row, k] >> np.uint64(i & 63)
     if word != np.uint64(0):
         return min(i + trailing_zeros(word), end)
     last = (end + 63) >> 6
     k += 1
     while k < last:
-        word = words[k]
+        word = bits[row, k]
         if word != np.uint64(0):
             return min(k * 64 + trailing_zeros(word), end)
         k += 1
@@ -67,27 +72,26 @@ def next_one(words, i, end):
 
 
 @kernel
-def is_one(words, i):
-    """Say whether a candle's bit is set."""
-    return (words[i >> 6] >> np.uint64(i & 63)) & np.uint64(1) != np.uint64(0)
+def is_one(bits, row, i):
+    """Say whether a candle's bit in a row is set."""
+    return (bits[row, i >> 6] >> np.uint64(i & 63)) & np.uint64(1) != np.uint64(0)
 
 
 @kernel
-def ones_before(words):
-    """Return how many ones stand before each word."""
-    out = np.empty(len(words), np.int64)
+def count_before(bits):
+    """Fill in the row BEFORE and return how many candles are in the row UNION."""
     count = np.int64(0)
-    for k in range(len(words)):
-        out[k] = count
-        count += ones(words[k])
-    return out
+    for k in range(bits.shape[1]):
+        bits[BEFORE, k] = np.uint64(count)
+        count += ones(bits[UNION, k])
+    return count
 
 
 @kernel
-def place_of(words, before, i):
-    """Return how many ones stand before candle i."""
-    below = (np.uint64(1) << np.uint64(i & 63)) - np.uint64(1)
-    return before[i >> 6] + ones(words[i >> 6] & below)
+def place_of(bits, i):
+    """Return how many candles of the row UNION stand before candle i."""
+    k, below = i >> 6, (np.uint64(1) << np.uint64(i & 63)) - np.uint64(1)
+    return np.int64(bits[BEFORE, k]) + ones(bits[UNION, k] & below)
 
 
 @kernel

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from backtest.kernels.bits import combine
+from backtest.kernels.bits import ENTRY, EXIT_LONG, EXIT_SHORT, LONG, UNION, combine
 from backtest.kernels.exits import Words
-from backtest.kernels.walk import Masks, walk
+from backtest.kernels.walk import walk
 from strategy.kernel import kernel
 from strategy.metrics.sums import spread_of
 
@@ -50,7 +50,8 @@ class Room(NamedTuple):
 
     Attributes
     ----------
-    masks : uint64 (4, w)
+    bits : uint64 (6, w)
+        See `backtest.kernels.bits`.
     stack : uint64 (depth, w)
     marks, returns : float64 (days,)
     p : record array of POSITION (1,)
@@ -60,7 +61,7 @@ class Room(NamedTuple):
     trail : float64 (tables, n)
     """
 
-    masks: NDArray[np.uint64]
+    bits: NDArray[np.uint64]
     stack: NDArray[np.uint64]
     marks: NDArray[np.float64]
     returns: NDArray[np.float64]
@@ -73,10 +74,9 @@ class Room(NamedTuple):
 
 
 @kernel
-def walk_rows(ground, conditions, rows, union, before, risks, costs, room, out, trades):
+def walk_rows(ground, conditions, rows, risks, costs, room, out, trades):
     """Walk through combinations; their sums are left in `out`."""
-    current, bits, days = np.int64(-1), room.masks, len(room.marks)
-    masks = Masks(bits[0], bits[1], bits[2], bits[3], union, before)
+    current, bits, days = np.int64(-1), room.bits, len(room.marks)
     for at in range(len(rows.row)):
         if rows.mask[at] != current:
             current = rows.mask[at]
@@ -85,7 +85,7 @@ def walk_rows(ground, conditions, rows, union, before, risks, costs, room, out, 
         one = out[rows.row[at]]
         walk(
             ground,
-            masks,
+            bits,
             room.tables[t],
             room.stamps[t],
             Words(room.stop[t], room.take[t], room.trail[t]),
@@ -108,10 +108,11 @@ def walk_rows(ground, conditions, rows, union, before, risks, costs, room, out, 
 
 @kernel
 def mask_bits(conditions, which, stack, out):
-    """Evaluate one set of rules into entry, long, exit_long and exit_short of `Masks`."""
+    """Evaluate one set of rules into the first four rows of bits."""
     chosen, words = conditions.chosen[which], conditions.words
     enter_long, enter_short, leave_long, leave_short = conditions.programs
-    entry, long, exit_long, exit_short = out[0], out[1], out[2], out[3]
+    entry, long = out[ENTRY], out[LONG]
+    exit_long, exit_short = out[EXIT_LONG], out[EXIT_SHORT]
     combine(enter_long, chosen, words, stack)
     entry[:] = stack[0]
     combine(enter_short, chosen, words, stack)
@@ -130,12 +131,12 @@ def mask_bits(conditions, which, stack, out):
 
 
 @kernel
-def union_of(conditions, which, stack, masks, n):
-    """Return the bits of the candles at which any of these sets of rules enters; the last candle
-    is left out, since nothing could fill after it."""
-    out = np.zeros(masks.shape[1], np.uint64)
+def unite(conditions, which, stack, bits, n):
+    """Fill in the row UNION for these sets of rules; the last candle is left out, since nothing
+    could fill after it."""
+    bits[UNION, :] = np.uint64(0)
     for at in which:
-        mask_bits(conditions, at, stack, masks)
-        out |= masks[0]
-    out[(n - 1) >> 6] &= (np.uint64(1) << np.uint64((n - 1) & 63)) - np.uint64(1)
-    return out
+        mask_bits(conditions, at, stack, bits)
+        for k in range(bits.shape[1]):
+            bits[UNION, k] |= bits[ENTRY, k]
+    bits[UNION, (n - 1) >> 6] &= (np.uint64(1) << np.uint64((n - 1) & 63)) - np.uint64(1)

@@ -5,9 +5,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from backtest.kernels.bits import is_one, next_one, place_of
-from backtest.kernels.exits import AMBIGUOUS, ORDERED, REASON, find_exit
-from backtest.kernels.marks import hold_marks
+from backtest.kernels.bits import (
+    ENTRY,
+    EXIT_LONG,
+    EXIT_SHORT,
+    LONG,
+    is_one,
+    next_one,
+    place_of,
+)
+from backtest.kernels.exits import AMBIGUOUS, CLOSE, OPEN, ORDERED, REASON, find_exit
+from backtest.kernels.marks import certain, follow
 from strategy.account import MOST, fee_of, funding_of, money
 from strategy.fills import slipped
 from strategy.grid import qty_of
@@ -70,45 +78,16 @@ SWEPT = np.dtype(
 )
 
 
-class Masks(NamedTuple):
-    """What the rules of one combination say, 64 candles a word; no signal stands on both sides.
-
-    Attributes
-    ----------
-    entry, long : uint64 (w,)
-        Entry signals, and those of them that are long.
-    exit_long, exit_short : uint64 (w,)
-        What closes a position of either side: its exit rule, and the other side's entry.
-    union : uint64 (w,)
-        Entry signals of all combinations that share a table.
-    before : int64 (w,)
-        How many of them stand before each word.
-    """
-
-    entry: NDArray[np.uint64]
-    long: NDArray[np.uint64]
-    exit_long: NDArray[np.uint64]
-    exit_short: NDArray[np.uint64]
-    union: NDArray[np.uint64]
-    before: NDArray[np.int64]
-
-
-class Pays(NamedTuple):
-    """The funding instants of a symbol.
-
-    Attributes
-    ----------
-    candle : int64 (m,)
-        At which one it is booked; behind the last stands one that never comes.
-    before : int64 (m,)
-        1: before orders fill at that candle's open.
-    rate, price : float64 (m,)
-    """
-
-    candle: NDArray[np.int64]
-    before: NDArray[np.int64]
-    rate: NDArray[np.float64]
-    price: NDArray[np.float64]
+# A funding instant: the candle that books it, and whether before orders fill at its open.
+PAY = np.dtype(
+    [
+        ("candle", np.int64),
+        ("before", np.int64),
+        ("rate", np.float64),
+        ("price", np.float64),
+    ],
+    align=True,
+)
 
 
 class Ground(NamedTuple):
@@ -116,29 +95,40 @@ class Ground(NamedTuple):
 
     Attributes
     ----------
-    series : Series
+    prices : float64 (n, 4)
+        Open, high, low, close.
+    times : int64 (n,)
+        Of the opens, UTC ms.
+    blocks : float64 (blocks, 4)
+        See `backtest.kernels.exits.blocks_of`.
     ends : int64 (days + 1,)
         The last candle of each UTC day; behind the last day stands one that never ends.
-    pays : Pays
+    pays : record array of PAY
+        Behind the last one stands one that never comes.
     g : record of GRID
     balance : float
+    timeframe_ms : int
     """
 
-    series: Any
+    prices: NDArray[np.float64]
+    times: NDArray[np.int64]
+    blocks: NDArray[np.float64]
     ends: NDArray[np.int64]
-    pays: Pays
+    pays: Any
     g: Any
     balance: float
+    timeframe_ms: int
 
 
 @kernel
-def walk(ground, masks, table, stamp, words, risk, costs, marks, p, out, trades):
+def walk(ground, bits, table, stamp, words, risk, costs, marks, p, out, trades):
     """Make the trades of one combination.
 
     Parameters
     ----------
     ground : Ground
-    masks : Masks
+    bits : uint64 (6, w)
+        What the rules say, see `backtest.kernels.bits`.
     table : record array of EXIT (2, places)
         Long and short; what is not known yet is found and left there.
     stamp : int
@@ -154,8 +144,10 @@ def walk(ground, masks, table, stamp, words, risk, costs, marks, p, out, trades)
     trades : record array of SWEPT
         Becomes the trades, or is empty.
     """
-    series, ends, g, pays = ground.series, ground.ends, ground.g, ground.pays
-    last, slippage, limit = len(series.c) - 1, costs.slippage, risk.daily_loss_limit
+    # Taken out once: a tuple's arrays are counted wherever they are taken out.
+    prices, times, blocks = ground.prices, ground.times, ground.blocks
+    ends, pays, g, length = ground.ends, ground.pays, ground.g, ground.timeframe_ms
+    last, slippage, limit = len(prices) - 1, costs.slippage, risk.daily_loss_limit
     wallet = np.int64(np.rint(ground.balance * UNIT))
     flat = wallet / UNIT
     day, opening, blocked = 0, flat, -1  # the day entries are blocked on
@@ -164,7 +156,7 @@ def walk(ground, masks, table, stamp, words, risk, costs, marks, p, out, trades)
     while ends[day] < 0:
         marks[day] = ground.balance
         day += 1
-    j = next_one(masks.entry, 0, last)
+    j = next_one(bits, ENTRY, 0, last)
     while j < last:
         flat = wallet / UNIT
         while ends[day] < j:
@@ -172,13 +164,16 @@ def walk(ground, masks, table, stamp, words, risk, costs, marks, p, out, trades)
             day += 1
         steps, reversal = np.int64(0), 0
         if blocked != day and j >= cooldown_until:
-            side = 1 if is_one(masks.long, j) else -1
-            one = _look_up(table, stamp, series, j, side, masks, words, risk, slippage, g, p)
+            side = 1 if is_one(bits, LONG, j) else -1
+            place = place_of(bits, j)
+            one = table[0 if side > 0 else 1, place]
+            if one.stamp != stamp:
+                find_exit(one, stamp, ground, j, place, side, words, risk, slippage, g, p)
             steps = _steps(one, risk, g, wallet)
             if qty_of(steps, g) * one.entry / risk.leverage > flat:
                 steps = np.int64(0)
         if steps == 0:
-            j = next_one(masks.entry, j + 1, last)
+            j = next_one(bits, ENTRY, j + 1, last)
             continue
         while ends[day] == j:
             marks[day], opening = flat, flat
@@ -189,42 +184,54 @@ def walk(ground, masks, table, stamp, words, risk, costs, marks, p, out, trades)
             held, taken = side * qty, side * steps
             fees = fee_of(costs.fee_rate, qty, entry)
             wallet -= fees
-            x, how, leave, time = _end(series, one, e, side, masks, slippage, g)
-            while pays.candle[pay] < e or (pays.candle[pay] == e and pays.before[pay] != 0):
+            x, how, leave = np.int64(one.candle), np.int64(one.how), one.exit
+            time = one.held * length
+            own = next_one(bits, EXIT_LONG if side > 0 else EXIT_SHORT, e, x)
+            whole = own == x and how != BY_END
+            if own < x:  # the rules end it before the table does
+                turns = is_one(bits, ENTRY, own) and is_one(bits, LONG, own) != (side > 0)
+                how = np.int64(BY_REVERSAL if turns else BY_SIGNAL) | ORDERED
+                x = own + 1
+                leave = slipped(prices[x, OPEN], -side, slippage, g)
+                time = times[x] - times[e]
+            while pays[pay].candle < e or (pays[pay].candle == e and pays[pay].before != 0):
                 pay += 1
-            whole = x == one.candle and leave == one.exit and how != BY_END
             a, paid, shut, decided = e, np.int64(0), False, wallet
             while True:
-                while pays.candle[pay] <= a and (
-                    a < x or pays.before[pay] != 0 or how & ORDERED == 0
+                while pays[pay].candle <= a and (
+                    a < x or pays[pay].before != 0 or how & ORDERED == 0
                 ):
                     if not -MOST * UNIT <= wallet <= MOST * UNIT:
                         _refuse(out, wallet / UNIT)
                         return
-                    due = funding_of(taken, g, pays.price[pay], pays.rate[pay])
+                    due = funding_of(taken, g, pays[pay].price, pays[pay].rate)
                     wallet, paid, pay = wallet - due, paid + due, pay + 1
                 if a == x:
                     break
-                b = min(x, ends[day] + 1, pays.candle[pay])
+                b = min(x, ends[day] + 1, pays[pay].candle)
                 value = wallet / UNIT
-                bad, peak, deepest, lost = hold_marks(
-                    series, a, b, value, held, entry, one.lowest, one.highest,
-                    whole and a == e and b == x, limit, opening, peak, deepest,
+                known, peak, deepest, lost = certain(
+                    value, held, entry, one.lowest, one.highest, whole and a == e and b == x,
+                    limit, opening, peak, deepest,
                 )  # fmt: skip
-                if not np.isnan(bad):
-                    _refuse(out, bad)
-                    return
+                if not known:
+                    bad, peak, deepest, lost = follow(
+                        prices, blocks, a, b, value, held, entry, limit, opening, peak, deepest
+                    )
+                    if not np.isnan(bad):
+                        _refuse(out, bad)
+                        return
                 if lost:
                     blocked = day
                 shut, decided = blocked == day, wallet
                 if ends[day] < b:
-                    opening = value + held * (series.c[b - 1] - entry)
+                    opening = value + held * (prices[b - 1, CLOSE] - entry)
                     while ends[day] < b:
                         marks[day] = opening
                         day += 1
                 a = b
             if how == BY_END:
-                value = wallet / UNIT + held * (series.c[x] - entry)
+                value = wallet / UNIT + held * (prices[x, CLOSE] - entry)
                 if not 0.0 < value < MOST:
                     _refuse(out, value)
                     return
@@ -232,14 +239,17 @@ def walk(ground, masks, table, stamp, words, risk, costs, marks, p, out, trades)
             if how & REASON == BY_REVERSAL and not shut and x > cooldown_until:
                 # Decided at the close before, which knows no booking after it.
                 j = x - 1
-                one = _look_up(table, stamp, series, j, -side, masks, words, risk, slippage, g, p)
+                place = place_of(bits, j)
+                one = table[1 if side > 0 else 0, place]
+                if one.stamp != stamp:
+                    find_exit(one, stamp, ground, j, place, -side, words, risk, slippage, g, p)
                 steps = _steps(one, risk, g, decided)
             fee = fee_of(costs.fee_rate, qty, leave)
             pnl = money(held * (leave - entry))
             wallet += pnl - fee
             fees += fee
             if len(trades) > 0:
-                _write(trades[out.trades], series, e, x, time, taken, entry, leave, how, reversal)
+                _write(trades[out.trades], times, e, x, time, taken, entry, leave, how, reversal)
                 _book(trades[out.trades], pnl, fees, paid, qty * stop)
             _add(out, side, pnl, fees, paid, qty * stop, time, how)
             if pnl < fees + paid:
@@ -258,19 +268,10 @@ def walk(ground, masks, table, stamp, words, risk, costs, marks, p, out, trades)
             peak = flat
         if limit > 0.0 and opening - flat >= limit * opening:
             blocked = day
-        j = next_one(masks.entry, x, last)
+        j = next_one(bits, ENTRY, x, last)
     flat = wallet / UNIT
     marks[day:] = flat
     out.note, out.deepest, out.equity = DONE, deepest, flat
-
-
-@kernel
-def _look_up(table, stamp, series, j, side, masks, words, risk, slippage, g, p):
-    place = place_of(masks.union, masks.before, j)
-    one = table[0 if side > 0 else 1, place]
-    if one.stamp != stamp:
-        find_exit(one, stamp, series, j, place, side, words, risk, slippage, g, p)
-    return one
 
 
 @kernel
@@ -279,21 +280,6 @@ def _steps(one, risk, g, wallet):
         return np.int64(0)
     steps, why = steps_of(risk, g, wallet / UNIT, 0.0, one.estimate, one.stop)
     return np.int64(steps) if why == APPROVED else np.int64(0)
-
-
-@kernel
-def _end(series, one, e, side, masks, slippage, g):
-    # The table's exit, or the rules' own if that is decided before it has happened.
-    x = np.int64(one.candle)
-    against = masks.exit_long if side > 0 else masks.exit_short
-    own = next_one(against, e, x)
-    if own == x:
-        return x, np.int64(one.how), one.exit, np.int64(one.held) * series.timeframe_ms
-    reverses = is_one(masks.entry, own) and is_one(masks.long, own) != (side > 0)
-    how = np.int64(BY_REVERSAL if reverses else BY_SIGNAL) | ORDERED
-    x = own + 1
-    leave = slipped(series.o[x], -side, slippage, g)
-    return x, how, leave, series.open_time[x] - series.open_time[e]
 
 
 @kernel
@@ -322,11 +308,11 @@ def _add(out, side, pnl, fees, paid, risked, time, how):
 
 
 @kernel
-def _write(trade, series, e, x, time, taken, entry, leave, how, reversal):
+def _write(trade, times, e, x, time, taken, entry, leave, how, reversal):
     trade.side, trade.steps = 1 if taken > 0 else -1, abs(taken)
     trade.entry_candle, trade.exit_candle = e, x
-    trade.entry_time = series.open_time[e]
-    trade.exit_time = series.open_time[e] + time
+    trade.entry_time = times[e]
+    trade.exit_time = times[e] + time
     trade.entry_price, trade.exit_price = entry, leave
     trade.exit_reason, trade.reversal = how & REASON, reversal
     trade.ordered = 1 if how & ORDERED != 0 else 0

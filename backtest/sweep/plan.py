@@ -1,15 +1,15 @@
 """What a sweep knows before the first combination: axes, rules taken apart, candles in blocks."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backtest.inputs import Inputs
-from backtest.kernels.exits import series_of
-from backtest.kernels.walk import Ground, Pays
+from backtest.kernels.exits import blocks_of
+from backtest.kernels.walk import PAY, Ground
 from backtest.sweep.conditions import parse, reads_of
 from backtest.sweep.recorded import note, recorded
 from strategy.errors import WickError, did_you_mean
@@ -52,7 +52,6 @@ class SweepPlan:
         self.memo = MemoTape()
         self.reads: set[str] = set()  # params that indicators() has read so far
         self._recorded = recorded(strategy.params)
-        self.days = np.empty(0, np.int64)
         self.ground = _ground(inputs) if len(inputs.candles) == 1 else None
         self.candles = inputs.candles[0]
 
@@ -133,7 +132,7 @@ class SweepPlan:
         if self.ground is None:
             count = len(self.inputs.candles)
             why.append(f"{count} symbols share one balance: candles are walked")
-        elif len(self.ground.series.c) < 2:
+        elif len(self.ground.prices) < 2:
             why.append("there is one candle: it is walked")
         return why
 
@@ -169,33 +168,31 @@ def _walked(risk: Risk, costs: Costs) -> list[Any]:
 
 def _ground(inputs: Inputs) -> Ground:
     (candles,), (funding,) = inputs.candles, inputs.funding
-    arrays: Mapping[str, NDArray[Any]] = {
-        name: _read_only(array) for name, array in candles.arrays.items()
-    }
-    series, length = series_of(dict(arrays), candles.timeframe_ms), candles.timeframe_ms
-    times = series.open_time
+    arrays, length = candles.arrays, candles.timeframe_ms
+    times = arrays["open_time"]
+    prices = np.stack([arrays[name] for name in ("open", "high", "low", "close")], axis=1)
     ends = np.searchsorted(times, day_ends(times, length) - length, side="right") - 1
     # A candle books what comes before its close; its mark is the close before it.
     its = funding.within(int(times[0]), int(times[-1]) + length)
     at = np.searchsorted(times + length, its.time, side="right")
-    price = np.where(np.isnan(its.price), series.c[np.maximum(at - 1, 0)], its.price)
-    pays = Pays(
-        np.append(at, _NEVER),
-        np.append((its.time <= times[at]).astype(np.int64), 0),
-        np.append(its.rate, 0.0),
-        np.append(price, 1.0),
-    )
-    return Ground(
-        series, np.append(ends, _NEVER), pays, inputs.grids.view(np.recarray)[0], inputs.balance
-    )
-
-
-def _read_only(array: NDArray[Any]) -> NDArray[Any]:
-    # A compiled kernel is one for arrays that may be written and another one for those that may
-    # not.
-    view = array.view()
+    known = ~np.isnan(its.price)
+    pays: Any = np.zeros(len(at) + 1, PAY).view(np.recarray)
+    pays.candle = np.append(at, _NEVER)
+    pays.before[:-1] = its.time <= times[at]
+    pays.rate[:-1] = its.rate
+    pays.price[:-1] = np.where(known, its.price, prices[np.maximum(at - 1, 0), 3])
+    view = times.view()  # a kernel for arrays that may be written is another one
     view.flags.writeable = False
-    return view
+    return Ground(
+        prices=prices,
+        times=view,
+        blocks=blocks_of(prices),
+        ends=np.append(ends, _NEVER),
+        pays=pays,
+        g=inputs.grids.view(np.recarray)[0],
+        balance=inputs.balance,
+        timeframe_ms=length,
+    )
 
 
 def cores() -> int:

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from backtest.kernels.bits import candles_of, ones_before
+from backtest.kernels.bits import UNION, candles_of, count_before
 from backtest.kernels.exits import EXIT
-from backtest.kernels.rows import Room, Rows, union_of, walk_rows
+from backtest.kernels.rows import Room, Rows, unite, walk_rows
 from backtest.sweep.groups import Ids
 from backtest.sweep.masks import Batch
 from backtest.sweep.plan import SweepPlan
@@ -64,16 +64,15 @@ class Worker:
         self.costs = records(Costs, [one and one[1] for one in batch.settings])
         assert plan.ground is not None
         w, days = batch.conditions.words.shape[1], len(plan.ground.ends) - 1
-        self.n = len(plan.ground.series.c)
-        self.masks = np.empty((4, w), np.uint64)
+        self.n = len(plan.ground.prices)
+        self.bits = np.empty((6, w), np.uint64)
         self.stack = np.empty((plan.parsed.depth, w), np.uint64)
         self.marks, self.returns = np.empty(days), np.empty(days)
         self.p: Any = np.zeros(1, POSITION).view(np.recarray)
         self.tables: Any = np.zeros((0, 2, 0), EXIT).view(np.recarray)
         self.stamps = np.zeros(0, np.int64)
         self._sets: Ids = np.empty(0, np.int64)
-        self._union = np.empty(0, np.uint64)
-        self._places = self._before = np.empty(0, np.int64)
+        self._places = np.empty(0, np.int64)
 
     def run(self, unit: Unit) -> None:
         """Walk the combinations of a unit."""
@@ -91,8 +90,6 @@ class Worker:
             self.plan.ground,
             batch.conditions,
             rows,
-            self._union,
-            self._before,
             self.risks,
             self.costs,
             room,
@@ -104,10 +101,8 @@ class Worker:
         if np.array_equal(sets, self._sets):
             return
         self._sets = sets
-        self._union = union_of(self.batch.conditions, sets, self.stack, self.masks, self.n)
-        self._before = ones_before(self._union)
-        count = int(np.bitwise_count(self._union).sum())
-        self._places = candles_of(self._union, count)
+        unite(self.batch.conditions, sets, self.stack, self.bits, self.n)
+        self._places = candles_of(self.bits[UNION], count_before(self.bits))
 
     def _room(self, unit: Unit) -> Room:
         count, places = unit.stop - unit.first, len(self._places)
@@ -122,7 +117,7 @@ class Worker:
         for at, (stop, target, moving) in self._distances(unit):
             stops[at], takes[at], trails[at] = stop, target, moving
         return Room(
-            self.masks,
+            self.bits,
             self.stack,
             self.marks,
             self.returns,
