@@ -4,7 +4,9 @@ from typing import Any
 
 import numba
 import numpy as np
+from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from strategy.kernel import kernel
@@ -30,6 +32,9 @@ if _config.DISABLE_JIT:
         """Count a word's ones."""
         return int(word).bit_count()
 
+    def prefetch(table: Any, row: int, column: int) -> None:
+        """Do nothing: there is no time to win."""
+
 else:
 
     @intrinsic  # type: ignore[untyped-decorator,unused-ignore]
@@ -50,6 +55,25 @@ else:
             return builder.ctpop(arguments[0])
 
         return types.int64(types.uint64), code
+
+    @intrinsic  # type: ignore[untyped-decorator,unused-ignore]
+    def prefetch(context: Any, table: Any, row: Any, column: Any) -> Any:
+        """Ask the memory for a record of a table, without waiting for it."""
+
+        def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            array = context.make_array(signature.args[0])(context, builder, arguments[0])
+            place = cgutils.get_item_pointer(
+                context, builder, signature.args[0], array, list(arguments[1:])
+            )
+            kind = ir.FunctionType(
+                ir.VoidType(), [ir.IntType(8).as_pointer()] + [ir.IntType(32)] * 3
+            )
+            call = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+            numbers = [ir.Constant(ir.IntType(32), number) for number in (0, 3, 1)]
+            builder.call(call, [builder.bitcast(place, ir.IntType(8).as_pointer()), *numbers])
+            return context.get_dummy_value()
+
+        return types.void(table, types.intp, types.intp), code
 
 
 @kernel

@@ -70,10 +70,26 @@ def blocks_of(prices):
 
 
 @kernel
-def find_exit(one, stamp, ground, j, place, side, words, risk, slippage, g, p):
-    """Fill in the exit of the trade that a signal at candle j begins; p is a scratch position."""
-    prices, times, has_take = ground.prices, ground.times, len(words.take) > 0
-    stop, take = words.stop[place], words.take[place] if has_take else 0.0
+def find_exit(
+    one,
+    stamp,
+    prices,
+    times,
+    blocks,
+    length,
+    j,
+    side,
+    stop,
+    take,
+    has_take,
+    trail,
+    risk,
+    slippage,
+    g,
+    p,
+):
+    """Fill in the exit of the trade that a signal at candle j begins, given its distances; p is a
+    scratch position."""
     one.stamp, one.candle, one.stop = stamp, 0, stop
     one.estimate, why = estimate(slippage, g, prices[j, CLOSE], side, stop, take, has_take)
     if why != APPROVED:
@@ -92,12 +108,10 @@ def find_exit(one, stamp, ground, j, place, side, words, risk, slippage, g, p):
     if risk.time_stop > 0.0 and e + risk.time_stop < n:
         end = e + np.int64(risk.time_stop)
     ordered = np.int64(0)
-    if moves_stops(risk, len(words.trail) > 0):
-        x, ordered, one.lowest, one.highest = _follow_stop(prices, e, end, words.trail, risk, g, p)
+    if moves_stops(risk, len(trail) > 0):
+        x, ordered, one.lowest, one.highest = _follow_stop(prices, e, end, trail, risk, g, p)
     else:
-        x, one.lowest, one.highest = _first_touch(
-            prices, ground.blocks, side, level, target, e, end
-        )
+        x, one.lowest, one.highest = _first_touch(prices, blocks, side, level, target, e, end)
     at_open = True
     if ordered != 0:
         price, how = prices[x, OPEN], ordered | ORDERED
@@ -113,8 +127,8 @@ def find_exit(one, stamp, ground, j, place, side, words, risk, slippage, g, p):
         x, at_open = n - 1, False
         price, how, slippage = prices[x, CLOSE], np.int64(BY_END), 0.0
     one.entry, one.exit = fill, slipped(price, -side, slippage, g)
-    held = times[x] - times[e] + (0 if at_open else ground.timeframe_ms)
-    one.candle, one.how, one.held = x, how, held // ground.timeframe_ms
+    held = times[x] - times[e] + (0 if at_open else length)
+    one.candle, one.how, one.held = x, how, held // length
 
 
 @kernel

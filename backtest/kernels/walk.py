@@ -13,6 +13,7 @@ from backtest.kernels.bits import (
     is_one,
     next_one,
     place_of,
+    prefetch,
 )
 from backtest.kernels.exits import AMBIGUOUS, CLOSE, OPEN, ORDERED, REASON, find_exit
 from backtest.kernels.marks import certain, follow
@@ -147,6 +148,7 @@ def walk(ground, bits, table, stamp, words, risk, costs, marks, p, out, trades):
     # Taken out once: a tuple's arrays are counted wherever they are taken out.
     prices, times, blocks = ground.prices, ground.times, ground.blocks
     ends, pays, g, length = ground.ends, ground.pays, ground.g, ground.timeframe_ms
+    stops, takes, trail, has_take = words.stop, words.take, words.trail, len(words.take) > 0
     last, slippage, limit = len(prices) - 1, costs.slippage, risk.daily_loss_limit
     wallet = np.int64(np.rint(ground.balance * UNIT))
     flat = wallet / UNIT
@@ -168,7 +170,26 @@ def walk(ground, bits, table, stamp, words, risk, costs, marks, p, out, trades):
             place = place_of(bits, j)
             one = table[0 if side > 0 else 1, place]
             if one.stamp != stamp:
-                find_exit(one, stamp, ground, j, place, side, words, risk, slippage, g, p)
+                stop = stops[place]
+                take = takes[place] if has_take else 0.0
+                find_exit(
+                    one,
+                    stamp,
+                    prices,
+                    times,
+                    blocks,
+                    length,
+                    j,
+                    side,
+                    stop,
+                    take,
+                    has_take,
+                    trail,
+                    risk,
+                    slippage,
+                    g,
+                    p,
+                )
             steps = _steps(one, risk, g, wallet)
             if qty_of(steps, g) * one.entry / risk.leverage > flat:
                 steps = np.int64(0)
@@ -179,7 +200,7 @@ def walk(ground, bits, table, stamp, words, risk, costs, marks, p, out, trades):
             marks[day], opening = flat, flat
             day += 1
         while steps != 0:  # one trade, and then those that reverse it
-            e, entry, stop = j + 1, one.entry, one.stop
+            e, entry, distance = j + 1, one.entry, one.stop
             qty = qty_of(steps, g)
             held, taken = side * qty, side * steps
             fees = fee_of(costs.fee_rate, qty, entry)
@@ -194,6 +215,10 @@ def walk(ground, bits, table, stamp, words, risk, costs, marks, p, out, trades):
                 x = own + 1
                 leave = slipped(prices[x, OPEN], -side, slippage, g)
                 time = times[x] - times[e]
+            # What follows takes as long as the memory needs to bring the next trade's exit.
+            after = next_one(bits, ENTRY, x, last)
+            if after < last:
+                prefetch(table, 0 if is_one(bits, LONG, after) else 1, place_of(bits, after))
             while pays[pay].candle < e or (pays[pay].candle == e and pays[pay].before != 0):
                 pay += 1
             a, paid, shut, decided = e, np.int64(0), False, wallet
@@ -242,7 +267,26 @@ def walk(ground, bits, table, stamp, words, risk, costs, marks, p, out, trades):
                 place = place_of(bits, j)
                 one = table[1 if side > 0 else 0, place]
                 if one.stamp != stamp:
-                    find_exit(one, stamp, ground, j, place, -side, words, risk, slippage, g, p)
+                    stop = stops[place]
+                    take = takes[place] if has_take else 0.0
+                    find_exit(
+                        one,
+                        stamp,
+                        prices,
+                        times,
+                        blocks,
+                        length,
+                        j,
+                        -side,
+                        stop,
+                        take,
+                        has_take,
+                        trail,
+                        risk,
+                        slippage,
+                        g,
+                        p,
+                    )
                 steps = _steps(one, risk, g, decided)
             fee = fee_of(costs.fee_rate, qty, leave)
             pnl = money(held * (leave - entry))
@@ -250,8 +294,8 @@ def walk(ground, bits, table, stamp, words, risk, costs, marks, p, out, trades):
             fees += fee
             if len(trades) > 0:
                 _write(trades[out.trades], times, e, x, time, taken, entry, leave, how, reversal)
-                _book(trades[out.trades], pnl, fees, paid, qty * stop)
-            _add(out, side, pnl, fees, paid, qty * stop, time, how)
+                _book(trades[out.trades], pnl, fees, paid, qty * distance)
+            _add(out, side, pnl, fees, paid, qty * distance, time, how)
             if pnl < fees + paid:
                 cooldown_until = x + np.int64(risk.cooldown)
             flat = wallet / UNIT
@@ -268,7 +312,7 @@ def walk(ground, bits, table, stamp, words, risk, costs, marks, p, out, trades):
             peak = flat
         if limit > 0.0 and opening - flat >= limit * opening:
             blocked = day
-        j = next_one(bits, ENTRY, x, last)
+        j = after
     flat = wallet / UNIT
     marks[day:] = flat
     out.note, out.deepest, out.equity = DONE, deepest, flat

@@ -17,8 +17,10 @@ from strategy.fills import Costs
 from strategy.records import POSITION
 from strategy.risk import Risk
 
-# From so many combinations a table on it pays to keep several and make each set of rules once.
-_MANY, _MOST_TABLES = 8, 16
+# From so many combinations a table on it pays to keep several and make each set of rules once; but
+# only tables that stay in the processor's cache. Measured on W: 64,000 places take 0.42 s one by
+# one and 0.50 s by five.
+_MANY, _MOST_TABLES, _CACHE = 8, 16, 4 << 20
 
 
 class Unit(NamedTuple):
