@@ -36,7 +36,9 @@ def units(plan: SweepPlan, batch: Batch, threads: int, memory: int) -> list[Unit
     groups, rows = int(batch.exits.max()) + 1, len(batch.rows)
     places = len(plan.candles.arrays["open_time"])
     each = max(memory // (threads * places * (2 * EXIT.itemsize + 16)), 1)
-    tables = min(each, _MOST_TABLES, -(-groups // threads)) if rows >= _MANY * groups else 1
+    fitting = max(_CACHE // (places * 2 * EXIT.itemsize), 1)
+    tables = min(each, fitting, _MOST_TABLES, -(-groups // threads))
+    tables = tables if rows >= _MANY * groups else 1
     order = np.lexsort((batch.exits, batch.mask, batch.exits // tables))
     edges = np.searchsorted(batch.exits[order] // tables, np.arange(-(-groups // tables) + 1))
     pieces = max(-(-threads // max(len(edges) - 1, 1)), 1)
