@@ -22,6 +22,7 @@ COMMANDS = {
     "check": ("research.check_commands:app", "Look for a view of the future in a strategy."),
     "backtest": ("backtest.commands:backtest_app", "Run a strategy over stored candles."),
     "tune": ("research.commands:tune_app", "Search params on one span, judge them on another."),
+    "sweep": ("backtest.sweep_commands:app", "Run a grid of params and rank the results."),
     "parity": ("research.parity_commands:app", "Backtest against the live stack, to the bit."),
     "report": ("backtest.commands:report_app", "Write a run as one HTML file."),
     "exchange": ("live.simulator.commands:app", "Serve stored candles as an exchange."),
@@ -90,19 +91,20 @@ def _wick(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code: 2 for wrong use, 1 for a refused run."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in given
+    debug, said = "--debug" in given, False
     try:
         code = _run([a for a in given if a != "--debug"])
         sys.stdout.flush()
     except Exception as error:  # the last line: a sentence, no traceback
         if debug:
             raise
-        code = INTERRUPTED if _was_interrupted(error) else _explain(error)
+        said = not _was_interrupted(error)
+        code = _explain(error) if said else INTERRUPTED
     except KeyboardInterrupt:
         code = INTERRUPTED
     except SystemExit as stop:
         code = _code_of(stop)
-    if code == INTERRUPTED:
+    if code == INTERRUPTED and not said:
         _say("stopped; nothing was left half-written")
     if arguments is None:
         _leave(code)

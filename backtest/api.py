@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
+    from backtest.inputs import Asked
     from data import runs as kept
     from strategy.candles import Candles
     from strategy.load import Strategy
@@ -98,10 +99,45 @@ def backtest(
     2023-01-14 21:19:00+00:00    10190.24
     Name: equity, dtype: float64
     """
-    from backtest.inputs import Asked
     from backtest.running import run_asked
     from data.runs import check_writable
     from data.settings import load_settings
+
+    settings = load_settings(store=store, runs=runs)
+    if save:
+        check_writable(settings.runs)
+    asked, given = asked_for(
+        strategy, symbols, market, timeframe, start, end, params, risk, balance, fee_bps,
+        slippage_bps, maker_fee_bps, fees,
+    )  # fmt: skip
+    made, inputs = run_asked(asked, settings.store, settings.runs, name=name, given=given)
+    run = Run(made, settings.store, inputs.candles, inputs.strategy.source)
+    return run.save() if save else run
+
+
+def asked_for(
+    strategy: "str | Path | Strategy",
+    symbols: "str | Candles | Sequence[str] | Sequence[Candles] | None",
+    market: str | None,
+    timeframe: str | None,
+    start: Moment | None,
+    end: Moment | None,
+    params: "Mapping[str, Any] | Run | str | None",
+    risk: Mapping[str, Any] | None,
+    balance: float | None,
+    fee_bps: float | None,
+    slippage_bps: float | None,
+    maker_fee_bps: float | None = None,
+    fees: str | None = None,
+) -> "tuple[Asked, tuple[Candles, ...]]":
+    """Read what Python was given, as the command line reads its flags; also candles in memory.
+
+    Raises
+    ------
+    WickError
+        Something is of another kind than it has to be.
+    """
+    from backtest.inputs import Asked
     from strategy.errors import WickError
 
     if not isinstance(strategy, str | Path):
@@ -118,9 +154,6 @@ def backtest(
     _check("fees", fees, (str, type(None)), "a tier such as 'vip0'")
     _check("risk", risk, (Mapping, type(None)), "a mapping such as {'per_trade': 0.02}")
     _check("params", params, (Mapping, Run, str, type(None)), "a mapping, a run or its name")
-    settings = load_settings(store=store, runs=runs)
-    if save:
-        check_writable(settings.runs)
     names, given = _symbols(symbols)
     if given and market is not None:
         raise WickError(
@@ -141,9 +174,7 @@ def backtest(
         maker_fee_bps=maker_fee_bps,
         fees=fees,
     )
-    made, inputs = run_asked(asked, settings.store, settings.runs, name=name, given=given)
-    run = Run(made, settings.store, inputs.candles, inputs.strategy.source)
-    return run.save() if save else run
+    return asked, given
 
 
 class Run:

@@ -252,7 +252,15 @@ def _source_run(params: str | runs.RunRecord | None, folder: Path) -> runs.RunRe
             f"--params {params} is neither a .toml file nor a run",
             f"call it {Path(params).stem}.toml, with the tables [params] and [risk]",
         )
-    return runs.read_record(runs.find(folder, params))
+    # A folder's name may have a # in it; a run's has none.
+    name, mark, rank = params.partition("#")
+    found = runs.find(folder, name)
+    record = runs.read_record(found)
+    if not mark:
+        return record
+    from backtest.sweep.picked import picked  # it imports this module
+
+    return picked(record, found, rank)
 
 
 def _with_defaults_of(asked: Asked, source: runs.RunRecord, *, span: bool) -> Asked:

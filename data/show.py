@@ -47,7 +47,7 @@ def print_run(record: RunRecord, folder: Path, source: RunRecord | None = None) 
     console.print(_params(record), style="dim", highlight=False, soft_wrap=True)
     console.print(figures_table(record))
     print_notes(console, record)
-    if source is not None:
+    if source is not None and source.result_hash:
         same = source.result_hash == record.result_hash
         words = "the same trades and equity as" if same else "another result than"
         end = ", to the last bit" if same else ""

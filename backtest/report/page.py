@@ -1,17 +1,14 @@
 """One HTML file from a run: tables, packed series, styles and scripts, and nothing from outside."""
 
-import base64
-import hashlib
 from collections.abc import Sequence
-from functools import cache
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 from string import Template
 
 import msgspec
 
 from backtest.report import results, tables
+from backtest.report.assets import inline, part, plotly_script, policy
 from backtest.report.series import series_of
 from data.disk import write_page
 from data.runs import Run, RunRecord
@@ -51,11 +48,11 @@ def page(run: Run, candles: Sequence[Candles] | None) -> str:
     """Return the HTML of a run's report."""
     record = run.record
     few_days = results.few_days(run)
-    plotly, script = _plotly(), "\n".join(_part(name) for name in SCRIPTS)
-    return Template(_part("page.html")).substitute(
-        policy=_policy(plotly, script),
+    plotly, script = plotly_script(), "\n".join(part(name) for name in SCRIPTS)
+    return Template(part("page.html")).substitute(
+        policy=policy(plotly, script),
         title=escape(f"{record.strategy.name}: {', '.join(d.symbol for d in record.data)}"),
-        style=_part("page.css"),
+        style=part("page.css"),
         strategy=escape(record.strategy.name),
         kind=escape(record.kind),
         summary=tables.summary(record),
@@ -73,7 +70,7 @@ def page(run: Run, candles: Sequence[Candles] | None) -> str:
         breakdowns=results.breakdowns(run),
         doubts=results.doubts(run),
         what_ran=tables.what_ran(record),
-        data=_inline(msgspec.json.encode(series_of(run, candles)).decode()),
+        data=inline(msgspec.json.encode(series_of(run, candles)).decode()),
         plotly=plotly,
         script=script,
     )
@@ -87,25 +84,3 @@ def _no_candles(record: RunRecord) -> str:
         f" changed since (fingerprint {escape(prints)}). Fetch or import them again and write the"
         f" report once more; <code>wick data check {escape(names)}</code> shows what is there.</p>"
     )
-
-
-def _inline(json: str) -> str:
-    # Inside a script element nothing is an entity, and only a < could end it.
-    return json.replace("<", "\\u003c")
-
-
-def _policy(*scripts: str) -> str:
-    # Even if a name slipped through unescaped, only these two scripts run, and nothing is fetched.
-    hashes = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts)
-    allowed = " ".join(f"'sha256-{each}'" for each in hashes)
-    return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:"
-
-
-@cache
-def _part(name: str) -> str:
-    return (files("backtest.report") / name).read_text(encoding="utf-8")
-
-
-@cache
-def _plotly() -> str:
-    return (files("plotly") / "package_data" / "plotly.min.js").read_text(encoding="utf-8")

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backtest.sweep.where import Condition
-from strategy.errors import WickError, did_you_mean
+from backtest.sweep.where import Condition, near
+from strategy.errors import WickError
 
 MOST_COMBINATIONS, MOST_VALUES = 100_000_000, 1_000_000
 _BLOCK = 1 << 18
@@ -254,15 +254,8 @@ def _parse_item(item: str, known: Mapping[str, float]) -> Axis:
 
 def _known(name: str, known: Mapping[str, float]) -> str:
     if name not in known:
-        raise WickError(f"--grid names {name!r}, which is no parameter", _guess(name, known))
+        raise WickError(f"--grid names {name!r}, which is no parameter", near(name, known))
     return name
-
-
-def _guess(name: str, known: Mapping[str, float]) -> str:
-    # All params, risk settings and costs would be a line of forty names.
-    owner = name.partition(".")[0] if "." in name else ""
-    near = [one for one in known if one.partition(".")[0] == owner] if owner else []
-    return did_you_mean(name, near or [one for one in known if "." not in one])
 
 
 def _number(name: str, word: str) -> Fraction:

@@ -3,7 +3,7 @@ axis did."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -99,8 +99,7 @@ def summarize(rows: Rows, grid: Grid, objective: str, top: int) -> Summary:
         few += int(np.count_nonzero(trades < MIN_TRADES))
         for key in figure_keys(table):
             _keep_best(best, key, table, trades)
-        both = table if kept is None else pa.concat_tables([kept, table])
-        kept = both.take(pa.array(ranked(both, objective)[:top]))
+        kept = best_of(kept, table, objective, top)
     assert kept is not None
     sample = gather(rows, grid, [objective], count)
     return Summary(
@@ -113,6 +112,12 @@ def summarize(rows: Rows, grid: Grid, objective: str, top: int) -> Summary:
         _marginals(sample, grid.axes, objective),
         len(sample.codes),
     )
+
+
+def best_of(kept: pa.Table | None, table: pa.Table, objective: str, top: int) -> pa.Table:
+    """Return the best rows of those kept so far and some more, the best first."""
+    both = table if kept is None else pa.concat_tables([kept, table])
+    return both.take(pa.array(ranked(both, objective)[:top]))
 
 
 def ranked(table: pa.Table, objective: str) -> NDArray[np.int64]:
@@ -189,12 +194,35 @@ class Grouped(NamedTuple):
     n: NDArray[np.int64]
 
 
-def grouped(
-    groups: NDArray[np.integer], count: int, values: NDArray[np.float64], sign: int
-) -> Grouped:
-    """Return median and best of the values in each group, and how many there are."""
+def rising(values: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the places of the values from the lowest to the highest, without those of NaN."""
     known = np.flatnonzero(~np.isnan(values))
-    order = known[np.lexsort((values[known], groups[known]))]
+    order: NDArray[np.int64] = known[np.argsort(values[known])]
+    return order
+
+
+def grouped(
+    groups: NDArray[np.integer[Any]],
+    count: int,
+    values: NDArray[np.float64],
+    sign: int,
+    by_value: NDArray[np.int64],
+) -> Grouped:
+    """Return median and best of the values in each group, and how many there are.
+
+    Parameters
+    ----------
+    groups : array of int (n,)
+    count : int
+        Groups.
+    values : float64 (n,)
+    sign : int
+        1 where more is better, else -1.
+    by_value : int64
+        What `rising` says of the values.
+    """
+    # Stable, so that values stay sorted inside a group; of small integers it is a radix sort.
+    order = by_value[np.argsort(groups[by_value], kind="stable")]
     inside, sorted_values = groups[order], values[order]
     n = np.bincount(inside, minlength=count)
     ends = np.cumsum(n)
@@ -208,9 +236,9 @@ def grouped(
 
 def _marginals(sample: Sample, axes: Sequence[Axis], objective: str) -> list[Marginal]:
     values, sign = sample.figures[objective], sign_of(objective)
-    found = []
+    by_value, found = rising(values), []
     for at, axis in enumerate(axes):
-        its = grouped(sample.codes[:, at], len(axis.values), values, sign)
+        its = grouped(sample.codes[:, at], len(axis.values), values, sign, by_value)
         found += [
             Marginal(axis.name, float(value), float(median), float(best), int(n))
             for value, median, best, n in zip(axis.values, *its, strict=True)

@@ -14,10 +14,11 @@ from backtest.sweep.ranking import NUMBER, Marginal, Summary, figure_keys, ranke
 from data.runs import FigureRecord, Run
 from data.show import print_notes, shown
 from data.terminal import new_table, out
+from strategy.load import available
 from strategy.metrics import DEFINITIONS, MIN_TRADES
 
 # Beside the objective.
-_SHOWN = ("total_return", "sharpe", "max_drawdown", "profit_factor", "win_rate", "trades")
+_SHOWN = ("total_return", "sharpe", "max_drawdown", "win_rate", "trades")
 _MOST_MARGINALS = 60
 FEW = "few trades"
 
@@ -90,13 +91,10 @@ def print_sweep(run: Run, summary: Summary) -> None:
     _print_marginals(summary)
     print_notes(out, record)
     out.print(f"run {run.folder}", markup=False, soft_wrap=True)
-    out.print(
-        f"next: wick backtest {record.strategy.name} --params {record.id}#1, or"
-        f" wick report {record.id}",
-        style="dim",
-        markup=False,
-        soft_wrap=True,
-    )
+    out.print(f"report {run.folder / 'report.html'}", markup=False, soft_wrap=True)
+    name = record.strategy.name if record.strategy.name in available() else record.strategy.path
+    words = f"next: wick backtest {name} --params {record.id}#1"
+    out.print(words, style="dim", markup=False, soft_wrap=True)
 
 
 def lines_about(its: Any) -> list[str]:

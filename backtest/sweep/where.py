@@ -1,7 +1,7 @@
 """Conditions on the values of a combination, in the grammar of rules: fast < slow."""
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import CodeType
 from typing import Any
@@ -86,10 +86,18 @@ class _Names(ast.NodeTransformer):
         if name not in self.known:
             raise WickError(
                 f"{_FLAG} {self.text!r} names {name!r}, which is no parameter",
-                did_you_mean(name, self.known),
+                near(name, self.known),
             )
         owner = ast.Name("p", ast.Load())
         return ast.copy_location(ast.Attribute(owner, _plain(name), ast.Load()), node)
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """Say which names a wrong one resembles, of the params or of those with its owner."""
+    # All params, risk settings and costs would be a line of forty names.
+    owner = name.rpartition(".")[0]
+    its = [one for one in known if one.rpartition(".")[0] == owner]
+    return did_you_mean(name, its or [one for one in known if "." not in one])
 
 
 def _plain(name: str) -> str:

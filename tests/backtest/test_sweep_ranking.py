@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from backtest.sweep import ranking
 from backtest.sweep.grid import Grid, parse_grid
-from backtest.sweep.ranking import grouped, summarize
+from backtest.sweep.ranking import grouped, rising, summarize
 
 AXES = parse_grid(["a=0:4:1,b=0|1|2"], {"a": 1.0, "b": 1.0})
 VALUES = st.one_of(st.just(math.nan), st.integers(-3, 3).map(float))
@@ -75,7 +75,7 @@ def test_marginals_are_median_and_best_of_the_rows_with_a_value(rows: Drawn, cut
 def test_groups_without_a_value_have_none(rows: list[tuple[int, float]]) -> None:
     groups = np.array([group for group, _ in rows], np.int32)
     values = np.array([value for _, value in rows], np.float64)
-    found = grouped(groups, 6, values, -1)
+    found = grouped(groups, 6, values, -1, rising(values))
     for at in range(6):
         known = [value for group, value in rows if group == at and not math.isnan(value)]
         assert found.n[at] == len(known)

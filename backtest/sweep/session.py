@@ -1,0 +1,140 @@
+"""A sweep that is kept: begun or taken up again, computed part by part, and made a run."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from backtest.inputs import Asked, Inputs, gather
+from backtest.sweep import kept, running, storage
+from backtest.sweep.grid import Grid, check_size
+from backtest.sweep.options import Options, known_pair
+from backtest.sweep.plan import SweepPlan
+from backtest.sweep.ranking import Summary, summarize
+from backtest.sweep.running import GridAsked
+from backtest.sweep.show import watching
+from data.runs import Run, check_writable
+from strategy.errors import WickError
+
+
+class Stopped(WickError):
+    """A sweep was stopped by its user and can go on."""
+
+    exit_code = 130
+
+
+def open_session(
+    asked: Asked | None,
+    given: GridAsked,
+    resume: str | None,
+    options: Options,
+    store: Path,
+    runs: Path,
+    name: str | None,
+    command: Sequence[str],
+) -> "Session":
+    """Gather everything a sweep needs; take up an unfinished one where there is the same.
+
+    Raises
+    ------
+    WickError
+        Something asked for does not exist or does not fit, or has changed since the sweep that
+        shall go on began.
+    """
+    check_writable(runs)
+    found = None if resume is None else storage.find_unfinished(runs, resume)
+    if asked is None and found is None:
+        raise WickError("no strategy is named", "wick sweep rsi_macd_atr --grid rsi=5:40:1")
+    if asked is None and found is not None:
+        asked = running.asked_again(found[1].asked)
+        inputs = gather(asked, store, runs)
+        grid = running.grid_again(found[1], running.known_values(inputs), found[1].seed)
+        given = GridAsked(seed=found[1].seed)
+    else:
+        assert asked is not None
+        inputs = gather(asked, store, runs)
+        grid = running.grid_of(given, inputs)
+    if options.heat is not None:
+        known_pair(options.heat, grid.names)
+    count, rests_on = check_size(grid), running.rests_on(inputs, grid, given.seed)
+    if found is not None:
+        storage.check_same(*found, rests_on)
+    else:
+        found = next(
+            (one for one in storage.unfinished(runs).items() if one[1].rests_on == rests_on), None
+        )
+    if found is not None:
+        return Session(inputs, grid, count, options, runs, *found)
+    planned = kept.planned_of(inputs, grid, given.seed, name, command, running.asked_fields(asked))
+    return Session(inputs, grid, count, options, runs, None, planned)
+
+
+@dataclass
+class Session:
+    """A sweep with its folder; None as long as nothing is written."""
+
+    inputs: Inputs
+    grid: Grid
+    count: int
+    options: Options
+    runs: Path
+    folder: Path | None
+    planned: storage.SweepPlanned
+
+    def says(self) -> list[str]:
+        """Say how many combinations there are, before they are run."""
+        left_out = self.grid.places - self.count
+        more = f", {left_out:,} left out by --where" if left_out else ""
+        sizes = " × ".join(f"{axis.name} {len(axis.values):,}" for axis in self.grid.axes)
+        lines = [f"{self.count:,} combinations: {sizes}{more}"]
+        if self.folder is not None:
+            told = f"{self._kept()} of {self._parts()} parts done"
+            lines.append(f"going on with {self.planned.id}, {told}")
+        return lines
+
+    def run(self) -> tuple[Run, Summary]:
+        """Compute what is missing, and make the sweep a run.
+
+        Raises
+        ------
+        RunRefused
+            No combination has a result, or a part cannot be written.
+        Stopped
+            By Ctrl-C; what is there stays.
+        """
+        plan = SweepPlan.of(self.inputs, self.grid.names)
+        if self.folder is None:
+            self.folder = storage.begin(self.runs, self.planned, self.inputs.strategy.source)
+        with storage.held(self.folder):
+            with suppress(KeyboardInterrupt):
+                return self._compute(storage.Parts(self.folder), plan)
+            raise Stopped(
+                f"stopped with {self._kept()} of {self._parts()} parts done",
+                f"{storage.resume_command(self.folder)} goes on with it",
+            )
+
+    def _kept(self) -> int:
+        results = () if self.folder is None else (self.folder / "results").glob("part-*.parquet")
+        return sum(1 for _ in results)
+
+    def _parts(self) -> int:
+        return -(-self.grid.places // self.planned.part)
+
+    def _compute(self, parts: storage.Parts, plan: SweepPlan) -> tuple[Run, Summary]:
+        size, objective = self.planned.part, self.options.objective
+        done = parts.done()
+        missing = [at for at in range(self._parts()) if at not in done]
+        words = f"sweep of {self.inputs.strategy.name}"
+        before = min(len(done) * size, self.count)
+        with watching(words, self.count, objective, before) as watcher:
+            for at, table in running.parts_of(
+                plan, self.grid, size, missing, running.whole_axes(self.grid, self.inputs),
+                threads=self.options.threads, memory=self.options.memory,
+            ):  # fmt: skip
+                parts.write(at, table)
+                watcher.saw(table)
+        summary = summarize(parts.rows, self.grid, objective, self.options.top)
+        run = kept.finish(
+            self.inputs, self.grid, self.planned, parts, summary, plan.says(), self.options.heat
+        )
+        return run, summary

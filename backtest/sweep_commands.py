@@ -1,0 +1,115 @@
+"""wick sweep."""
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from backtest import commands as flags
+from backtest.running import check_name, compiling
+
+if TYPE_CHECKING:
+    from backtest.sweep.session import Session
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(
+    epilog="Example: wick sweep rsi_macd_atr --grid rsi=5:40:1,oversold=10:45:2.5 --symbols BTCUSDT"
+)
+def sweep(
+    strategy: Annotated[
+        str | None,
+        typer.Argument(metavar="STRATEGY", help="A shipped strategy's name or a .py file."),
+    ] = None,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--grid", help="rsi=5:40:1,risk.trail=0|2|3: start:stop:step or choices; repeatable."
+        ),
+    ] = None,
+    where: Annotated[
+        str | None,
+        typer.Option("--where", help="Only combinations for which it holds: fast < slow."),
+    ] = None,
+    random: Annotated[
+        int | None, typer.Option("--random", help="Draw so many combinations of the grid.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of --random: same seed, same draw.")] = 0,
+    objective: Annotated[
+        str, typer.Option("--objective", help="Figure to rank by, such as sharpe or calmar.")
+    ] = "sharpe",
+    top: Annotated[int, typer.Option("--top", help="How many of the best to show.")] = 20,
+    resume: Annotated[
+        str | None, typer.Option("--resume", help="Go on with an unfinished sweep: its id or last.")
+    ] = None,
+    memory: Annotated[
+        str, typer.Option("--memory", help="What shared tables may take, such as 500MiB.")
+    ] = "1GiB",
+    threads: Annotated[
+        int | None, typer.Option("--threads", help="Default: one for each processor.")
+    ] = None,
+    heat: Annotated[
+        str | None, typer.Option("--heat", help="Two axes a,b: draw only their map in the report.")
+    ] = None,
+    symbols: flags.Symbols = None,
+    market: flags.Market = None,
+    timeframe: flags.Timeframe = None,
+    start: flags.From = None,
+    end: flags.To = None,
+    changes: flags.Changes = None,
+    params: flags.Params = None,
+    balance: flags.Balance = None,
+    fee_bps: flags.FeeBps = None,
+    slippage_bps: flags.SlippageBps = None,
+    strict: flags.Strict = False,
+    name: flags.Name = None,
+    store: flags.Store = None,
+    runs: flags.Runs = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the summary and the best rows as JSON.")
+    ] = False,
+) -> None:
+    """Run every combination of a grid over the same candles, and rank them.
+
+    The same command, or --resume, goes on with what a stopped sweep left.
+    """
+    from data.settings import load_settings
+
+    settings = load_settings(store=store, runs=runs)
+    asked = None
+    if strategy is not None:
+        asked = flags.asked_for(
+            strategy, symbols, market, timeframe, start, end, changes, params, balance, fee_bps,
+            slippage_bps, strict,
+        )  # fmt: skip
+    check_name(name)
+    with compiling(), contextlib.redirect_stdout(sys.stderr):
+        from backtest.sweep.options import options_of
+        from backtest.sweep.running import GridAsked
+        from backtest.sweep.session import open_session
+
+        given = GridAsked(tuple(grid or ()), where, random, seed)
+        options = options_of(objective, top, memory, threads, heat)
+        session = open_session(
+            asked, given, resume, options, settings.store, settings.runs, name, sys.argv[1:]
+        )
+    with contextlib.redirect_stdout(sys.stderr):  # what a strategy prints is no result
+        _say_size(session)
+        run, summary = session.run()
+    if as_json:
+        import json
+
+        from backtest.sweep.show import as_json as summary_json
+
+        typer.echo(json.dumps(summary_json(run, summary), indent=2))
+        return
+    from backtest.sweep.show import print_sweep
+
+    print_sweep(run, summary)
+
+
+def _say_size(session: "Session") -> None:
+    for line in session.says():
+        typer.echo(line, err=True)

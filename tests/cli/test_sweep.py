@@ -1,0 +1,300 @@
+"""wick sweep as a user has it: what it prints, keeps, refuses, and how it goes on."""
+
+import json
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from backtest.inputs import Asked, gather
+from backtest.sweep.figures import FIGURES
+from data import runs as run_folders
+from data.runs import Run
+from data.writer import save
+from tests.backtest.sweep_oracle import one_by_one
+from tests.cli.conftest import Command, Said, finished, is_refusal, market, signalled, strategy
+
+# 3 parts of 256 places and some.
+GRID = "channel=24:48:8,stop=1:4:0.25,take=2:8:1,risk.trail=0|2"
+WHOLE = ("--set", "risk.part_1=0", "--set", "risk.part_1_share=0")  # partial takes are walked
+SWEEP = ("sweep", "breakout_donchian", "--grid", GRID, "--where", "take > stop", *WHOLE)
+SMALL = ("sweep", "breakout_donchian", "--grid", "channel=24|48,stop=2:4:1,costs.fee_rate=0|0.0005")
+WRITE = ("backtest.sweep.storage", "Parts", "write")
+
+
+@pytest.fixture(scope="session")
+def days(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a store with 15 days, to be copied."""
+    store = tmp_path_factory.mktemp("days") / "store"
+    save(store, market(15 * 1440), "synthetic")
+    return store
+
+
+@pytest.fixture
+def small(folder: Path, days: Path) -> Path:
+    shutil.copytree(days, folder / "var" / "store")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, days: Path) -> Path:
+    """Give the results of the sweep that nobody stopped."""
+    home = tmp_path_factory.mktemp("undisturbed")
+    shutil.copytree(days, home / "var" / "store")
+    said = finished(*SWEEP, "--name", "calm", cwd=home)
+    assert said.code == 0, said
+    return home / "var" / "runs" / "calm" / "results"
+
+
+def contents(results: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in results.iterdir()}
+
+
+def record(folder: Path, name: str) -> run_folders.RunRecord:
+    return run_folders.read_record(run_folders.find(folder / "var" / "runs", name))
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_a_killed_sweep_goes_on_to_the_very_bytes_of_an_undisturbed_one(
+    small: Path, undisturbed: Path, at: int
+) -> None:
+    said = signalled(signal.SIGKILL, (*WRITE, str(at)), (*SWEEP, "--name", "mine"), small)
+    assert said.code == -signal.SIGKILL
+    runs = small / "var" / "runs"
+    assert run_folders.records(runs).records == []
+    assert len(list(runs.glob(".sweep-mine/results/part-*"))) == at - 1
+    again = finished("sweep", "--resume", "mine", cwd=small)
+    assert again.code == 0, again
+    assert f"going on with mine, {at - 1} of 3 parts done" in again.err
+    assert contents(runs / "mine" / "results") == contents(undisturbed)
+    assert list(runs.glob(".*")) == []
+
+
+def test_the_same_command_goes_on_with_what_a_killed_one_left(
+    small: Path, undisturbed: Path
+) -> None:
+    signalled(signal.SIGKILL, ("os", "", "fsync", "4"), SWEEP, small)
+    again = finished(*SWEEP, cwd=small)
+    assert "going on with" in again.err
+    assert contents(small / "var" / "runs" / again.run / "results") == contents(undisturbed)
+
+
+def test_a_sweep_killed_while_it_becomes_a_run_is_finished_by_the_next(
+    small: Path, undisturbed: Path
+) -> None:
+    moment = ("backtest.sweep.kept", "", "publish", "1")
+    said = signalled(signal.SIGKILL, moment, (*SWEEP, "--name", "mine"), small)
+    assert said.code == -signal.SIGKILL
+    assert run_folders.records(small / "var" / "runs").records == []
+    assert finished("sweep", "--resume", "last", cwd=small).code == 0
+    assert contents(small / "var" / "runs" / "mine" / "results") == contents(undisturbed)
+
+
+def test_ctrl_c_ends_with_the_command_that_goes_on(small: Path) -> None:
+    said = signalled(signal.SIGINT, (*WRITE, "2"), (*SWEEP, "--name", "mine"), small)
+    assert said.code == 130
+    assert said.err.splitlines()[1:] == [
+        "wick: stopped with 1 of 3 parts done",
+        "hint: wick sweep --resume mine goes on with it",
+    ]
+
+
+@pytest.fixture
+def stopped(small: Path) -> Path:
+    """Give a folder with an unfinished sweep of a file of the user's."""
+    strategy(small, "mine.py")
+    given = ("sweep", "mine.py", "--grid", "rsi=5:40:1,oversold=20:45:2.5", "--name", "left")
+    said = signalled(signal.SIGKILL, (*WRITE, "1"), given, small)
+    assert said.code == -signal.SIGKILL
+    return small
+
+
+def test_a_sweep_does_not_go_on_with_another_source(stopped: Path, command: Command) -> None:
+    text = (stopped / "mine.py").read_text()
+    (stopped / "mine.py").write_text(text + "\n# changed\n")
+    said = command("sweep", "--resume", "left")
+    is_refusal(said)
+    assert "changed since it began: the strategy's source" in said.err
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        (("--grid", "rsi=5:40:1,oversold=20:42.5:2.5"), "the grid"),
+        (("--fee-bps", "2"), "the costs"),
+        (("--set", "costs.slippage=0"), "the costs"),
+        (("--set", "risk.per_trade=0.02"), "the risk settings"),
+        (("--set", "stop=3"), "the params"),
+        (("--balance", "5000"), "the balance"),
+        (("--to", "2023-01-10"), "the candles"),
+    ],
+)
+def test_a_sweep_does_not_go_on_with_other_inputs(
+    stopped: Path, command: Command, more: tuple[str, ...], named: str
+) -> None:
+    grid = () if more[0] == "--grid" else ("--grid", "rsi=5:40:1,oversold=20:45:2.5")
+    said = command("sweep", "mine.py", *grid, *more, "--resume", "left")
+    is_refusal(said)
+    assert f"changed since it began: {named}\n" in said.err
+
+
+def test_every_row_is_a_backtest_of_its_own(small: Path, command: Command) -> None:
+    name = command(*SMALL).run
+    found = pq.read_table(small / "var" / "runs" / name / "results").sort_by("combination")
+    inputs = gather(Asked("breakout_donchian"), small / "var" / "store", small / "var" / "runs")
+    axes = ("channel", "stop", "costs.fee_rate")
+    values = np.column_stack([found[axis].to_numpy() for axis in axes]).astype(float)
+    figures, notes = one_by_one(inputs, axes, values, FIGURES)
+    assert found["note"].to_pylist() == notes
+    for key in FIGURES:
+        assert np.array_equal(found[key].to_numpy(), figures[key], equal_nan=True), key
+
+
+@pytest.mark.parametrize("rank", [1, 2, 12])
+def test_a_place_of_the_top_is_reproduced_to_the_last_bit(
+    small: Path, command: Command, rank: int
+) -> None:
+    said = command(*SMALL, "--json", "--objective", "expectancy", "--top", "12")
+    row = json.loads(said.out)["top"][rank - 1]
+    name = json.loads(said.out)["run"]
+    run = command("backtest", "breakout_donchian", "--params", f"{name}#{rank}").run
+    made = {one.key: one.value for one in record(small, run).figures}
+    assert {key: made[key] for key in row["figures"]} == row["figures"]
+    params, values = record(small, run).params, row["values"]
+    assert (params["channel"], params["stop"]) == (values["channel"], values["stop"])
+    assert record(small, run).fee_rate == values["costs.fee_rate"]
+
+
+def test_a_sweep_as_params_is_its_best_row(small: Path, command: Command) -> None:
+    name = command(*SMALL, "--objective", "total_return").run
+    said = command("backtest", "breakout_donchian", "--params", name)
+    assert f"the same trades and equity as run {name}, to the last bit" in said.out
+    its = record(small, name)
+    assert its.sweep is not None
+    assert its.kind == "sweep"
+    assert its.sweep.number == its.sweep.best["total_return"]
+    best = record(small, said.run)
+    assert best.result_hash == its.result_hash
+
+
+def test_the_json_is_the_same_each_time_but_for_the_name(small: Path, command: Command) -> None:
+    told = []
+    for name in ("first", "second"):
+        said = command(*SMALL, "--json", "--name", name)
+        assert said.code == 0
+        answer = json.loads(said.out)
+        assert answer.pop("run") == name
+        assert answer.pop("folder").endswith(name)
+        told.append(answer)
+    assert told[0] == told[1]
+    assert told[0]["combinations"] == 12
+    assert [row["combination"] for row in told[0]["top"]] != list(range(12))
+
+
+def test_what_was_left_out_and_what_has_few_trades_is_counted(
+    small: Path, command: Command
+) -> None:
+    said = command(
+        "sweep", "breakout_donchian", "--grid", "channel=24|2000,stop=2|3|5", "--where", "stop < 5"
+    )
+    assert "4 combinations: channel 2 × stop 3, 2 left out by --where" in said.err
+    assert "left out by --where 'stop < 5': 2" in said.out
+    assert "fewer than 10 trades: 2 (50.0%), behind all others" in said.out
+    assert said.out.count("few trades") == 2
+
+
+def test_combinations_that_do_not_go_together_are_counted(small: Path, command: Command) -> None:
+    said = command("sweep", "breakout_donchian", "--grid", "risk.per_trade=0.01|2")
+    assert said.code == 0, said
+    assert "without a result: 1: " in said.out
+
+
+def test_a_draw_runs_as_many_as_were_asked_for(small: Path, command: Command) -> None:
+    given = ("sweep", "breakout_donchian", "--grid", GRID, "--random", "7", "--seed", "3", "--json")
+    answers = [json.loads(command(*given).out) for _ in range(2)]
+    assert answers[0]["combinations"] == 7
+    assert answers[0]["top"] == answers[1]["top"]
+    assert record(small, answers[0]["run"]).seed == 3
+    assert command("report", answers[0]["run"]).code == 0
+
+
+def test_nothing_is_drawn_on_a_pipe(small: Path) -> None:
+    said = finished(*SMALL, cwd=small)
+    assert said.code == 0
+    assert said.err == "12 combinations: channel 2 × stop 3 × costs.fee_rate 2\n"
+    assert "\x1b" not in said.out
+
+
+@pytest.mark.parametrize(
+    ("given", "said", "hint"),
+    [
+        (("--grid", "channl=5"), "names 'channl', which is no parameter", "did you mean channel?"),
+        (("--grid", "stop=1:2"), "expected start:stop:step", "--grid"),
+        (("--grid", "costs.fee_rate=0.5"), "costs.fee_rate is 0.5, expected", "--set"),
+        ((), "TUNE of breakout_donchian has no step for speed, stop, take", "--grid 'channel="),
+        (("--grid", "stop=1|2", "--where", "stop > 9"), "leaves out every one of 2", "widen"),
+        (("--grid", "stop=1|2", "--where", "stop > tkae"), "names 'tkae'", "did you mean take?"),
+        (("--grid", "stop=1:1000:0.01,take=1:1000:0.01"), "at most 100,000,000", "--random"),
+        (("--grid", "stop=1|2", "--random", "3"), "--random is 3, expected 1 to 2", "--random"),
+        (("--grid", "stop=1|2", "--objective", "sharp"), "unknown --objective 'sharp'", "sharpe"),
+        (("--grid", "stop=1|2", "--top", "0"), "--top is 0", "--top 20"),
+        (("--grid", "stop=1|2", "--memory", "lots"), "--memory is 'lots'", "--memory 1GiB"),
+        (("--grid", "stop=1|2", "--memory", "1MiB"), "at least 16MiB", "--memory 1GiB"),
+        (("--grid", "stop=1|2", "--threads", "0"), "--threads is 0", "--threads"),
+        (("--grid", "stop=1|2", "--heat", "stop"), "--heat 'stop' is not two axes", "--heat"),
+        (("--grid", "stop=1|2", "--heat", "stop,tke"), "'tke', which is no axis", "known: stop"),
+        (("--grid", "stop=1|2", "--name", "last"), "cannot name a run", "my-first"),
+        (("--resume", "nothing"), "there is no unfinished sweep 'nothing'", "wick sweep"),
+    ],
+)
+def test_a_mistake_is_one_sentence_with_a_hint(
+    small: Path, refused: Callable[..., Said], given: tuple[str, ...], said: str, hint: str
+) -> None:
+    answer = refused("sweep", "breakout_donchian", *given)
+    assert said in answer.err.splitlines()[0]
+    assert hint in answer.err.splitlines()[1]
+
+
+def test_without_a_strategy_there_is_a_hint(small: Path, refused: Callable[..., Said]) -> None:
+    assert "no strategy is named" in refused("sweep").err
+
+
+def test_a_run_that_is_no_sweep_has_no_places(small: Path, command: Command) -> None:
+    name = command("backtest", "breakout_donchian").run
+    said = command("backtest", "breakout_donchian", "--params", f"{name}#3")
+    is_refusal(said)
+    assert "is no sweep, so it has no #3" in said.err
+    name = command(*SMALL).run
+    for place in ("0", "13", "x", ""):
+        said = command("backtest", "breakout_donchian", "--params", f"{name}#{place}")
+        is_refusal(said)
+        assert "expected a place from #1 to #12" in said.err
+
+
+def test_a_sweep_in_which_nothing_has_a_result_is_refused(small: Path, command: Command) -> None:
+    said = command("sweep", "breakout_donchian", "--grid", "risk.per_trade=2|3")
+    assert said.code == 1
+    assert "none of 2 combinations has a result" in said.err
+
+
+def test_the_report_of_a_sweep_is_its_maps(small: Path, command: Command) -> None:
+    name = command(*SMALL).run
+    folder = small / "var" / "runs" / name
+    first = (folder / "report.html").read_bytes()
+    said = command("report", name)
+    assert said.out == f"{Path('var') / 'runs' / name / 'report.html'}\n"
+    assert (folder / "report.html").read_bytes() == first
+    assert b"Best by Sharpe" in first
+
+
+def test_figures_of_the_kept_run_are_those_of_the_best_combination(
+    small: Path, command: Command
+) -> None:
+    name = command(*SMALL).run
+    run: Run = run_folders.load(small / "var" / "runs", name)
+    assert run.trades.num_rows == run.record.figure("trades").value
+    assert (run.folder / "strategy.py").is_file()
