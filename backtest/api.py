@@ -1,5 +1,6 @@
 """Backtests from Python: in a notebook, or in a script of one's own."""
 
+import math
 import operator
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -32,6 +33,8 @@ def backtest(
     balance: float | None = None,
     fee_bps: float | None = None,
     slippage_bps: float | None = None,
+    intrabar: str | None = None,
+    detail: "str | Candles | Sequence[Candles | None] | None" = None,
     maker_fee_bps: float | None = None,
     fees: str | None = None,
     store: Path | str | None = None,
@@ -61,6 +64,12 @@ def backtest(
         Quote currency to start with; 10000.
     fee_bps, slippage_bps : float, optional
         Taker fee and slippage of a market order in basis points; 5 and 1.
+    intrabar : str, optional
+        What comes first where one candle touches stop and take: "worst" (the stop), "best" (the
+        take), or "detail" (what finer candles say).
+    detail : str, Candles or sequence of Candles, optional
+        Finer candles: a timeframe of the store such as "1s", or candles in memory, one of each
+        symbol and None for none.
     maker_fee_bps : float, optional
         Fee of a resting limit order; 2.
     fees : str, optional
@@ -108,9 +117,12 @@ def backtest(
         check_writable(settings.runs)
     asked, given = asked_for(
         strategy, symbols, market, timeframe, start, end, params, risk, balance, fee_bps,
-        slippage_bps, maker_fee_bps, fees,
+        slippage_bps, maker_fee_bps, fees, intrabar, detail,
     )  # fmt: skip
-    made, inputs = run_asked(asked, settings.store, settings.runs, name=name, given=given)
+    finer = () if detail is None or isinstance(detail, str) else _finer(detail)
+    made, inputs = run_asked(
+        asked, settings.store, settings.runs, name=name, given=given, detail=finer
+    )
     run = Run(made, settings.store, inputs.candles, inputs.strategy.source)
     return run.save() if save else run
 
@@ -129,6 +141,8 @@ def asked_for(
     slippage_bps: float | None,
     maker_fee_bps: float | None = None,
     fees: str | None = None,
+    intrabar: str | None = None,
+    detail: "str | Candles | Sequence[Candles | None] | None" = None,
 ) -> "tuple[Asked, tuple[Candles, ...]]":
     """Read what Python was given, as the command line reads its flags; also candles in memory.
 
@@ -137,6 +151,7 @@ def asked_for(
     WickError
         Something is of another kind than it has to be.
     """
+    from backtest.detail import intrabar_changes
     from backtest.inputs import Asked
     from strategy.errors import WickError
 
@@ -166,13 +181,18 @@ def asked_for(
         timeframe,
         _ms(start, "start"),
         _ms(end, "end"),
-        (*_changes("", params if isinstance(params, Mapping) else {}), *_changes("risk.", risk)),
+        (
+            *_changes("", params if isinstance(params, Mapping) else {}),
+            *_changes("risk.", risk),
+            *intrabar_changes(intrabar, detail is not None),
+        ),
         params.record if isinstance(params, Run) else params if isinstance(params, str) else None,
         balance,
         fee_bps,
         slippage_bps,
         maker_fee_bps=maker_fee_bps,
         fees=fees,
+        detail=detail if isinstance(detail, str) else None,
     )
     return asked, given
 
@@ -290,6 +310,23 @@ class Run:
         return table.astype({"value": float})
 
     @cached_property
+    def interval(self) -> "pd.DataFrame | None":
+        """Final equity, total return, max drawdown, trades and ambiguous trades of the whole run in
+        the worst and the best case of candles that touch stop and take; NaN where the balance was
+        used up. None where no candle did, and for runs of before."""
+        import pandas as pd
+
+        its = self.record.interval
+        if its is None:
+            return None
+        columns = ["equity", "total_return", "max_drawdown", "trades", "ambiguous"]
+        rows = [
+            [math.nan if end is None else getattr(end, name) for name in columns]
+            for end in (its.worst, its.best)
+        ]
+        return pd.DataFrame(rows, ["worst", "best"], columns)
+
+    @cached_property
     def candles(self) -> "tuple[Candles, ...]":
         """The candles it ran on, one of each symbol; those of a run read back from the store.
 
@@ -385,6 +422,20 @@ def _symbols(symbols: Any) -> "tuple[tuple[str, ...] | None, tuple[Candles, ...]
     raise WickError(
         f"symbols is {symbols!r}, expected names or candles, and at least one",
         '"BTCUSDT", ["BTCUSDT", "ETHUSDT"], or Candles',
+    )
+
+
+def _finer(detail: Any) -> "tuple[Candles | None, ...]":
+    from strategy.candles import Candles
+    from strategy.errors import WickError
+
+    several = (detail,) if isinstance(detail, Candles) else detail
+    if isinstance(several, Sequence) and all(
+        one is None or isinstance(one, Candles) for one in several
+    ):
+        return tuple(several)
+    raise WickError(
+        f"detail is {detail!r}, expected a timeframe or candles", '"1s", Candles, or a list of them'
     )
 
 

@@ -55,6 +55,17 @@ Threads = Annotated[
     int | None,
     typer.Option("--threads", help="Symbols worked on at a time; default: one a core."),
 ]
+Intrabar = Annotated[
+    str | None,
+    typer.Option(
+        "--intrabar",
+        help="Where one candle touches stop and take: worst (the stop), best, or detail.",
+    ),
+]
+Detail = Annotated[
+    str | None,
+    typer.Option("--detail", help="Timeframe of stored finer candles that tell, such as 1s."),
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Refuse to run on missing candles.")]
 Name = Annotated[
     str | None, typer.Option("--name", help="Name of the run instead of the strategy's.")
@@ -83,6 +94,8 @@ def backtest(
     maker_fee_bps: MakerFeeBps = None,
     fees: Fees = None,
     slippage_bps: SlippageBps = None,
+    intrabar: Intrabar = None,
+    detail: Detail = None,
     strict: Strict = False,
     threads: Threads = None,
     name: Name = None,
@@ -91,6 +104,7 @@ def backtest(
     as_json: Json = False,
 ) -> None:
     """Run a strategy over stored candles and keep the result as a run."""
+    from backtest.detail import intrabar_changes
     from data.settings import load_settings
 
     settings = load_settings(store=store, runs=runs)
@@ -101,7 +115,7 @@ def backtest(
         timeframe,
         start,
         end,
-        changes,
+        [*(changes or ()), *intrabar_changes(intrabar, detail is not None)],
         params,
         balance,
         fee_bps,
@@ -110,6 +124,7 @@ def backtest(
         maker_fee_bps=maker_fee_bps,
         fees=fees,
         threads=threads,
+        detail=detail,
     )
     run, source = run_backtest(asked, settings.store, settings.runs, name, sys.argv[1:])
     if as_json:
@@ -180,6 +195,7 @@ def asked_for(
     maker_fee_bps: float | None = None,
     fees: str | None = None,
     threads: int | None = None,
+    detail: str | None = None,
 ) -> "Asked":
     """Read the flags that all runs share."""
     from backtest.inputs import Asked
@@ -202,6 +218,7 @@ def asked_for(
         maker_fee_bps,
         fees,
         threads,
+        detail,
     )
 
 

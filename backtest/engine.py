@@ -11,8 +11,9 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from backtest.detail import finer_of
 from backtest.joining import join, offsets, timeline_of
-from backtest.kernels.market import Desk, Market, Record, Words, begin
+from backtest.kernels.market import Desk, Finer, Market, Record, Words, begin
 from backtest.kernels.search import entry_candles
 from backtest.kernels.simulate import simulate
 from data.dates import show_time
@@ -57,6 +58,9 @@ class Result:
         The exits of trades that were closed in parts, in the order of the trades.
     funding : tuple of Funding
         The instants of each symbol that lie within its candles.
+    finer : int64 (symbols, 3)
+        Of candles with a touched level, how many were walked through on finer candles and how many
+        lacked them; and of how many trades that resolved the ambiguity.
     """
 
     strategy: Strategy
@@ -72,6 +76,7 @@ class Result:
     refused: NDArray[np.int64]
     parts: Any
     funding: tuple[Funding, ...]
+    finer: NDArray[np.int64]
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -102,6 +107,7 @@ def backtest(
     balance: float = 10_000.0,
     grids: Grids | None = None,
     funding: Funding | Sequence[Funding | None] | None = None,
+    detail: Sequence[Candles | None] | None = None,
     spreads: Sequence[Spread | None] | None = None,
     threads: int | None = None,
     progress: Callable[[], None] | None = None,
@@ -126,6 +132,8 @@ def backtest(
         Ticks, steps and limits per symbol; fine enough not to matter otherwise.
     funding : Funding or sequence of Funding, optional
         The instants per symbol, None for none; those outside the candles find no position.
+    detail : sequence of Candles, optional
+        Finer candles per symbol, None for none; read only if costs.intrabar asks for them.
     spreads : sequence of Spread, optional
         Half spreads per symbol, None for none; of use where `Costs.spread` is above 0.
     threads : int, optional
@@ -141,8 +149,8 @@ def backtest(
     Raises
     ------
     WickError
-        Wrong timeframe, params, risk, funding or spreads, or fewer candles than the indicators
-        need.
+        Wrong timeframe, params, risk, funding, finer candles or spreads, or fewer candles than the
+        indicators need.
     RunRefused
         The equity fell to zero or below.
     """
@@ -177,8 +185,9 @@ def backtest(
         )
     each = tuple(map(_within, funding, every))
     slips = _slips(costs, every, spreads)
+    finer = finer_of(every, detail, costs)
     signals = _all_signals(strategy, every, params, threads, progress)
-    return _run(strategy, every, signals, params, risk, costs, balance, grids, each, slips)
+    return _run(strategy, every, signals, params, risk, costs, balance, grids, each, slips, finer)
 
 
 def _within(funding: Funding | None, candles: Candles) -> Funding:
@@ -294,6 +303,7 @@ def _run(
     grids: Grids,
     funding: tuple[Funding, ...],
     slips: tuple[NDArray[np.float64], NDArray[np.float64]],
+    finer: Finer,
 ) -> Result:
     symbols = len(every)
     first = offsets([len(one.arrays["open_time"]) for one in every])
@@ -321,6 +331,7 @@ def _run(
         timeline,
         length,
         market,
+        finer,
         words,
         strategy.has_take,
         instants_of(funding),
@@ -345,6 +356,7 @@ def _run(
         refused,
         _by_trade(parts[:partial], trades[:count]),
         funding,
+        finer.counts,
     )
 
 

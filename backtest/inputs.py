@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from backtest.detail import detail_of_store
 from backtest.engine import Grids, Result, backtest, check_threads
 from backtest.progress import SymbolsDone
 from data import runs, store
@@ -20,12 +21,13 @@ from data.many import load_many
 from data.overrides import BALANCE, Given, costs_of, from_flags, from_toml, share_of_bps
 from data.quality import holes
 from data.rules.notes import rule_notes
-from data.run_record import funding_record
+from data.run_record import detail_record, funding_record
 from data.selection import market_of, only_symbol, refuse_twice
+from data.spreads import spread_of_store
 from data.symbols import RuleBook, SymbolRules, fine_rules, grids_of
 from strategy.candles import Candles
 from strategy.errors import RunRefused, WickError
-from strategy.fills import Costs
+from strategy.fills import DETAIL, Costs
 from strategy.funding import Funding, no_funding
 from strategy.load import Strategy, load
 from strategy.risk import DISTANCE, LEVEL, REFUSALS, Risk
@@ -55,6 +57,7 @@ class Asked:
     maker_fee_bps: float | None = None
     fees: str | None = None
     threads: int | None = None
+    detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class Inputs:
     funding: tuple[Funding, ...]
     notes: tuple[str, ...]
     source: runs.RunRecord | None
+    detail: tuple[Candles | None, ...] = ()
     spreads: tuple[Spread | None, ...] = ()
 
 
@@ -80,6 +84,7 @@ def gather(
     store_folder: Path,
     runs_folder: Path,
     own: Sequence[Candles] = (),
+    own_detail: Sequence[Candles | None] = (),
     done: SymbolsDone | None = None,
 ) -> Inputs:
     """Load and check all inputs of a run; candles of one's own stand for those of the store.
@@ -112,7 +117,12 @@ def gather(
     books = {market: RuleBook(store_folder, market) for market in {one.market for one in candles}}
     rules = tuple(_rules(one, source, books[one.market]) for one in candles)
     funding = tuple(_funding(one, store_folder) for one in candles)
+    costs = _costs(asked, source, given.costs)
+    detail: tuple[Candles | None, ...] = tuple(own_detail)
+    if costs.intrabar == DETAIL and not detail:
+        detail = detail_of_store(store_folder, candles, asked.detail)
     notes = _source_notes(asked, strategy, candles, funding, source)
+    notes += _detail_notes(candles, detail, source)
     notes += _span_notes(asked, candles)
     notes += _data_notes(candles, asked.strict)
     spans = [(int(one.arrays["open_time"][0]), _end_ms(one)) for one in candles]
@@ -123,7 +133,10 @@ def gather(
         notes += funding_notes(one, its) if one.market == "um" else []
     costs = _costs(asked, source, given.costs)
     notes += fee_notes(asked.fees)
-    notes += spread_notes(costs, candles, [None] * len(candles))
+    spreads: tuple[Spread | None, ...] = ()
+    if costs.spread > 0.0:
+        spreads = tuple(spread_of_store(store_folder, one) for one in candles)
+        notes += spread_notes(costs, candles, spreads)
     return Inputs(
         strategy=strategy,
         params=params,
@@ -136,6 +149,8 @@ def gather(
         funding=funding,
         notes=tuple(notes),
         source=source,
+        detail=detail,
+        spreads=spreads,
     )
 
 
@@ -273,6 +288,7 @@ def _with_defaults_of(asked: Asked, source: runs.RunRecord, *, span: bool) -> As
         start_ms=first_ms if span and asked.start_ms is None else asked.start_ms,
         end_ms=end_ms if span and asked.end_ms is None else asked.end_ms,
         balance=source.balance if asked.balance is None else asked.balance,
+        detail=asked.detail or next((d.detail.timeframe for d in source.data if d.detail), None),
     )
 
 
@@ -311,6 +327,7 @@ def run(
         balance=inputs.balance,
         grids=inputs.grids,
         funding=inputs.funding,
+        detail=inputs.detail or None,
         spreads=inputs.spreads or None,
         threads=threads,
         progress=done.stage("signals", len(inputs.candles)) if done else None,
@@ -391,6 +408,24 @@ def _source_notes(
             now = funding_record(its)
             if paid.get((one.market, one.symbol), now) != now:
                 notes.append(f"{one.symbol}: the stored funding has changed since run {source.id}")
+    return notes
+
+
+def _detail_notes(
+    candles: Sequence[Candles], detail: Sequence[Candles | None], source: runs.RunRecord | None
+) -> list[str]:
+    if not detail:
+        return []
+    notes = [
+        f"{one.symbol}: no finer candles are stored, the worst case stands in"
+        for one, its in zip(candles, detail, strict=True)
+        if its is None
+    ]
+    known = {(its.market, its.symbol): its.detail for its in source.data} if source else {}
+    for one, finer in zip(candles, detail, strict=True):
+        was = known.get((one.market, one.symbol))
+        if was is not None and was != detail_record(finer):
+            notes.append(f"{one.symbol}: the finer candles are others than those of the run")
     return notes
 
 

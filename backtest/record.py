@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from backtest.engine import Result
 from data.run_record import run_record
-from data.runs import RunRecord, run_id
+from data.runs import IntervalRecord, RunRecord, run_id
 from data.symbols import SymbolRules
+from strategy.candles import Candles
 from strategy.risk import REFUSALS
 
 
@@ -19,6 +20,8 @@ def record_of(
     notes: Sequence[str] = (),
     seed: int | None = None,
     name: str | None = None,
+    detail: Sequence[Candles | None] = (),
+    interval: IntervalRecord | None = None,
 ) -> RunRecord:
     """Describe a result completely: what ran, on which data and rules, and what came out."""
     return run_record(
@@ -32,6 +35,8 @@ def record_of(
         notes=notes,
         seed=seed,
         funding=result.funding,
+        detail=detail,
+        interval=interval,
     )
 
 

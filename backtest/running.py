@@ -4,6 +4,7 @@ import contextlib
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ def run_asked(
     command: Sequence[str] = (),
     notes: Sequence[str] = (),
     given: "Sequence[Candles]" = (),
+    detail: "Sequence[Candles | None]" = (),
 ) -> "tuple[Run, Inputs]":
     """Gather the inputs and run; the run is not kept yet.
 
@@ -35,21 +37,25 @@ def run_asked(
         Of the caller, before those about the inputs.
     given : sequence of Candles
         Instead of the store's.
+    detail : sequence of Candles
+        Finer ones instead of the store's.
     """
     check_name(name)
     # What a strategy prints is no result.
     with compiling(), SymbolsDone() as done, contextlib.redirect_stdout(sys.stderr):
         from backtest.inputs import gather, refuse_cold, refuse_without_distance, run
+        from backtest.interval import interval_of
         from backtest.record import record_of
         from data.dates import now_ms
         from data.run_tables import part_table, trade_table
         from data.runs import Run
 
-        inputs = gather(asked, store, runs, given, done)
+        inputs = gather(asked, store, runs, given, detail, done)
         result = run(inputs, threads=asked.threads, done=done)
         if not len(result.trades) and not result.refused.any():
             refuse_cold(inputs.strategy, inputs.params, inputs.candles)
         refuse_without_distance(result)
+        interval = interval_of(result, lambda costs: run(replace(inputs, costs=costs)))
         record = record_of(
             result,
             kind="backtest",
@@ -58,6 +64,8 @@ def run_asked(
             rules=inputs.rules,
             notes=(*notes, *inputs.notes),
             name=name,
+            detail=inputs.detail,
+            interval=interval,
         )
     table = trade_table(result.trades, result.symbols)
     parts = part_table(result.parts, result.trades, result.symbols, result.grids)

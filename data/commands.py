@@ -18,7 +18,7 @@ AnyMarket = Annotated[str | None, typer.Option("--market", help="um (USDⓈ-M fu
 AnyTimeframe = Annotated[str | None, typer.Option("--timeframe", help="Such as 1m, 5m, 1h.")]
 AnyKind = Annotated[
     str | None,
-    typer.Option("--kind", help="klines, mark, aggTrades, funding, metrics or bookDepth."),
+    typer.Option("--kind", help="klines, mark, aggTrades, funding, metrics, bookDepth, quotes."),
 ]
 From = Annotated[str | None, typer.Option("--from", help="First day, UTC, such as 2023-01-01.")]
 To = Annotated[str | None, typer.Option("--to", help="First day not wanted any more, UTC.")]
@@ -41,7 +41,9 @@ def fetch(
     ] = None,
     kind: Annotated[
         str,
-        typer.Option("--kind", help="klines, aggTrades, funding, mark, bookDepth or metrics."),
+        typer.Option(
+            "--kind", help="klines, aggTrades, funding, mark, metrics, bookDepth, bookTicker."
+        ),
     ] = "klines",
     store: Store = None,
     as_json: Json = False,
@@ -67,7 +69,7 @@ def fetch(
     known_market(market)
     length = timeframe or ("1m" if known_kind(kind).has_timeframe else "")
     names = dict.fromkeys(symbol.upper() for symbol in symbols)
-    wanted = [Series(market, name, length, kind) for name in names]
+    wanted = [Series(market, name, length, known_kind(kind).name) for name in names]
     results = []
     try:
         with Rest(settings.rest_url, settings.spot_rest_url) as rest:

@@ -29,7 +29,7 @@ def find_series(
     if timeframe is not None:
         longest_ms(timeframe)
     if kind is not None:
-        known_kind(kind)
+        kind = known_kind(kind).name
     stored = _folders(store)
     fitting = [
         s

@@ -14,9 +14,9 @@ HOUR_MS = 3_600_000
 # The exchange settles funding at least three times a day.
 LONGEST_INTERVAL_H = 8
 LARGE_RATE = 0.03
-# Metrics come every five minutes and depths every half minute, give or take: this many usual steps
-# without a row are a hole.
-_STEPS = {"metrics": 1.5, "bookDepth": 4.0}
+# Metrics come every five minutes, depths every half minute and quotes are of minutes, give or take:
+# this many usual steps without a row are a hole.
+_STEPS = {"metrics": 1.5, "bookDepth": 4.0, "quotes": 1.5}
 
 Columns = Mapping[str, NDArray[Any]]
 
@@ -43,6 +43,13 @@ def first_bad_row(columns: Columns, kind: Kind) -> Fault | None:
         if name in columns:
             values = columns[name]
             checks.append((values < 0, _why(name, values, "below zero")))
+    for name in ("bid", "ask"):
+        if name in columns:
+            values = columns[name]
+            checks.append((values <= 0, _why(name, values, "not above zero")))
+    if "bid" in columns and "ask" in columns:
+        values = columns["ask"]
+        checks.append((values < columns["bid"], _why("ask", values, "below the bid")))
     found = [(int(np.argmax(bad)), why) for bad, why in checks if len(bad) and bad.any()]
     if not found:
         return None

@@ -234,17 +234,35 @@ BOOK_DEPTH = Kind(
     words={"timestamp": "time"},
     periods=("daily",),
 )
-KINDS = {k.name: k for k in (KLINES, MARK, AGG_TRADES, FUNDING, METRICS, BOOK_DEPTH)}
+# A day of the archive's best bids and asks holds millions; what is stored is reduced to minutes.
+QUOTES = Kind(
+    name="quotes",
+    plural="quotes",
+    archive="bookTicker",
+    columns={"time": _INT, "bid": _FLOAT, "ask": _FLOAT, "half": _FLOAT},
+    optional=("half",),  # of the minute; a file of single quotes has none
+    key=("time",),
+    time="time",
+    layout=("", "bid", "", "ask", "", "time", ""),
+    words={
+        "best_bid_price": "bid",
+        "best_ask_price": "ask",
+        "transaction_time": "time",
+    },
+    periods=("daily",),
+)
+KINDS = {k.name: k for k in (KLINES, MARK, AGG_TRADES, FUNDING, METRICS, BOOK_DEPTH, QUOTES)}
 
 
 def known_kind(name: str) -> Kind:
-    """Return the kind of a name.
+    """Return the kind of a name, its own or that of the archive.
 
     Raises
     ------
     WickError
         There is none such.
     """
+    name = next((kind.name for kind in KINDS.values() if kind.archive == name), name)
     if name not in KINDS:
         raise WickError(f"unknown kind {name!r}", did_you_mean(name, list(KINDS)))
     return KINDS[name]

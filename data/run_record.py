@@ -14,9 +14,11 @@ from data.run_tables import result_hash
 from data.runs import (
     SCHEMA,
     DataRecord,
+    DetailRecord,
     FigureRecord,
     FundingRecord,
     GroupRecord,
+    IntervalRecord,
     RunRecord,
     StrategyRecord,
 )
@@ -135,6 +137,8 @@ def run_record(
     notes: Sequence[str] = (),
     seed: int | None = None,
     funding: Sequence[Funding | None] = (),
+    detail: Sequence[Candles | None] = (),
+    interval: IntervalRecord | None = None,
 ) -> RunRecord:
     """Describe an outcome completely: what ran, on which data and rules, and what came out.
 
@@ -148,6 +152,10 @@ def run_record(
         Entries refused, by reason.
     funding : sequence of Funding
         What could be booked, one per symbol; empty for none at all.
+    detail : sequence of Candles
+        Finer candles that were used, one per symbol; empty for none at all.
+    interval : IntervalRecord, optional
+        Between what its ambiguous candles leave it.
     """
     strategy = outcome.strategy
     return RunRecord(
@@ -167,9 +175,13 @@ def run_record(
         balance=outcome.balance,
         seed=seed,
         data=[
-            _data(one, its, int(outcome.time[0]), paid)
-            for one, its, paid in zip(
-                outcome.candles, rules, funding or [None] * len(rules), strict=True
+            _data(one, its, int(outcome.time[0]), paid, finer)
+            for one, its, paid, finer in zip(
+                outcome.candles,
+                rules,
+                funding or [None] * len(rules),
+                detail or [None] * len(rules),
+                strict=True,
             )
         ],
         figures=figures_of(outcome, follow=True),
@@ -179,6 +191,7 @@ def run_record(
         result_hash=result_hash(outcome.trades, outcome.equity),
         breakdowns=_breakdowns(outcome),
         months=_months(outcome),
+        interval=interval,
     )
 
 
@@ -206,7 +219,11 @@ def _known(value: float) -> float | None:
 
 
 def _data(
-    candles: Candles, rules: SymbolRules, start_ms: int, funding: Funding | None
+    candles: Candles,
+    rules: SymbolRules,
+    start_ms: int,
+    funding: Funding | None,
+    detail: Candles | None,
 ) -> DataRecord:
     times, length = candles.arrays["open_time"], candles.timeframe_ms
     empty = not len(times)  # a symbol that was silent all through a live session
@@ -222,6 +239,7 @@ def _data(
         fingerprint=candles.fingerprint,
         rules=rules,
         funding=funding_record(funding),
+        detail=detail_record(detail),
     )
 
 
@@ -236,6 +254,13 @@ def funding_record(funding: Funding | None) -> FundingRecord | None:
         last_ms=int(funding.time[-1]),
         fingerprint=funding.fingerprint,
     )
+
+
+def detail_record(detail: Candles | None) -> DetailRecord | None:
+    """Name exact finer candles; None where there are none."""
+    if detail is None:
+        return None
+    return DetailRecord(detail.timeframe, len(detail.arrays["open_time"]), detail.fingerprint)
 
 
 def _plain(value: float) -> float:

@@ -53,6 +53,14 @@ class FundingRecord(msgspec.Struct, frozen=True):
     fingerprint: str
 
 
+class DetailRecord(msgspec.Struct, frozen=True):
+    """The exact finer candles of one symbol: their timeframe, how many, and their SHA-256."""
+
+    timeframe: str
+    candles: int
+    fingerprint: str
+
+
 class DataRecord(msgspec.Struct, frozen=True):
     """The exact candles of one symbol, and the exchange rules and the funding used with them."""
 
@@ -67,6 +75,7 @@ class DataRecord(msgspec.Struct, frozen=True):
     fingerprint: str
     rules: SymbolRules
     funding: FundingRecord | None = None  # None where none was booked
+    detail: DetailRecord | None = None  # None where no finer candles were used
 
 
 class FigureRecord(msgspec.Struct, frozen=True):
@@ -89,6 +98,31 @@ class GroupRecord(msgspec.Struct, frozen=True):
     net: float
     win_rate: float | None
     expectancy_r: float | None
+
+
+class EndRecord(msgspec.Struct, frozen=True):
+    """What a run came to under one assumption about candles that touch stop and take."""
+
+    equity: float
+    total_return: float
+    max_drawdown: float
+    trades: int
+    ambiguous: int
+
+
+class IntervalRecord(msgspec.Struct, frozen=True):
+    """How much of a run rests on such candles: trades in all, those that stayed ambiguous, those
+    that finer candles resolved; candles with a touched level that were walked through on finer
+    ones, and that lacked them; and the whole run in the worst and the best case, missing where the
+    balance was used up."""
+
+    trades: int
+    ambiguous: int
+    resolved: int
+    walked: int
+    wanting: int
+    worst: EndRecord | None
+    best: EndRecord | None
 
 
 class TuneRecord(msgspec.Struct, frozen=True):
@@ -184,6 +218,7 @@ class RunRecord(msgspec.Struct, frozen=True):
     months: dict[str, float] = {}
     costs: dict[str, float] = {}
     sweep: SweepRecord | None = None
+    interval: IntervalRecord | None = None  # None where no candle was ambiguous
 
     @property
     def all_costs(self) -> Costs:

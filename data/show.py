@@ -46,6 +46,8 @@ def print_run(record: RunRecord, folder: Path, source: RunRecord | None = None) 
     console.print(title, highlight=False, soft_wrap=True)
     console.print(_params(record), style="dim", highlight=False, soft_wrap=True)
     console.print(figures_table(record))
+    for line in interval_lines(record):
+        console.print(line, highlight=False, soft_wrap=True)
     print_notes(console, record)
     if source is not None and source.result_hash:
         same = source.result_hash == record.result_hash
@@ -65,6 +67,29 @@ def print_notes(console: Console, record: RunRecord) -> None:
         console.print(
             f"note: {note}", style="yellow", highlight=False, soft_wrap=True, markup=False
         )
+
+
+def interval_lines(record: RunRecord) -> list[str]:
+    """Say between what the run lies for its candles that touch stop and take."""
+    its = record.interval
+    if its is None:
+        return []
+    share = its.ambiguous / its.trades if its.trades else 0.0
+    lines = [f"one candle touched stop and take in {its.ambiguous:,} trades ({share:.1%})"]
+    if its.walked or its.wanting:
+        lines[0] += (
+            f"; finer candles told which came first in {its.resolved:,}; of"
+            f" {its.walked + its.wanting:,} candles with a touched level {its.wanting:,} had none"
+            " that fit, there the worst case stands in"
+        )
+    for name, end in (("worst", its.worst), ("best", its.best)):
+        lines.append(
+            f"{name} case: the balance was used up"
+            if end is None
+            else f"{name} case: final equity {end.equity:,.2f}, total return"
+            f" {end.total_return:+.2%}, max drawdown {end.max_drawdown:.2%}"
+        )
+    return lines
 
 
 def _no_trade(record: RunRecord) -> list[str]:

@@ -10,6 +10,8 @@ from strategy.grid import price_at, ticks_down, ticks_up
 from strategy.kernel import kernel
 
 NOT_FILLED, STOP_FILLED, TAKE_FILLED = 0, 1, 2
+INTRABAR = ("worst", "best", "detail")  # costs.intrabar
+WORST, BEST, DETAIL = range(len(INTRABAR))
 
 
 class Costs(NamedTuple):

@@ -63,6 +63,7 @@ OPTIONS = (
     Option("costs.volume_share", False, False, False, False),
     Option("costs.latency_ms", False, False, False, False),
     Option("costs.limit_through", False, False, False, False),
+    # The best case could be tabulated as the worst is; that from finer candles could not.
     Option("costs.intrabar", False, False, False, False),
 )
 _NEUTRAL = {**Risk()._asdict(), **Costs()._asdict(), "limit_distance": False}

@@ -11,6 +11,33 @@ from strategy.kernel import borrowing
 from strategy.risk import Risk
 
 
+class Finer(NamedTuple):
+    """The finer candles of all symbols, one symbol behind the other; empty where none are used.
+
+    Attributes
+    ----------
+    first : int64 (symbols + 1,)
+        Where each symbol's candles begin; the last one is the end.
+    open_time : int64 (n,)
+        UTC milliseconds.
+    o, h, l, v : float64 (n,)
+        Prices, and the volume: in a candle of 0 nothing traded.
+    length : int64 (symbols,)
+        Of each symbol's candles, in ms; 0 for none.
+    counts : int64 (symbols, 3)
+        Of `backtest.kernels.detailed`: WALKED, WANTING, RESOLVED. Written.
+    """
+
+    first: NDArray[np.int64]
+    open_time: NDArray[np.int64]
+    o: NDArray[np.float64]
+    h: NDArray[np.float64]
+    l: NDArray[np.float64]  # noqa: E741
+    v: NDArray[np.float64]
+    length: NDArray[np.int64]
+    counts: NDArray[np.int64]
+
+
 class Market(NamedTuple):
     """The candles of all symbols, one symbol behind the other.
 

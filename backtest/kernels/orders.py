@@ -64,6 +64,7 @@ def fill_limits(who, cursor, market, closed_at, desk, book, record, count, parti
             fill,
             h,
             l,
+            True,
             slippage,
             closed_at,
             closed_at,

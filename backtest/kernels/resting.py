@@ -2,7 +2,7 @@
 
 from backtest.kernels.market import slip_of
 from strategy.booking import close_part, close_position
-from strategy.fills import NOT_FILLED, STOP_FILLED, TAKE_FILLED, resting_fill
+from strategy.fills import BEST, NOT_FILLED, STOP_FILLED, TAKE_FILLED, resting_fill
 from strategy.kernel import borrowing
 from strategy.records import BY_TAKE
 from strategy.stops import nearest_take
@@ -16,21 +16,41 @@ def fill_resting(s, candle, i, market, opened, closed_at, desk, book, record, co
     o, h, l = market.o[i], market.h[i], market.l[i]  # noqa: E741
     slippage = slip_of(desk.costs, market, i)
     return match(
-        s, candle, o, h, l, slippage, opened, closed_at, desk, book, record, count, partial
+        s, candle, o, h, l, True, slippage, opened, closed_at, desk, book, record, count, partial
     )
 
 
 @borrowing
-def match(s, candle, o, h, l, slippage, opened, closed_at, desk, book, record, count, partial):  # noqa: E741
+def match(
+    s,
+    candle,
+    o,
+    h,
+    l,  # noqa: E741
+    whole,
+    slippage,
+    opened,
+    closed_at,
+    desk,
+    book,
+    record,
+    count,
+    partial,
+):
     """Match a position's resting orders with a candle's prices; parts first, since they lie
-    nearer."""
+    nearer. If they are `whole`, they count for a position that lives through them."""
     p, costs = desk.positions[s], desk.costs
+    doubtful = False
     while p.steps != 0:
         take, part = nearest_take(p)
         which, price, at_open, ambiguous = resting_fill(p.steps, p.stop_level, take, o, h, l)
         if which == NOT_FILLED:
-            p.lowest, p.highest = min(p.lowest, l), max(p.highest, h)
+            if whole:
+                p.lowest, p.highest = min(p.lowest, l), max(p.highest, h)
             break
+        if ambiguous and costs.intrabar == BEST:
+            which, price = TAKE_FILLED, take
+        doubtful |= ambiguous
         time = opened if at_open else closed_at
         if which == TAKE_FILLED and part != 0:
             one = record.parts[partial]
@@ -39,7 +59,7 @@ def match(s, candle, o, h, l, slippage, opened, closed_at, desk, book, record, c
             continue
         reason = p.stop_reason if which == STOP_FILLED else BY_TAKE
         trade = close(s, price, slippage, candle, desk, book, record, count, partial)
-        trade.exit_reason, trade.ambiguous = reason, 1 if ambiguous else 0
+        trade.exit_reason, trade.ambiguous = reason, 1 if doubtful else 0
         count, partial = closed(trade, time, record, count, partial)
     return count, partial
 

@@ -6,12 +6,14 @@ something, so the work is that of the trades, whatever the number of symbols.
 
 import numpy as np
 
+from backtest.kernels.detailed import fill_detailed
 from backtest.kernels.hold import catch_up, mark_through, next_due
 from backtest.kernels.orders import fill_limits, fill_orders
 from backtest.kernels.queue import pop, push
 from backtest.kernels.resting import close, closed, fill_resting
 from backtest.kernels.search import search
 from strategy.account import MOST, mark, step
+from strategy.fills import DETAIL
 from strategy.funding import NEVER, pay_funding
 from strategy.kernel import borrowing, part
 from strategy.records import BY_END, UNIT
@@ -21,7 +23,7 @@ from strategy.timeframes import DAY_MS
 
 @borrowing
 def simulate(
-    timeline, timeframe_ms, market, words, has_take, instants, desk, account, record, walk
+    timeline, timeframe_ms, market, finer, words, has_take, instants, desk, account, record, walk
 ):
     """Run all symbols through the timeline.
 
@@ -30,6 +32,8 @@ def simulate(
     timeline : int64 (instants,)
         Opens of all candles, the union over symbols.
     market : Market
+    finer : Finer
+        What happened inside its candles.
     words : Words
     instants : record array of INSTANT
         Funding of all symbols.
@@ -51,7 +55,7 @@ def simulate(
     positions, orders, said, grids = desk.positions, desk.orders, desk.said, desk.grids
     equity, risk = record.equity, desk.risk
     n, book = len(timeline), account[0]
-    has_ahead = len(market.ahead) > 0
+    has_ahead, detailed = len(market.ahead) > 0, desk.costs.intrabar == DETAIL
     for s in range(len(positions)):
         said[s].slippage = desk.costs.slippage
         said[s].limited = 1 if len(words.limit) > 0 else 0
@@ -95,9 +99,14 @@ def simulate(
         for s in who:
             i = walk.cursor[s]
             if said[s].present != 0:
-                if positions[s].steps != 0:
+                candle = said[s].candle
+                if positions[s].steps != 0 and detailed:
+                    count, partial = fill_detailed(
+                        s, candle, i, market, finer, opens, now, desk, book, record, count, partial
+                    )
+                elif positions[s].steps != 0:
                     count, partial = fill_resting(
-                        s, said[s].candle, i, market, opens, now, desk, book, record, count, partial
+                        s, candle, i, market, opens, now, desk, book, record, count, partial
                     )
                 _hear(s, i, market, words, has_take, walk.signal, said[s])
             positions[s].mark = market.c[i]

@@ -69,6 +69,7 @@ def page(run: Run, candles: Sequence[Candles] | None) -> str:
         costs=results.costs(run),
         breakdowns=results.breakdowns(run),
         doubts=results.doubts(run),
+        interval=results.interval(run),
         what_ran=tables.what_ran(record),
         data=inline(msgspec.json.encode(series_of(run, candles)).decode()),
         plotly=plotly,

@@ -7,6 +7,7 @@ import numpy as np
 from backtest.report.markup import money, nothing, row, sign_of, table
 from backtest.report.series import positions
 from data.runs import Run
+from strategy.fills import BEST
 from strategy.metrics import ROLLING_DAYS, Group, by_day, day_ends, monthly_returns, split
 from strategy.timeframes import timeframe_ms
 
@@ -112,7 +113,34 @@ def doubts(run: Run) -> str:
     """Say how much of the result rests on an order of events that candles do not tell."""
     count, total = int(np.sum(run.trades["ambiguous"].to_numpy())), run.trades.num_rows
     share = f" ({count / total:.1%})" if total else ""
+    its, best = run.record.interval, run.record.all_costs.intrabar == BEST
+    resolved = f" Finer candles told it in {its.resolved:,} more." if its and its.resolved else ""
+    booked = "with the take" if best else "as a stop"
     return (
         f"In {count:,} of {total:,} trades{share} one candle touched stop and take; each was booked"
-        " as a stop, because a candle does not say which came first."
+        f" {booked}, because a candle does not say which came first.{resolved}"
+    )
+
+
+def interval(run: Run) -> str:
+    """Write the whole run in the worst and the best case of such candles."""
+    its = run.record.interval
+    if its is None:
+        return ""
+    rows = "".join(
+        row(name, "used up", "", "")
+        if end is None
+        else row(
+            name,
+            f"{end.equity:,.2f}",
+            f"{end.total_return:+.2%}",
+            f"{end.max_drawdown:.2%}",
+        )
+        for name, end in (("worst case", its.worst), ("best case", its.best))
+    )
+    heads = ["", "final equity", "total return", "max drawdown"]
+    return table("Between worst and best", heads, rows) + (
+        '<p class="hint">Whole runs: a trade that ends otherwise changes the sizes, limits and'
+        " cooldowns of later ones, so these two need not be the lowest and the highest that any"
+        " mix of outcomes could give.</p>"
     )

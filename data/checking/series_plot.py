@@ -16,7 +16,7 @@ from data.checking.present import in_time
 from data.dates import show_time
 from data.disk import write_page
 from data.gaps import ARCHIVE_LOSS, CAUSES, OUR_LOSS, OUTAGE, UNKNOWN, Cause
-from data.kinds import AGG_TRADES, FUNDING
+from data.kinds import AGG_TRADES, FUNDING, QUOTES
 from data.store import load_arrays
 
 COLORS: dict[Cause, str] = {
@@ -130,6 +130,10 @@ def _draw_rows(figure: go.Figure, columns: Columns, kind: str) -> None:
             at = columns["percentage"] == percentage
             _line(figure, times[at], columns["notional"][at], f"{percentage:+g} %", 1)
         figure.update_yaxes(title_text="notional within", row=1, col=1)
+        return
+    if kind == QUOTES.name:
+        _line(figure, times, columns["half"], "half spread", 1)
+        figure.update_yaxes(tickformat=".4%", title_text="half spread", row=1, col=1)
         return
     for name in (n for n in columns if n not in ("time", "open_interest_value")):
         _line(figure, times, columns[name], name, 1 if name == "open_interest" else 2)

@@ -1,6 +1,8 @@
 """Rows of a CSV whose layout is known."""
 
 import re
+from collections.abc import Iterator
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -44,6 +46,12 @@ def csv_options(
             include_columns=wanted, column_types=types, strings_can_be_null=True
         ),
     )
+
+
+def stream_csv(text: IO[bytes], layout: Layout) -> Iterator[pa.Table]:
+    """Read the rows of a CSV in pieces, without looking at its symbol."""
+    for batch in pyarrow.csv.open_csv(text, *csv_options(layout)):
+        yield pa.Table.from_batches([batch])
 
 
 def read_csv(name: str, text: bytes, layout: Layout) -> tuple[pa.Table, dict[str, str]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from data.archive_names import archive_name
 from data.files.parse import TABLES
-from data.kinds import AGG_TRADES, BOOK_DEPTH, FUNDING, KINDS, KLINES, MARK, METRICS, Kind
+from data.kinds import AGG_TRADES, BOOK_DEPTH, FUNDING, KINDS, KLINES, MARK, METRICS, QUOTES, Kind
 from data.manifest import timeframe_of
 from strategy.errors import WickError
 from strategy.timeframes import MONTH
@@ -26,13 +26,14 @@ _FREQTRADE = re.compile(
 _KINDS: tuple[tuple[str, Kind], ...] = (
     ("aggTrades", AGG_TRADES),
     ("bookDepth", BOOK_DEPTH),
+    ("bookTicker", QUOTES),
     (r"funding", FUNDING),
     (r"mark(?![a-z])", MARK),
     (r"metrics", METRICS),
 )
 _MARKET_WORDS = {"spot": {"spot"}, "um": {"um", "usdm", "fapi"}, "cm": {"cm", "coinm", "dapi"}}
 _NOT_STORED = re.compile(
-    r"(?:index|premiumIndex)Price(?:Klines)?|premiumIndex(?:Klines)?|bookTicker"
+    r"(?:index|premiumIndex)Price(?:Klines)?|premiumIndex(?:Klines)?"
     r"|liquidationSnapshot|(?<=-)trades(?=-\d{4}-)"
 )
 

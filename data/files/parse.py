@@ -11,6 +11,7 @@ import re
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import IO, cast
@@ -20,10 +21,12 @@ import pyarrow.compute as pc
 import pyarrow.feather
 import pyarrow.parquet as pq
 
-from data.files.csv_rows import read_csv, symbol_labels
+from data.archive_names import archive_name
+from data.files.csv_rows import read_csv, stream_csv, symbol_labels
 from data.files.layouts import SYMBOL, Layout, layout_of, named, unreadable
+from data.files.quotes import minutes_of
 from data.files.times import Place, to_ms
-from data.kinds import MARK, Kind
+from data.kinds import MARK, QUOTES, Kind
 from data.table import with_schema
 from strategy.errors import WickError
 
@@ -101,15 +104,42 @@ def parse(name: str, raw: bytes, kind: Kind | None = None) -> ParsedFile:
         return _of_table(name, _read_table(name, raw), kind)
     with opened(name, io.BytesIO(raw)) as text:
         try:
-            content = text.read()
+            head = text.read(HEAD_BYTES)
+            layout = layout_of(name, head, kind)
+            if layout.kind is QUOTES and "half" not in layout.columns:
+                return _of_quotes(name, raw, layout)
+            content = head + text.read()
         except BROKEN as error:
             raise broken(name, error) from error
-    layout = layout_of(name, content[:HEAD_BYTES], kind)
     inside = content.rstrip()
     if b"\n\n" in inside or b"\n\r\n" in inside:
         layout = replace(layout, has_blanks=True)
     table, labels = read_csv(name, content, layout)
     return of_rows(name, table, layout, labels)
+
+
+def _of_quotes(name: str, raw: bytes, layout: Layout) -> ParsedFile:
+    if not layout.row:
+        raise unreadable(name, "has a header but no rows")
+
+    # A day of them in text would not fit into memory.
+    def batches() -> Iterator[pa.Table]:
+        line = layout.first_number
+        with opened(name, io.BytesIO(raw)) as text:
+            for batch in stream_csv(text, layout):
+                yield of_rows(name, batch, layout, {}, line).table
+                line += len(batch)
+
+    try:
+        table = minutes_of(batches(), archive_name(name))
+    except pa.ArrowInvalid as error:
+        raise unreadable(name, f"is not a table: {str(error).splitlines()[0]}") from error
+    except BROKEN as error:
+        raise broken(name, error) from error
+    if not len(table):
+        raise unreadable(name, "holds no quote with a bid and an ask above it")
+    words = f"{layout.words}, reduced to minutes"
+    return ParsedFile(name, QUOTES, table, words, layout.row_word, layout.first_number, {})
 
 
 def opened(name: str, file: IO[bytes]) -> IO[bytes]:
@@ -238,6 +268,8 @@ def _of_table(name: str, table: pa.Table, kind: Kind | None) -> ParsedFile:
         labels = symbol_labels(name, table.column(names.index(SYMBOL))) | labels
     wanted = {n: table.column(names.index(n)) for n in (*kind.columns, "volume") if n in names}
     table, form = _with_times(Place(name, "row", 1, kind.time), pa.table(wanted), kind)
+    if kind is QUOTES and "half" not in names:
+        table = minutes_of([table], None)
     layout = ", ".join(filter(None, (what, form)))
     return ParsedFile(name, kind, table, layout, "row", 1, labels)
 

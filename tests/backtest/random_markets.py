@@ -23,7 +23,7 @@ from strategy.slippage import Spread
 from strategy.timeframes import DAY_MS, timeframe_ms
 from tests.backtest.script import MONDAY, NAN, Bar, candles_of, scripted
 from tests.backtest.slow_engine import SlowEngine
-from tests.backtest.slow_market import Candle, Instant, Market, Rules, Said
+from tests.backtest.slow_market import Candle, FinerCandle, Instant, Market, Rules, Said
 
 _TICKS = ("0.00000001", "0.0001", "0.01", "0.1", "0.5", "0.25", "5")
 _STEPS = ("0.00000001", "0.001", "0.1", "1", "0.025")
@@ -43,6 +43,8 @@ class World:
     take: bool
     trail: bool  # a rule gives the trailing stop's distance; such a strategy has a take rule
     instants: tuple[tuple[Instant, ...], ...] = ()  # of funding, by symbol; empty for none at all
+    finer: tuple[tuple[FinerCandle, ...], ...] = ()  # by symbol; empty for none at all
+    finer_timeframe: str = ""
     spreads: tuple[tuple[tuple[int, float], ...], ...] = ()  # known from and half, by symbol
     limit: float | None = None  # entries rest so many stop distances from the close
 
@@ -50,6 +52,14 @@ class World:
     def funding(self) -> list[Funding | None]:
         """The instants as the engine takes them."""
         return [funding_of_instants(each) if each else None for each in self.instants]
+
+    @property
+    def detail(self) -> list[Candles | None] | None:
+        """The finer candles as the engine takes them."""
+        return [
+            finer_candles(each, self.finer_timeframe, letter * 3) if each else None
+            for letter, each in zip("ABC", self.finer, strict=False)
+        ] or None
 
     @property
     def candles(self) -> list[Candles]:
@@ -168,6 +178,21 @@ def _instants(
     return tuple(out) if rng.random() < 0.9 else ()
 
 
+def finer_candles(each: Sequence[FinerCandle], timeframe: str, symbol: str) -> Candles:
+    """Give finer candles as arrays."""
+    names = ("open", "high", "low", "close", "volume")
+    columns: dict[str, Any] = {
+        name: np.array([getattr(one, name) for one in each], np.float64) for name in names
+    }
+    return Candles.from_arrays(
+        symbol=symbol,
+        market="um",
+        timeframe=timeframe,
+        open_time=np.array([one.time for one in each], np.int64),
+        **columns,
+    )
+
+
 def funding_of_instants(instants: Sequence[Instant]) -> Funding:
     """Give instants as arrays."""
     return Funding(
@@ -264,6 +289,7 @@ def run_fast(world: World) -> Result:
         balance=world.balance,
         grids=np.concatenate(records).view(np.recarray),
         funding=world.funding or None,
+        detail=world.detail,
         spreads=[spread_of(each) for each in world.spreads] or None,
     )
 
@@ -289,7 +315,9 @@ def run_slow(world: World) -> SlowEngine:
             if bar is not None
         ]
         instants = list(world.instants[at]) if world.instants else []
-        market = Market(at, rules, there, instants)
+        finer = list(world.finer[at]) if world.finer else []
+        finer_ms = timeframe_ms(world.finer_timeframe) if finer else 0
+        market = Market(at, rules, there, instants, finer, finer_ms)
         market.spreads = list(world.spreads[at]) if world.spreads else []
         if world.costs.atr:
             c = world.candles[at]
@@ -330,6 +358,8 @@ def assert_equal(fast: Result, slow: SlowEngine) -> None:
     closes = [int(time) + fast.candles[0].timeframe_ms for time in fast.time]
     assert closes == [time for time, _ in slow.marks]
     assert refusals_of(fast) == slow.refused
+    walked = slow.walked
+    assert fast.finer.sum(axis=0).tolist() == [walked.walked, walked.wanting, walked.resolved]
 
 
 def refusals_of(result: Result) -> dict[tuple[int, str], int]:

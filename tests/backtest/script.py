@@ -101,6 +101,7 @@ def run(
     take: bool | None = None,
     trail: bool = False,
     funding: Funding | Sequence[Funding | None] | None = None,
+    detail: Sequence[Candles | None] | None = None,
     spreads: Sequence[Spread | None] | None = None,
     limit: float | None = None,
 ) -> Result:
@@ -128,6 +129,7 @@ def run(
         balance=balance,
         grids=grids,
         funding=funding,
+        detail=detail,
         spreads=spreads,
     )
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from strategy.fills import Costs
 from strategy.risk import Risk
+from tests.backtest.slow_detail import Look, Walked, looks_of
 from tests.backtest.slow_limits import (
     after_the_fill,
     at_open,
@@ -48,6 +49,7 @@ class SlowEngine:
     parts: list[Part] = field(default_factory=list)
     marks: list[tuple[int, float]] = field(default_factory=list)  # (close time, equity)
     refused: dict[tuple[int, str], int] = field(default_factory=dict)
+    walked: Walked = field(default_factory=Walked)
     blocked_day: int = -1
     broke: int | None = None  # close time at which nothing was left
 
@@ -147,7 +149,8 @@ class SlowEngine:
             self.open(market, entry, candle.open, end - 1, position)
             if market.trade:
                 rest = after_the_fill(entry, candle)
-                self.meet(market, market.trade, rest, end, end, position)
+                look = Look(end, end, rest.open, rest.high, rest.low)
+                self.meet(market, market.trade, [look], position)
 
     def open(self, market: Market, entry: Entry, price: float, time: int, position: int) -> None:
         rules, slip = market.rules, self.slip_in(market, position)
@@ -283,15 +286,22 @@ class SlowEngine:
             return
         position, candle = found
         market.mark, market.closed = candle.close, position + 1
-        trade, end = market.trade, time + self.timeframe_ms
+        trade = market.trade
         if trade is not None and trade.entry_time <= time:
-            self.meet(market, trade, candle, time, end, position)
+            counts = self.walked
+            looks = looks_of(market, candle, self.timeframe_ms, self.costs.intrabar, counts)
+            self.meet(market, trade, looks, position)
 
-    def meet(
-        self, market: Market, trade: Trade, candle: Candle, time: int, end: int, position: int
-    ) -> None:
+    def meet(self, market: Market, trade: Trade, looks: list[Look], position: int) -> None:
         """Match a position's stop and takes with what a candle did since it was held."""
-        slip = self.slip_in(market, position)
+        for look in looks:
+            self.touch(market, trade, look, position)
+            if market.trade is None:
+                return
+        market.extremes += [min(look.low for look in looks), max(look.high for look in looks)]
+
+    def touch(self, market: Market, trade: Trade, look: Look, position: int) -> None:
+        slip, end = self.slip_in(market, position), look.end
 
         def beyond_stop(price: float) -> bool:
             return price <= trade.last_stop if trade.side > 0 else price >= trade.last_stop
@@ -318,23 +328,25 @@ class SlowEngine:
                     )
                     market.ladder.remove((level, steps))
 
-        worst, best = (candle.low, candle.high) if trade.side > 0 else (candle.high, candle.low)
-        if beyond_stop(candle.open):
-            self.close(market, candle.open, slip, market.moved, time, position)
+        worst, best = (look.low, look.high) if trade.side > 0 else (look.high, look.low)
+        if beyond_stop(look.open):
+            self.close(market, look.open, slip, market.moved, look.begin, position)
             return
-        take_parts(candle.open, time, candle.open)
-        if beyond_take(candle.open):
-            self.close(market, candle.open, slip, "take", time, position)
-        elif beyond_stop(worst):
-            both = beyond_any(best)
-            at, why = trade.last_stop, market.moved
-            self.close(market, at, slip, why, end, position).ambiguous = int(both)
-        else:
+        take_parts(look.open, look.begin, look.open)
+        both = beyond_stop(worst) and beyond_any(best)
+        if beyond_take(look.open):
+            self.close(market, look.open, slip, "take", look.begin, position)
+            return
+        if not both or self.costs.intrabar == 1:
+            if beyond_stop(worst) and not both:
+                best = look.open  # nothing but the stop
             take_parts(best, end)
             if beyond_take(best):
-                self.close(market, trade.take, slip, "take", end, position)
-            else:
-                market.extremes += [candle.low, candle.high]
+                self.close(market, trade.take, slip, "take", end, position).ambiguous = int(both)
+                return
+        if beyond_stop(worst):
+            at, why = trade.last_stop, market.moved
+            self.close(market, at, slip, why, end, position).ambiguous = int(both)
 
     # At the close.
 

@@ -67,6 +67,18 @@ class Candle:
 
 
 @dataclass(frozen=True, slots=True)
+class FinerCandle:
+    """A candle inside another one; without volume nothing traded in it."""
+
+    time: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+
+
+@dataclass(frozen=True, slots=True)
 class Instant:
     """A funding instant: its rate, and its mark price, NaN where that is not known."""
 
@@ -143,6 +155,8 @@ class Market:
     rules: Rules
     candles: list[Candle]
     funding: list[Instant] = field(default_factory=list)
+    finer: list[FinerCandle] = field(default_factory=list)
+    finer_ms: int = 0
     spreads: list[tuple[int, float]] = field(default_factory=list)  # known from, half
     ranges: list[float] = field(default_factory=list)  # ATR by candle; only where costs.atr asks
     trade: Trade | None = None  # the open position
