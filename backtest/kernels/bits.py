@@ -9,7 +9,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from strategy.kernel import kernel
+from strategy.kernel import borrowing, kernel, part
 
 # Its options are set when Numba is imported, where a type checker does not see them.
 _config: Any = numba.config
@@ -76,7 +76,7 @@ else:
         return types.void(table, types.intp, types.intp), code
 
 
-@kernel
+@part
 def next_one(bits, row, i, end):
     """Return the first candle from i on whose bit in a row is set, or the end."""
     if i >= end:
@@ -95,7 +95,7 @@ def next_one(bits, row, i, end):
     return end
 
 
-@kernel
+@part
 def is_one(bits, row, i):
     """Say whether a candle's bit in a row is set."""
     return (bits[row, i >> 6] >> np.uint64(i & 63)) & np.uint64(1) != np.uint64(0)
@@ -111,7 +111,7 @@ def count_before(bits):
     return count
 
 
-@kernel
+@part
 def place_of(bits, i):
     """Return how many candles of the row UNION stand before candle i."""
     k, below = i >> 6, (np.uint64(1) << np.uint64(i & 63)) - np.uint64(1)
@@ -132,7 +132,7 @@ def candles_of(words, count):
     return out
 
 
-@kernel
+@borrowing
 def combine(program, chosen, words, stack):
     """Evaluate a condition; its bits are left in ``stack[0]``.
 
@@ -154,7 +154,8 @@ def combine(program, chosen, words, stack):
         elif operation == LOAD:
             top += 1
             left, right = stack[top], words[chosen[program[at, 1]]]
-            left[:] = right
+            for k in range(len(left)):
+                left[k] = right[k]
             continue
         else:
             left, right = stack[top], words[chosen[program[at, 1]]]
@@ -165,4 +166,5 @@ def combine(program, chosen, words, stack):
             for k in range(len(left)):
                 left[k] |= right[k]
     if top < 0:
-        stack[0][:] = np.uint64(0)
+        for k in range(stack.shape[1]):
+            stack[0, k] = np.uint64(0)

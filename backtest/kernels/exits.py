@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strategy.fills import STOP_FILLED, resting_fill, slipped, stop_level, take_level
-from strategy.kernel import kernel
+from strategy.kernel import borrowing, kernel
 from strategy.records import BY_END, BY_STOP, BY_TAKE, BY_TIME
 from strategy.risk import APPROVED, estimate
 from strategy.stops import is_beyond, moved_stop, moves_stops
@@ -45,11 +45,16 @@ class Words(NamedTuple):
         Distances at the candles where any combination may enter; take is empty without a rule.
     trail : float64 (n,)
         The trailing stop's distance by candle; empty without a rule.
+    slip, ahead : float64 (n,)
+        What a market order loses besides `Costs.slippage`, see `backtest.kernels.market.Market`;
+        empty for none.
     """
 
     stop: NDArray[np.float64]
     take: NDArray[np.float64]
     trail: NDArray[np.float64]
+    slip: NDArray[np.float64]
+    ahead: NDArray[np.float64]
 
 
 @kernel
@@ -69,33 +74,25 @@ def blocks_of(prices):
     return out
 
 
-@kernel
-def find_exit(
-    one,
-    stamp,
-    prices,
-    times,
-    blocks,
-    length,
-    j,
-    side,
-    stop,
-    take,
-    has_take,
-    trail,
-    risk,
-    slippage,
-    g,
-    p,
-):
-    """Fill in the exit of the trade that a signal at candle j begins, given its distances; p is a
-    scratch position."""
+@borrowing
+def slip_at(costs, slip, i):
+    """Return the share of the price that a market order loses in candle i."""
+    return costs.slippage + slip[i] if len(slip) > 0 else costs.slippage
+
+
+@borrowing
+def find_exit(one, stamp, ground, words, j, place, side, risk, costs, g, p):
+    """Fill in the exit of the trade that a signal at candle j begins; p is a scratch position."""
+    prices, times, length = ground.prices, ground.times, ground.timeframe_ms
+    has_take, trail = len(words.take) > 0, words.trail
+    stop, take = words.stop[place], words.take[place] if has_take else 0.0
+    known = costs.slippage + words.ahead[j] if len(words.ahead) > 0 else costs.slippage
     one.stamp, one.candle, one.stop = stamp, 0, stop
-    one.estimate, why = estimate(slippage, g, prices[j, CLOSE], side, stop, take, has_take)
+    one.estimate, why = estimate(known, g, prices[j, CLOSE], side, stop, take, has_take)
     if why != APPROVED:
         return
     e = j + 1
-    fill = slipped(prices[e, OPEN], side, slippage, g)
+    fill = slipped(prices[e, OPEN], side, slip_at(costs, words.slip, e), g)
     level = stop_level(fill, stop, side, g)
     target = take_level(fill, take, side, g) if take > 0.0 else 0.0
     if fill <= 0.0 or level <= 0.0 or (take > 0.0 and target <= 0.0):
@@ -111,8 +108,10 @@ def find_exit(
     if moves_stops(risk, len(trail) > 0):
         x, ordered, one.lowest, one.highest = _follow_stop(prices, e, end, trail, risk, g, p)
     else:
-        x, one.lowest, one.highest = _first_touch(prices, blocks, side, level, target, e, end)
-    at_open = True
+        x, one.lowest, one.highest = _first_touch(
+            prices, ground.blocks, side, level, target, e, end
+        )
+    at_open, slippage = True, slip_at(costs, words.slip, min(x, n - 1))
     if ordered != 0:
         price, how = prices[x, OPEN], ordered | ORDERED
     elif x < end:
@@ -131,7 +130,7 @@ def find_exit(
     one.candle, one.how, one.held = x, how, held // length
 
 
-@kernel
+@borrowing
 def _first_touch(prices, blocks, side, stop, take, i, end):
     # The first candle that touches a level, and the extremes of the closes before it. At the end of
     # all the last close is among them: its position may be closed there.
@@ -163,7 +162,7 @@ def _first_touch(prices, blocks, side, stop, take, i, end):
     return i, least, most
 
 
-@kernel
+@borrowing
 def _follow_stop(prices, e, end, trail, risk, g, p):
     # The same with a stop that moves; where a close lies beyond its new level, the reason as well.
     has_trail, side = len(trail) > 0, p.steps

@@ -4,10 +4,10 @@ import numpy as np
 
 from backtest.kernels.exits import CLOSE, COARSE, FINE
 from strategy.account import MOST
-from strategy.kernel import kernel
+from strategy.kernel import borrowing, part
 
 
-@kernel
+@part
 def certain(wallet, held, entry, lowest, highest, exact, limit, opening, peak, deepest):
     """Say what the equity does over closes of one UTC day and without a booking, from what the
     closes lie between.
@@ -48,7 +48,7 @@ def certain(wallet, held, entry, lowest, highest, exact, limit, opening, peak, d
     return False, peak, deepest, lost
 
 
-@kernel
+@borrowing
 def follow(prices, blocks, a, b, wallet, held, entry, limit, opening, peak, deepest):
     """Look at the closes from candle a to before b; see `certain`.
 
@@ -81,7 +81,7 @@ def follow(prices, blocks, a, b, wallet, held, entry, limit, opening, peak, deep
     return np.nan, peak, deepest, lost
 
 
-@kernel
+@borrowing
 def _extremes(prices, blocks, i, end):
     least, most, coarse = np.inf, -np.inf, len(prices) // FINE
     while i < end:

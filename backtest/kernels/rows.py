@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from backtest.kernels.bits import ENTRY, EXIT_LONG, EXIT_SHORT, LONG, UNION, combine
 from backtest.kernels.exits import Words
 from backtest.kernels.walk import walk
-from strategy.kernel import kernel
+from strategy.kernel import borrowing
 from strategy.metrics.sums import spread_of
 
 
@@ -58,7 +58,7 @@ class Room(NamedTuple):
     tables : record array of EXIT (tables, 2, places)
     stamps : int64 (tables,)
     stop, take : float64 (tables, places)
-    trail : float64 (tables, n)
+    trail, slip, ahead : float64 (tables, n)
     """
 
     bits: NDArray[np.uint64]
@@ -71,9 +71,11 @@ class Room(NamedTuple):
     stop: NDArray[np.float64]
     take: NDArray[np.float64]
     trail: NDArray[np.float64]
+    slip: NDArray[np.float64]
+    ahead: NDArray[np.float64]
 
 
-@kernel
+@borrowing
 def walk_rows(ground, conditions, rows, risks, costs, room, out, trades):
     """Walk through combinations; their sums are left in `out`."""
     current, bits, days = np.int64(-1), room.bits, len(room.marks)
@@ -88,7 +90,7 @@ def walk_rows(ground, conditions, rows, risks, costs, room, out, trades):
             bits,
             room.tables[t],
             room.stamps[t],
-            Words(room.stop[t], room.take[t], room.trail[t]),
+            Words(room.stop[t], room.take[t], room.trail[t], room.slip[t], room.ahead[t]),
             risks[s],
             costs[s],
             room.marks,
@@ -99,14 +101,15 @@ def walk_rows(ground, conditions, rows, risks, costs, room, out, trades):
         if one.note != 0:
             continue
         value = ground.balance
+        one.best_day, one.worst_day = -np.inf, np.inf
         for d in range(days):
-            room.returns[d] = room.marks[d] / value - 1.0
-            value = room.marks[d]
+            r = room.marks[d] / value - 1.0
+            value, room.returns[d] = room.marks[d], r
+            one.best_day, one.worst_day = max(one.best_day, r), min(one.worst_day, r)
         one.mean, one.second, one.downside = spread_of(room.returns)
-        one.best_day, one.worst_day = room.returns.max(), room.returns.min()
 
 
-@kernel
+@borrowing
 def mask_bits(conditions, which, stack, out):
     """Evaluate one set of rules into the first four rows of bits."""
     chosen, words = conditions.chosen[which], conditions.words
@@ -114,7 +117,8 @@ def mask_bits(conditions, which, stack, out):
     entry, long = out[ENTRY], out[LONG]
     exit_long, exit_short = out[EXIT_LONG], out[EXIT_SHORT]
     combine(enter_long, chosen, words, stack)
-    entry[:] = stack[0]
+    for k in range(len(entry)):
+        entry[k] = stack[0, k]
     combine(enter_short, chosen, words, stack)
     for k in range(len(entry)):
         both = entry[k] & stack[0, k]
@@ -124,17 +128,20 @@ def mask_bits(conditions, which, stack, out):
         entry[k] = long[k] | exit_long[k]
     if len(leave_long) > 0:
         combine(leave_long, chosen, words, stack)
-        exit_long |= stack[0]
+        for k in range(len(entry)):
+            exit_long[k] |= stack[0, k]
     if len(leave_short) > 0:
         combine(leave_short, chosen, words, stack)
-        exit_short |= stack[0]
+        for k in range(len(entry)):
+            exit_short[k] |= stack[0, k]
 
 
-@kernel
+@borrowing
 def unite(conditions, which, stack, bits, n):
     """Fill in the row UNION for these sets of rules; the last candle is left out, since nothing
     could fill after it."""
-    bits[UNION, :] = np.uint64(0)
+    for k in range(bits.shape[1]):
+        bits[UNION, k] = np.uint64(0)
     for at in which:
         mask_bits(conditions, at, stack, bits)
         for k in range(bits.shape[1]):

@@ -15,12 +15,12 @@ from backtest.kernels.bits import (
     place_of,
     prefetch,
 )
-from backtest.kernels.exits import AMBIGUOUS, CLOSE, OPEN, ORDERED, REASON, find_exit
+from backtest.kernels.exits import AMBIGUOUS, CLOSE, OPEN, ORDERED, REASON, find_exit, slip_at
 from backtest.kernels.marks import certain, follow
 from strategy.account import MOST, fee_of, funding_of, money
 from strategy.fills import slipped
 from strategy.grid import qty_of
-from strategy.kernel import kernel
+from strategy.kernel import borrowing
 from strategy.records import BY_END, BY_REVERSAL, BY_SIGNAL, UNIT
 from strategy.risk import APPROVED, steps_of
 
@@ -121,7 +121,7 @@ class Ground(NamedTuple):
     timeframe_ms: int
 
 
-@kernel
+@borrowing
 def walk(ground, bits, table, stamp, words, risk, costs, marks, p, out, trades):
     """Make the trades of one combination.
 
@@ -145,11 +145,9 @@ def walk(ground, bits, table, stamp, words, risk, costs, marks, p, out, trades):
     trades : record array of SWEPT
         Becomes the trades, or is empty.
     """
-    # Taken out once: a tuple's arrays are counted wherever they are taken out.
     prices, times, blocks = ground.prices, ground.times, ground.blocks
     ends, pays, g, length = ground.ends, ground.pays, ground.g, ground.timeframe_ms
-    stops, takes, trail, has_take = words.stop, words.take, words.trail, len(words.take) > 0
-    last, slippage, limit = len(prices) - 1, costs.slippage, risk.daily_loss_limit
+    last, limit = len(prices) - 1, risk.daily_loss_limit
     wallet = np.int64(np.rint(ground.balance * UNIT))
     flat = wallet / UNIT
     day, opening, blocked = 0, flat, -1  # the day entries are blocked on
@@ -170,26 +168,7 @@ def walk(ground, bits, table, stamp, words, risk, costs, marks, p, out, trades):
             place = place_of(bits, j)
             one = table[0 if side > 0 else 1, place]
             if one.stamp != stamp:
-                stop = stops[place]
-                take = takes[place] if has_take else 0.0
-                find_exit(
-                    one,
-                    stamp,
-                    prices,
-                    times,
-                    blocks,
-                    length,
-                    j,
-                    side,
-                    stop,
-                    take,
-                    has_take,
-                    trail,
-                    risk,
-                    slippage,
-                    g,
-                    p,
-                )
+                find_exit(one, stamp, ground, words, j, place, side, risk, costs, g, p)
             steps = _steps(one, risk, g, wallet)
             if qty_of(steps, g) * one.entry / risk.leverage > flat:
                 steps = np.int64(0)
@@ -213,7 +192,7 @@ def walk(ground, bits, table, stamp, words, risk, costs, marks, p, out, trades):
                 turns = is_one(bits, ENTRY, own) and is_one(bits, LONG, own) != (side > 0)
                 how = np.int64(BY_REVERSAL if turns else BY_SIGNAL) | ORDERED
                 x = own + 1
-                leave = slipped(prices[x, OPEN], -side, slippage, g)
+                leave = slipped(prices[x, OPEN], -side, slip_at(costs, words.slip, x), g)
                 time = times[x] - times[e]
             # What follows takes as long as the memory needs to bring the next trade's exit.
             after = next_one(bits, ENTRY, x, last)
@@ -267,26 +246,7 @@ def walk(ground, bits, table, stamp, words, risk, costs, marks, p, out, trades):
                 place = place_of(bits, j)
                 one = table[1 if side > 0 else 0, place]
                 if one.stamp != stamp:
-                    stop = stops[place]
-                    take = takes[place] if has_take else 0.0
-                    find_exit(
-                        one,
-                        stamp,
-                        prices,
-                        times,
-                        blocks,
-                        length,
-                        j,
-                        -side,
-                        stop,
-                        take,
-                        has_take,
-                        trail,
-                        risk,
-                        slippage,
-                        g,
-                        p,
-                    )
+                    find_exit(one, stamp, ground, words, j, place, -side, risk, costs, g, p)
                 steps = _steps(one, risk, g, decided)
             fee = fee_of(costs.fee_rate, qty, leave)
             pnl = money(held * (leave - entry))
@@ -318,7 +278,7 @@ def walk(ground, bits, table, stamp, words, risk, costs, marks, p, out, trades):
     out.note, out.deepest, out.equity = DONE, deepest, flat
 
 
-@kernel
+@borrowing
 def _steps(one, risk, g, wallet):
     if one.candle == 0 or not wallet > 0:
         return np.int64(0)
@@ -326,12 +286,12 @@ def _steps(one, risk, g, wallet):
     return np.int64(steps) if why == APPROVED else np.int64(0)
 
 
-@kernel
+@borrowing
 def _refuse(out, equity):
     out.note = TOO_MUCH if equity > 0.0 else USED_UP
 
 
-@kernel
+@borrowing
 def _add(out, side, pnl, fees, paid, risked, time, how):
     net = pnl - fees - paid
     out.best = net if out.trades == 0 else max(out.best, net)
@@ -351,7 +311,7 @@ def _add(out, side, pnl, fees, paid, risked, time, how):
     out.open_at_end += 1 if how & REASON == BY_END else 0
 
 
-@kernel
+@borrowing
 def _write(trade, times, e, x, time, taken, entry, leave, how, reversal):
     trade.side, trade.steps = 1 if taken > 0 else -1, abs(taken)
     trade.entry_candle, trade.exit_candle = e, x
@@ -363,6 +323,6 @@ def _write(trade, times, e, x, time, taken, entry, leave, how, reversal):
     trade.ambiguous = 1 if how & AMBIGUOUS != 0 else 0
 
 
-@kernel
+@borrowing
 def _book(trade, pnl, fees, paid, risked):
     trade.pnl, trade.fees, trade.funding, trade.risked = pnl, fees, paid, risked

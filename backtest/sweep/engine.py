@@ -52,7 +52,7 @@ def evaluate(
     WickError
         A value is not one that its parameter can have.
     """
-    values = np.ascontiguousarray(values, np.float64).reshape(-1, len(plan.axes))
+    values = np.ascontiguousarray(values, np.float64)
     table = SweepTable.blank(len(values))
     _sweep(plan, values, table, threads or cores(), memory, np.empty(0, SWEPT))
     return table

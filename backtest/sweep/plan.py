@@ -27,6 +27,8 @@ EXIT_SETTINGS = (
     "risk.break_even",
     "risk.time_stop",
     "costs.slippage",
+    "costs.spread",
+    "costs.atr",
 )
 _NEVER = 2**62
 Columns = tuple[tuple[Key | None, NDArray[np.float64]], ...]
@@ -51,7 +53,7 @@ class SweepPlan:
         self.distances = reads_of(*(texts[name] for name in DISTANCES if name in texts))
         self.memo = MemoTape()
         self.reads: set[str] = set()  # params that indicators() has read so far
-        self._recorded = recorded(strategy.params)
+        self._recorded = recorded(type(inputs.params))
         self.ground = _ground(inputs) if len(inputs.candles) == 1 else None
         self.candles = inputs.candles[0]
 
@@ -70,7 +72,7 @@ class SweepPlan:
         WickError
             An axis is not known, or given twice.
         """
-        known = [*inputs.strategy.params._fields]
+        known = [*inputs.params._fields]
         known += [f"risk.{name}" for name in Risk._fields]
         known += [f"costs.{name}" for name in Costs._fields]
         for axis in axes:
@@ -97,8 +99,7 @@ class SweepPlan:
         """
         own = zip(self.axes, row.tolist(), strict=True)
         changes = {axis: value for axis, value in own if "." not in axis}
-        base = self.inputs.strategy.with_params(self.inputs.params._asdict())
-        return self.inputs.strategy.with_params({**base._asdict(), **changes})
+        return self.inputs.strategy.with_params({**self.inputs.params._asdict(), **changes})
 
     def settings(self, row: NDArray[np.float64]) -> tuple[Risk, Costs]:
         """Return risk and costs of a combination, checked.
@@ -114,7 +115,14 @@ class SweepPlan:
             if name:
                 (risk if owner == "risk" else costs)[name] = value
         has_trail = self.inputs.strategy.has_trail
-        return checked(Risk(**risk), has_trail=has_trail), checked_costs(Costs(**costs))
+        has_limit = self.inputs.strategy.has_limit
+        both = Risk(**risk), checked_costs(Costs(**costs))
+        if both[1].limit_through and not has_limit:
+            raise WickError(
+                "costs.limit_through is 1, but no entry rests: there is no rule limit_distance",
+                "take the axis costs.limit_through out",
+            )
+        return checked(both[0], has_trail=has_trail, has_limit=has_limit), both[1]
 
     def columns(self, params: Any) -> Columns:
         """Compute the columns that the rules read, on the plan's memo tape, and note what
@@ -128,7 +136,8 @@ class SweepPlan:
     def why_walked(self, risk: Risk, costs: Costs) -> list[str]:
         """Say why combinations with these settings walk through the candles; empty if they do
         not."""
-        why = [f"{one.name} is set: candles are walked" for one in _walked(risk, costs)]
+        options = in_use(risk, costs, has_limit=self.inputs.strategy.has_limit)
+        why = [f"{one.name} is set: candles are walked" for one in options if not one.tabulated]
         if self.ground is None:
             count = len(self.inputs.candles)
             why.append(f"{count} symbols share one balance: candles are walked")
@@ -160,10 +169,6 @@ class SweepPlan:
 
     def _exit_names(self) -> set[str]:
         return {*self.distances.params, *self.reads, *EXIT_SETTINGS}
-
-
-def _walked(risk: Risk, costs: Costs) -> list[Any]:
-    return [one for one in in_use(risk, costs) if not one.tabulated]
 
 
 def _ground(inputs: Inputs) -> Ground:

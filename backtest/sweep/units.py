@@ -16,6 +16,7 @@ from backtest.sweep.plan import SweepPlan
 from strategy.fills import Costs
 from strategy.records import POSITION
 from strategy.risk import Risk
+from strategy.slippage import slippage_columns
 
 # From so many combinations a table on it pays to keep several and make each set of rules once; but
 # only tables that stay in the processor's cache. Measured on W: 64,000 places take 0.42 s one by
@@ -116,10 +117,12 @@ class Worker:
         self.stamps += 1
         take = places if self.plan.inputs.strategy.has_take else 0
         trail = self.n if self.plan.inputs.strategy.has_trail else 0
-        stops, takes = np.empty((count, places)), np.empty((count, take))
-        trails = np.empty((count, trail))
-        for at, (stop, target, moving) in self._distances(unit):
-            stops[at], takes[at], trails[at] = stop, target, moving
+        slip = self.n if self._slips(unit) else 0
+        widths = (places, take, trail, slip, slip)
+        words = tuple(np.empty((count, width)) for width in widths)
+        for at, found in self._words(unit, slip > 0):
+            for column, its in zip(words, found, strict=True):
+                column[at] = its
         return Room(
             self.bits,
             self.stack,
@@ -128,12 +131,16 @@ class Worker:
             self.p,
             self.tables,
             self.stamps,
-            stops,
-            takes,
-            trails,
+            *words,
         )
 
-    def _distances(self, unit: Unit) -> Iterator[tuple[int, tuple[NDArray[np.float64], ...]]]:
+    def _slips(self, unit: Unit) -> bool:
+        its = self.costs[np.unique(self.batch.setting[unit.at])]
+        return bool(((its["spread"] > 0.0) | (its["atr"] > 0.0)).any())
+
+    def _words(
+        self, unit: Unit, slips: bool
+    ) -> Iterator[tuple[int, tuple[NDArray[np.float64], ...]]]:
         # The first combination of each exit stands for all.
         exits, first = np.unique(self.batch.exits[unit.at], return_index=True)
         rules = self.plan.inputs.strategy.rules
@@ -142,4 +149,11 @@ class Worker:
             columns = [values for _, values in self.plan.columns(params)]
             numbers = np.array([float(value) for value in params])
             stop, take = rules.distances(self._places, *columns, numbers)
-            yield which - unit.first, (stop, take, rules.trails(*columns, numbers))
+            slip, ahead = np.empty(0), np.empty(0)
+            if slips:
+                one = self.batch.settings[self.batch.setting[unit.at[at]]]
+                assert one is not None
+                spread = next(iter(self.plan.inputs.spreads), None)
+                slip, ahead = slippage_columns(one[1], self.plan.candles, spread)
+            trail = rules.trails(*columns, numbers)
+            yield which - unit.first, (stop, take, trail, slip, ahead)

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from strategy.kernel import kernel
+from strategy.kernel import borrowing, kernel
 
 
-@kernel
+@borrowing
 def total(x):
     """Return the sum of an array in the order of its values."""
     out = 0.0
@@ -26,7 +26,7 @@ def wins_and_losses(nets):
     return wins, losses, gained, paid
 
 
-@kernel
+@borrowing
 def spread_of(returns):
     """Return the mean, the sum of squares around it and the mean square of what lies below 0."""
     n = len(returns)

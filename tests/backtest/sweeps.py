@@ -12,16 +12,18 @@ from numpy.typing import NDArray
 from backtest.inputs import Inputs, run
 from backtest.sweep import NOTES, SweepPlan, SweepTable, evaluate, trades_of
 from data.run_record import figures_of
+from strategy.candles import Candles
 from strategy.errors import RunRefused, WickError
 from strategy.funding import no_funding
 from strategy.grid import grid
 from strategy.load import Strategy, load
 from strategy.risk import Risk
+from strategy.slippage import Spread
 from tests.backtest.random_markets import World, draw_risk
 from tests.backtest.script import scripted
 
 SETTINGS = tuple(f"risk.{name}" for name in Risk._fields)
-SETTINGS += ("costs.fee_rate", "costs.slippage")
+SETTINGS += ("costs.fee_rate", "costs.slippage", "costs.atr", "costs.spread")
 
 
 def inputs_of(world: World, strategy: Strategy | None = None) -> Inputs:
@@ -45,7 +47,14 @@ def inputs_of(world: World, strategy: Strategy | None = None) -> Inputs:
         funding=tuple(no_funding() if one is None else one for one in funding),
         notes=(),
         source=None,
+        spreads=tuple(_spread(one, at) for at, one in enumerate(candles)),
     )
+
+
+def _spread(candles: Candles, seed: int) -> Spread | None:
+    rng, times = np.random.default_rng(seed), candles.arrays["open_time"]
+    at = np.flatnonzero(rng.random(len(times)) < 0.3)
+    return Spread(times[at] + 1_000, rng.random(len(at)) * 0.002)
 
 
 def draw_settings(seed: int, count: int, *, has_trail: bool) -> NDArray[np.float64]:
@@ -58,7 +67,7 @@ def draw_settings(seed: int, count: int, *, has_trail: bool) -> NDArray[np.float
         if rng.random() < 0.7:
             risk = risk._replace(part_1=0, part_1_share=0, part_2=0, part_2_share=0)
             risk = risk._replace(daily_loss_flatten=0)
-        rows.append([*map(float, risk), fee, slip])
+        rows.append([*map(float, risk), fee, slip, rng.choice([0, 0, 0.1]), rng.choice([0, 0, 1])])
     return np.array(rows)
 
 
@@ -123,6 +132,7 @@ def draw_strategy(seed: int, folder: Path) -> Strategy:
 from strategy.candles import Candles
 from strategy.indicators import atr, ema, roc, rsi, sma
 from strategy.risk import Risk
+from strategy.slippage import Spread
 from strategy.rules import rule
 TIMEFRAME = "1m"
 class Params(NamedTuple):

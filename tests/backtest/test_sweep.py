@@ -12,12 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from backtest.inputs import Inputs
 from backtest.sweep import SweepPlan, SweepTable, evaluate, trades_of
 from strategy.errors import WickError
 from strategy.fills import Costs
-from strategy.options import OPTIONS
+from strategy.options import OPTIONS, Option
 from strategy.risk import Risk
 from tests.backtest.random_markets import draw_funded, draw_world
+from tests.backtest.script import scripted
 from tests.backtest.sweeps import SETTINGS, assert_same, draw_settings, draw_strategy, inputs_of
 
 ROOT = Path(__file__).parents[2]
@@ -52,7 +54,7 @@ def test_every_combination_of_params_equals_its_single_run(seed: int, tmp_path: 
         assert_same(inputs_of(world, strategy), axes, values, threads=2, memory=1 << 20)
 
 
-def grid_world(length: int = 500) -> tuple[object, tuple[str, ...], np.ndarray]:
+def grid_world(length: int = 500) -> tuple[Inputs, tuple[str, ...], np.ndarray]:
     world = dataclasses.replace(draw_funded(12, length, 1), risk=Risk(), costs=Costs())
     axes = ("risk.per_trade", "risk.time_stop", "costs.slippage", "half")
     rows = [
@@ -71,7 +73,7 @@ def bytes_of(table: SweepTable) -> bytes:
 
 def test_threads_memory_order_and_chunks_change_nothing() -> None:
     inputs, axes, values = grid_world()
-    plan = SweepPlan.of(inputs, axes)  # type: ignore[arg-type]
+    plan = SweepPlan.of(inputs, axes)
     table = evaluate(plan, values, threads=1)
     assert np.nanmax(table.figures["trades"]) > 10
     for threads, memory in ((2, 1 << 29), (3, 1 << 29), (1, 1), (2, 200_000)):
@@ -108,22 +110,26 @@ TOGETHER = {
 
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
-def test_an_option_is_tabulated_or_falls_back_and_says_so(option: object) -> None:
-    name = option.name  # type: ignore[attr-defined]
+def test_an_option_is_tabulated_or_falls_back_and_says_so(option: Option) -> None:
+    name = option.name
     inputs, _, _ = grid_world(300)
-    axes = (name, *TOGETHER.get(name, ()))
+    if "limit" in name.replace("loss_limit", ""):
+        world = draw_funded(12, 300, 1)
+        inputs = inputs_of(world, scripted(world.timeframe, limit=0.5))
+        inputs = dataclasses.replace(inputs, risk=Risk())
+    axes = ("risk.per_trade",) if name.startswith("rule.") else (name, *TOGETHER.get(name, ()))
     row = [VALUES.get(one, 1.0) for one in axes]
-    plan = SweepPlan.of(inputs, axes)  # type: ignore[arg-type]
+    plan = SweepPlan.of(inputs, axes)
     risk, costs = plan.settings(np.array(row))
     why = plan.why_walked(risk, costs)
-    if option.tabulated:  # type: ignore[attr-defined]
+    if option.tabulated:
         assert why == []
     else:
         assert f"{name} is set: candles are walked" in why
         assert any(name in sentence and "walked" in sentence for sentence in plan.says())
     # A walked combination's trades are whole records, a tabulated one's are not.
-    assert ("mae" in trades_of(plan, row).dtype.names) == (not option.tabulated)  # type: ignore[attr-defined]
-    assert_same(inputs, axes, np.array([row]))  # type: ignore[arg-type]
+    assert ("mae" in trades_of(plan, row).dtype.names) == (not option.tabulated)
+    assert_same(inputs, axes, np.array([row]))
 
 
 def test_several_symbols_walk_and_say_so() -> None:
@@ -133,7 +139,7 @@ def test_several_symbols_walk_and_say_so() -> None:
 
 def test_a_plan_says_what_is_shared() -> None:
     inputs, axes, _ = grid_world(100)
-    assert SweepPlan.of(inputs, axes).says() == [  # type: ignore[arg-type]
+    assert SweepPlan.of(inputs, axes).says() == [
         "indicators are computed once",
         "8 comparisons of the rules are kept as bits, each once for its operands",
         "exits are tabulated once for each distinct risk.time_stop, costs.slippage",
@@ -143,10 +149,10 @@ def test_a_plan_says_what_is_shared() -> None:
 def test_wrong_axes_and_values_are_named() -> None:
     inputs, _, _ = grid_world(50)
     with pytest.raises(WickError, match=r"nothing called 'risk.per_trde' to sweep over"):
-        SweepPlan.of(inputs, ("risk.per_trde",))  # type: ignore[arg-type]
+        SweepPlan.of(inputs, ("risk.per_trde",))
     with pytest.raises(WickError, match="half is given twice"):
-        SweepPlan.of(inputs, ("half", "half"))  # type: ignore[arg-type]
-    plan = SweepPlan.of(inputs, ("half",))  # type: ignore[arg-type]
+        SweepPlan.of(inputs, ("half", "half"))
+    plan = SweepPlan.of(inputs, ("half",))
     with pytest.raises(WickError, match="parameter half is nan, expected a number"):
         evaluate(plan, np.array([[np.nan]]))
 
@@ -167,5 +173,5 @@ def test_interpreted_kernels_give_the_same_table() -> None:
 def fingerprint() -> str:
     """Return a small sweep's table as hexadecimal digits."""
     inputs, axes, values = grid_world(200)
-    plan = SweepPlan.of(inputs, axes)  # type: ignore[arg-type]
+    plan = SweepPlan.of(inputs, axes)
     return bytes_of(evaluate(plan, values[::3], threads=1)).hex()
