@@ -95,6 +95,7 @@ class Signals(NamedTuple):
     take: NDArray[np.float64]
     trail: NDArray[np.float64]
     limit: NDArray[np.float64]
+    priority: NDArray[np.float64]
 
 
 def backtest(
@@ -289,7 +290,9 @@ def _evaluate(
     at = entry_candles(flags)
     stop, take = strategy.rules.distances(at, *columns, numbers)
     trail = strategy.rules.trails(*columns, numbers)
-    return flags, at + start, stop, take, trail, strategy.rules.limits(at, *columns, numbers)
+    limit = strategy.rules.limits(at, *columns, numbers)
+    priority = strategy.rules.priorities(at, *columns, numbers)
+    return flags, at + start, stop, take, trail, limit, priority
 
 
 def _run(
@@ -309,8 +312,8 @@ def _run(
     first = offsets([len(one.arrays["open_time"]) for one in every])
     fields = [join([one.arrays[name] for one in every]) for name in _FIELDS]
     market = Market(first, *[*fields, *slips])
-    flags, at, stop, take, trail, limit = (join(list(part)) for part in zip(*signals, strict=True))
-    words = Words(flags, offsets([len(part.at) for part in signals]), at, stop, take, trail, limit)
+    flags, at, *rest = (join(list(part)) for part in zip(*signals, strict=True))
+    words = Words(flags, offsets([len(part.at) for part in signals]), at, *rest)
     timeline = timeline_of([one.arrays["open_time"] for one in every], every[0].timeframe_ms)
     account = np.zeros(1, ACCOUNT).view(np.recarray)
     account[0].wallet = round(balance * UNIT)

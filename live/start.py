@@ -119,7 +119,14 @@ def draft(asked: Asked, settings: Settings, now_ms: int, command: Sequence[str])
     else:
         span = _Span(first_open_time(strategy.timeframe, now_ms, count), now_ms, 0)
         rules = ()
-    refuse_unsupported(f"wick live --on {on}", "live", risk, known, has_limit=strategy.has_limit)
+    refuse_unsupported(
+        f"wick live --on {on}",
+        "live",
+        risk,
+        known,
+        has_limit=strategy.has_limit,
+        has_priority=strategy.has_priority,
+    )
     session = Session(
         id=asked.name or runs.run_id(now_ms, on, strategy.name, symbols),
         on=on,

@@ -118,8 +118,14 @@ def check_parity(
     RunRefused
         A process died too often, or does not get on with its work.
     """
-    has_limit = inputs.strategy.has_limit
-    refuse_unsupported("wick parity", "parity", inputs.risk, inputs.costs, has_limit=has_limit)
+    refuse_unsupported(
+        "wick parity",
+        "parity",
+        inputs.risk,
+        inputs.costs,
+        has_limit=inputs.strategy.has_limit,
+        has_priority=inputs.strategy.has_priority,
+    )
     start_ms, end_ms = _span(inputs.candles)
     session = _session(inputs, start_ms, now_ms, command, name)
     folder = sessions / session.id

@@ -211,7 +211,11 @@ def _entries(account, positions, orders, grids, said, who, risk, has_take, now, 
             shorts += 1 if p.steps < 0 or order.side < 0 else 0
             # An approved entry, also one that reverses, may wait for its symbol's next candle.
             used += max(notional(p, grids[s]), _reserved(p, order, grids[s], said[s].slippage))
-    for s in who:
+    turns, ranked = _turns(said, who)
+    at = -1
+    for turn in range(turns):
+        at = _next_in_turn(said, who, at) if ranked else turn
+        s = who[at]
         p, order, word = positions[s], orders[s], said[s]
         side = (1 if word.signals & ENTER_LONG else 0) - (1 if word.signals & ENTER_SHORT else 0)
         reverses = order.close_reason == BY_REVERSAL
@@ -264,6 +268,42 @@ def _entries(account, positions, orders, grids, said, who, risk, has_take, now, 
         slots += 0 if reverses else 1
         longs, shorts = longs + (side > 0), shorts + (side < 0)
         used += max(_reserved(p, order, grids[s], word.slippage) - own, 0.0)
+
+
+@borrowing
+def _turns(said, who):
+    # How many entries take turns, and whether by a rule: all of `who` in their order without one.
+    turns, ranked = 0, False
+    for s in who:
+        if _wants_in(said[s]):
+            turns += 1
+            ranked |= said[s].priority != 0.0
+    return turns if ranked else len(who), ranked
+
+
+@borrowing
+def _wants_in(word):
+    return word.present != 0 and word.signals & (ENTER_LONG | ENTER_SHORT) != 0
+
+
+@borrowing
+def _next_in_turn(said, who, last):
+    # The entry whose turn comes after that of who[last], -1 before the first; few want in at once.
+    best = -1
+    for at in range(len(who)):
+        if not _wants_in(said[who[at]]) or (last >= 0 and not _is_before(said, who, last, at)):
+            continue
+        if best < 0 or _is_before(said, who, at, best):
+            best = at
+    return best
+
+
+@borrowing
+def _is_before(said, who, a, b):
+    x, y = said[who[a]].priority, said[who[b]].priority
+    if np.isnan(x) != np.isnan(y):
+        return np.isnan(y)
+    return x > y if x != y and not np.isnan(x) else a < b
 
 
 @borrowing

@@ -20,7 +20,7 @@ from strategy.candles import OPTIONAL_FIELDS, Candles
 from strategy.column import Column
 from strategy.errors import WickError, did_you_mean
 from strategy.risk import Risk
-from strategy.rules import DISTANCES, RULE_NAMES, CompiledRules, compile_rules
+from strategy.rules import DISTANCES, PRIORITY, RULE_NAMES, CompiledRules, compile_rules
 from strategy.timeframes import timeframe_ms
 
 _HERE = Path(__file__).parent
@@ -52,6 +52,8 @@ class Strategy:
         It has a trail_distance rule.
     has_limit : bool
         It has a limit_distance rule.
+    has_priority : bool
+        It has an entry_priority rule.
     risk : Risk
     tune : mapping
         Search space by parameter.
@@ -72,6 +74,7 @@ class Strategy:
     has_take: bool
     has_trail: bool
     has_limit: bool
+    has_priority: bool
     risk: Risk
     tune: Mapping[str, Any]
     optional_fields: tuple[str, ...]
@@ -234,6 +237,7 @@ def load(name_or_path: str) -> Strategy:
         has_take="take_distance" in rules,
         has_trail="trail_distance" in rules,
         has_limit="limit_distance" in rules,
+        has_priority=PRIORITY in rules,
         risk=risk,
         tune=tune,
         optional_fields=tuple(name for name in OPTIONAL_FIELDS if name.encode() in source),

@@ -54,6 +54,7 @@ OPTIONS = (
     Option("risk.limit_wait", False, False, False, False),
     Option("risk.limit_tif", False, False, False, False),
     Option("rule.limit_distance", False, False, False, False),
+    Option("rule.entry_priority", False, False, False, False),
     Option("costs.fee_rate", True, True, True, True),
     Option("costs.slippage", True, True, True, True),
     Option("costs.maker_rate", False, False, False, True),
@@ -66,25 +67,48 @@ OPTIONS = (
     # The best case could be tabulated as the worst is; that from finer candles could not.
     Option("costs.intrabar", False, False, False, False),
 )
-_NEUTRAL = {**Risk()._asdict(), **Costs()._asdict(), "limit_distance": False}
+_NEUTRAL = {
+    **Risk()._asdict(),
+    **Costs()._asdict(),
+    "limit_distance": False,
+    "entry_priority": False,
+}
+
+_WITHOUT = {
+    "rule.limit_distance": "its entries are market orders then",
+    "rule.entry_priority": "entries of one instant take turns in the order of --symbols then",
+}
 
 
-def in_use(risk: Risk, costs: Costs, *, has_limit: bool = False) -> tuple[Option, ...]:
+def in_use(
+    risk: Risk, costs: Costs, *, has_limit: bool = False, has_priority: bool = False
+) -> tuple[Option, ...]:
     """Return the options that are set to something else than their neutral value.
 
     Parameters
     ----------
     has_limit : bool
         The strategy has a limit_distance rule.
+    has_priority : bool
+        It has an entry_priority rule.
     """
-    values: dict[str, float] = {"rule.limit_distance": has_limit}
+    values: dict[str, float] = {
+        "rule.limit_distance": has_limit,
+        "rule.entry_priority": has_priority,
+    }
     values |= {f"risk.{name}": value for name, value in risk._asdict().items()}
     values |= {f"costs.{name}": value for name, value in costs._asdict().items()}
     return tuple(one for one in OPTIONS if values[one.name] != _NEUTRAL[one.name.partition(".")[2]])
 
 
 def refuse_unsupported(
-    command: str, place: Place, risk: Risk, costs: Costs, *, has_limit: bool
+    command: str,
+    place: Place,
+    risk: Risk,
+    costs: Costs,
+    *,
+    has_limit: bool,
+    has_priority: bool = False,
 ) -> None:
     """Refuse options that a place would not understand.
 
@@ -93,11 +117,11 @@ def refuse_unsupported(
     WickError
         One is set; it is named.
     """
-    for one in in_use(risk, costs, has_limit=has_limit):
+    for one in in_use(risk, costs, has_limit=has_limit, has_priority=has_priority):
         if not getattr(one, place) and one.name.startswith("rule."):
             raise WickError(
                 f"{command} does not know the rule {one.name[5:]}, only backtests do",
-                "take it out of the strategy: its entries are market orders then",
+                f"take it out of the strategy: {_WITHOUT[one.name]}",
             )
         if not getattr(one, place):
             raise WickError(

@@ -154,6 +154,7 @@ SAID = np.dtype(
         ("stop_distance", np.float64),
         ("take_distance", np.float64),
         ("trail_distance", np.float64),  # of the rule, NaN for none
+        ("priority", np.float64),  # of the rule: larger ones enter first, NaN last; 0 without one
         ("slippage", np.float64),  # share of the price that an entry decided now may lose
         ("limited", np.int64),  # entries rest as limit orders
         ("limit_distance", np.float64),  # how far from the close

@@ -35,7 +35,8 @@ CONDITIONS = {
     "exit_short": EXIT_SHORT,
 }
 DISTANCES = ("stop_distance", "take_distance", "trail_distance", "limit_distance")
-RULE_NAMES = (*CONDITIONS, *DISTANCES)
+PRIORITY = "entry_priority"
+RULE_NAMES = (*CONDITIONS, *DISTANCES, PRIORITY)
 
 _BINARY: dict[type[ast.AST], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
 _LOGIC: dict[type[ast.AST], str] = {ast.BitAnd: "&", ast.BitOr: "|"}
@@ -48,7 +49,7 @@ def rule(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def _no_limits(*_: Any) -> Any:
+def _nothing(*_: Any) -> Any:
     return np.empty(0)
 
 
@@ -74,6 +75,9 @@ class CompiledRules:
         candles `at`; empty where the strategy has no such rule.
     texts : mapping
         Each rule's checked expression by its name; fields begin with ``x_``, params with ``p_``.
+    priorities : callable
+        ``priorities(at, *columns, params) -> float64``: the larger, the earlier an entry takes its
+        turn among those of one instant; empty where the strategy has no such rule.
     """
 
     signals: Callable[..., Any]
@@ -81,7 +85,8 @@ class CompiledRules:
     trails: Callable[..., Any]
     fields: tuple[str, ...]
     texts: Mapping[str, str]
-    limits: Callable[..., Any] = _no_limits
+    limits: Callable[..., Any] = _nothing
+    priorities: Callable[..., Any] = _nothing
 
 
 class _Expression(ast.NodeVisitor):
@@ -266,6 +271,7 @@ def check_rule(
     text, is_condition = expression.write(body[0].value)
     if is_condition != (name in CONDITIONS):
         wanted = "a condition" if name in CONDITIONS else "a number: a distance in price"
+        wanted = "a number" if name == PRIORITY else wanted
         raise expression.error(
             body[0], f"the rule must give {wanted}", "see strategy/rsi_macd_atr.py"
         )
@@ -282,8 +288,11 @@ def compile_rules(
     fields = tuple(field for field in row if field in used) or tuple(row[:1])
     texts = {name: text for name, (text, _) in checked.items()}
     module = _import_generated(_generate(texts, fields, params))
-    limits = module.limits if DISTANCES[3] in texts else _no_limits
-    return CompiledRules(module.signals, module.distances, module.trails, fields, texts, limits)
+    limits = module.limits if DISTANCES[3] in texts else _nothing
+    priorities = module.priorities if PRIORITY in texts else _nothing
+    return CompiledRules(
+        module.signals, module.distances, module.trails, fields, texts, limits, priorities
+    )
 
 
 def _generate(texts: dict[str, str], fields: Sequence[str], params: Sequence[str]) -> str:
@@ -297,18 +306,22 @@ def _generate(texts: dict[str, str], fields: Sequence[str], params: Sequence[str
         if name in texts
     )
     stop, take, trail, limit = (texts.get(name, "") for name in DISTANCES)
-    # Without that rule the text is the one of old, and so is its place in the cache.
-    limits = f"""
+    # Without these rules the text is the one of old, and so is its place in the cache.
+    more = "".join(
+        f"""
 
 @kernel
-def limits(at, {columns}params):
+def {name}(at, {columns}params):
     n = len(at)
 {load_params}    out = np.empty(n)
     for j in range(n):
         i = at[j]
-{load_row}        out[j] = {limit}
+{load_row}        out[j] = {value}
     return out
 """
+        for name, value in (("limits", limit), ("priorities", texts.get(PRIORITY, "")))
+        if value
+    )
     return f"""import numpy as np
 from strategy.kernel import kernel
 
@@ -341,7 +354,7 @@ def trails({columns}params):
     for i in range(len(out)):
 {load_row}{f"        out[i] = {trail}" if trail else "        pass"}
     return out
-{limits if limit else ""}"""
+{more}"""
 
 
 def _import_generated(text: str) -> Any:

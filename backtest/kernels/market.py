@@ -83,6 +83,8 @@ class Words(NamedTuple):
         The trailing stop's distance; empty without a rule.
     limit : float64 (m,)
         How far from the close an entry rests; empty without a rule.
+    priority : float64 (m,)
+        Whose turn is first among the entries of one instant; empty without a rule.
     """
 
     flags: NDArray[np.uint8]
@@ -92,6 +94,7 @@ class Words(NamedTuple):
     take: NDArray[np.float64]
     trail: NDArray[np.float64]
     limit: NDArray[np.float64]
+    priority: NDArray[np.float64]
 
 
 class Desk(NamedTuple):

@@ -255,5 +255,6 @@ def _hear(s, i, market, words, has_take, signal, word):
             j += 1
         signal[s] = j
         word.stop_distance = words.stop[j]
+        word.priority = words.priority[j] if len(words.priority) > 0 else 0.0
         word.take_distance = words.take[j] if has_take else 0.0
         word.limit_distance = words.limit[j] if len(words.limit) > 0 else np.nan

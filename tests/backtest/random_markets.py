@@ -47,6 +47,7 @@ class World:
     finer_timeframe: str = ""
     spreads: tuple[tuple[tuple[int, float], ...], ...] = ()  # known from and half, by symbol
     limit: float | None = None  # entries rest so many stop distances from the close
+    ranked: bool = False  # a rule gives the take's distance as the entries' priority
 
     @property
     def funding(self) -> list[Funding | None]:
@@ -155,6 +156,20 @@ def draw_portfolio(seed: int, length: int, symbols: int) -> World:
     if all(bar is None for some in bars for bar in some):
         bars[0] = (Bar(10.0, 10.0, 10.0, 10.0), *bars[0][1:])
     return dataclasses.replace(world, bars=tuple(bars))
+
+
+def draw_ranked(seed: int, length: int, symbols: int) -> World:
+    """Draw a portfolio with few places, which go to entries by their priority."""
+    world, rng = draw_portfolio(seed, length, symbols), random.Random(seed + 2)
+    risk = world.risk._replace(
+        max_positions=rng.choice([0, 1, 2, 4]),
+        max_longs=rng.choice([0, 0, 1, 3]),
+        max_shorts=rng.choice([0, 0, 1, 3]),
+        max_leverage=rng.choice([1.0, world.risk.max_leverage]),
+        trail=0.0,
+        trail_after=0.0,
+    )
+    return dataclasses.replace(world, risk=risk, take=True, trail=False, ranked=True)
 
 
 def _instants(
@@ -282,7 +297,13 @@ def run_fast(world: World) -> Result:
         grid(one.tick, one.step, one.min_qty, one.max_qty, one.min_notional) for one in world.rules
     ]
     return backtest(
-        scripted(world.timeframe, take=world.take, trail=world.trail, limit=world.limit),
+        scripted(
+            world.timeframe,
+            take=world.take,
+            trail=world.trail,
+            limit=world.limit,
+            ranked=world.ranked,
+        ),
         world.candles,
         risk=world.risk,
         costs=world.costs,
@@ -309,7 +330,7 @@ def run_slow(world: World) -> SlowEngine:
             Candle(
                 world.start + position * length,
                 *(bar.open, bar.high, bar.low, bar.close),
-                said_of(bar, world.take, world.trail, world.limit),
+                said_of(bar, world.take, world.trail, world.limit, ranked=world.ranked),
             )
             for position, bar in enumerate(bars)
             if bar is not None
@@ -328,7 +349,14 @@ def run_slow(world: World) -> SlowEngine:
     ).run()
 
 
-def said_of(bar: Bar, take: bool, trail: bool = False, limit: float | None = None) -> Said:
+def said_of(
+    bar: Bar,
+    take: bool,
+    trail: bool = False,
+    limit: float | None = None,
+    *,
+    ranked: bool = False,
+) -> Said:
     """Read a bar's words."""
     return Said(
         long="long" in bar.says,
@@ -339,6 +367,7 @@ def said_of(bar: Bar, take: bool, trail: bool = False, limit: float | None = Non
         take=bar.take if take else None,
         trail=bar.stop if trail else None,
         limit=None if limit is None else limit * bar.stop,
+        priority=bar.take if ranked else 0.0,
     )
 
 

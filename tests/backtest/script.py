@@ -78,11 +78,18 @@ def candles_of(
 
 
 def scripted(
-    timeframe: str = "1m", *, take: bool = True, trail: bool = False, limit: float | None = None
+    timeframe: str = "1m",
+    *,
+    take: bool = True,
+    trail: bool = False,
+    limit: float | None = None,
+    ranked: bool = False,
 ) -> Strategy:
-    """Load the strategy that says what the bars dictate; one that trails or whose entries rest so
-    many stop distances from the close has a take rule."""
+    """Load the strategy that says what the bars dictate; one that trails, whose entries rest so
+    many stop distances from the close or are ranked by their take's has a take rule."""
     name = "scripted_trailing" if trail else "scripted" if take else "scripted_without_take"
+    if ranked:
+        name = "scripted_ranked"
     if limit is None:
         return dataclasses.replace(_loaded(name), timeframe=timeframe)
     strategy = _loaded("scripted_limit")
@@ -104,6 +111,7 @@ def run(
     detail: Sequence[Candles | None] | None = None,
     spreads: Sequence[Spread | None] | None = None,
     limit: float | None = None,
+    ranked: bool = False,
 ) -> Result:
     """Backtest the bars of one or more symbols named AAA, BBB, CCC.
 
@@ -122,7 +130,7 @@ def run(
             bar is not None and bar.take == bar.take for bars in markets for bar in bars
         )
     return backtest(
-        scripted(timeframe, take=take, trail=trail, limit=limit),
+        scripted(timeframe, take=take, trail=trail, limit=limit, ranked=ranked),
         candles,
         risk=risk,
         costs=costs,

@@ -438,7 +438,7 @@ class SlowEngine:
         reserved = 0.0
         for market in self.markets:
             reserved += max(market.notional(), self.held_back(market))
-        for market, found in there:
+        for market, found in sorted(there, key=turn):
             if found is None or found[1].said.long == found[1].said.short:
                 continue
             position, said = found[0], found[1].said
@@ -546,6 +546,12 @@ class SlowEngine:
                 self.close(market, last.close, 0.0, "end", time + self.timeframe_ms, position)
                 self.marks.pop()
                 self.mark(time)
+
+
+def turn(there: tuple[Market, tuple[int, Candle] | None]) -> tuple[bool, float]:
+    """Return what entries of one instant are sorted by: NaN last, equal ones as they stand."""
+    priority = there[1][1].said.priority if there[1] else 0.0
+    return math.isnan(priority), 0.0 if math.isnan(priority) else -priority
 
 
 def _floor(x: float) -> int:

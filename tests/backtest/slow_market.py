@@ -51,6 +51,7 @@ class Said:
     stop: float = math.nan
     take: float | None = None
     trail: float | None = None  # None without a rule for it
+    priority: float = 0.0
     limit: float | None = None  # how far from the close an entry rests; None without a rule for it
 
 

@@ -17,20 +17,29 @@ from strategy.candles import Candles
 from strategy.errors import RunRefused, WickError
 from strategy.load import load
 from strategy.tape import MemoTape
-from tests.backtest.random_markets import assert_equal, draw_portfolio, run_fast, run_slow
+from tests.backtest.random_markets import (
+    assert_equal,
+    draw_portfolio,
+    draw_ranked,
+    run_fast,
+    run_slow,
+)
 from tests.backtest.script import MINUTE, MONDAY
 
 EXAMPLES = int(os.environ.get("WICK_TEST_EXAMPLES", "1500")) // 5
-PORTFOLIOS = st.builds(
-    draw_portfolio,
-    seed=st.integers(0, 2**32),
-    length=st.integers(1, 60),
-    symbols=st.integers(4, 12),
+PORTFOLIOS, RANKED = (
+    st.builds(
+        draw,
+        seed=st.integers(0, 2**32),
+        length=st.integers(1, 60),
+        symbols=st.integers(4, 12),
+    )
+    for draw in (draw_portfolio, draw_ranked)
 )
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(PORTFOLIOS)
+@given(PORTFOLIOS | RANKED)
 def test_both_engines_agree_on_many_symbols_that_begin_and_end_at_different_times(
     world: Any,
 ) -> None:

@@ -7,10 +7,12 @@ from strategy.fills import Costs
 from strategy.options import OPTIONS, in_use, refuse_unsupported
 from strategy.risk import Risk
 
+RULES = ("rule.limit_distance", "rule.entry_priority")
+
 
 def test_every_field_of_risk_and_costs_has_one_row() -> None:
     fields = [f"risk.{name}" for name in Risk._fields] + [f"costs.{name}" for name in Costs._fields]
-    assert sorted(one.name for one in OPTIONS) == sorted([*fields, "rule.limit_distance"])
+    assert sorted(one.name for one in OPTIONS) == sorted([*fields, *RULES])
 
 
 def test_what_is_neutral_is_not_in_use() -> None:

@@ -122,6 +122,7 @@ EVERY = {
     "take_distance": "return p.high / (x.rsi - x.rsi)",
     "trail_distance": "return x.close * p.low - abs(x.rsi)",
     "limit_distance": "return p.high - x.close / x.rsi",
+    "entry_priority": "return -x.trend / p.low",
 }
 
 
@@ -145,6 +146,7 @@ def agree(
     )
     distances["trail_distance"] = compiled.trails(*read, numbers)
     distances["limit_distance"] = compiled.limits(np.arange(n), *read, numbers)
+    distances["entry_priority"] = compiled.priorities(np.arange(n), *read, numbers)
     p = Params(*numbers)
     with np.errstate(all="ignore"):
         for name, function in rules.items():
