@@ -29,6 +29,7 @@ COMMANDS = {
     "live": ("live.commands:live_app", "Run a strategy on paper or testnet, process by process."),
     "session": ("live.commands:session_app", "Look at a running session, pause or flatten it."),
     "role": ("live.commands:role_app", "Run one role of a session alone."),
+    "doctor": ("research.doctor_commands:app", "Look at the installation; compile all kernels."),
     "dashboard": ("dashboard.commands:app", "Show sessions and runs in the browser."),
 }
 INTERRUPTED = 130

@@ -1,9 +1,10 @@
-"""Nothing is compiled twice, whatever the strategy's file."""
+"""Nothing is compiled twice, whatever the strategy's file, and nothing after wick doctor."""
 
 import shutil
 import time
 from pathlib import Path
 
+from strategy.load import available
 from tests.cli.conftest import BLUEPRINT, LONG_RULE, OFTEN
 from tests.compilations import compiled_by
 
@@ -30,3 +31,16 @@ def test_a_second_process_compiles_nothing_whatever_the_strategy_file(stored: Pa
     assert len(first) == 1
     assert first.pop().startswith("candlewick_rules_")
     assert compiled(mine) == []
+
+
+def test_after_wick_doctor_the_first_backtest_compiles_nothing(stored: Path) -> None:
+    def compiled(*words: str) -> list[str]:
+        cache = str(stored / "cache")
+        return compiled_by(*words, cwd=stored, out=stored / "compiled", NUMBA_CACHE_DIR=cache)
+
+    assert len(compiled("doctor")) > 100
+    for strategy in available():
+        assert compiled("backtest", strategy) == []
+    options = ("--set", "risk.trail=1", "--set", "risk.part_1=1", "--set", "risk.part_1_share=0.5")
+    assert compiled("backtest", "rsi_macd_atr", *OFTEN, *options) == []
+    assert compiled("doctor") == []
