@@ -24,8 +24,8 @@ lint: setup ## ruff and mypy
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 
-bench: setup ## speed and memory beside vectorbt and others
-	@.venv/bin/python -m tests.benchmarks.run
+bench: setup ## speed and memory beside vectorbt and others; ONLY=sweep,indicators for some
+	@.venv/bin/python -m tests.benchmarks.run $(ONLY)
 
 lock: setup ## requirements.lock again from pyproject.toml, keeping versions that still fit
 	@.venv/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \

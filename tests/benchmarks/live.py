@@ -1,7 +1,4 @@
-"""The live side on loopback, in separate processes as `wick live` runs them.
-
-`python -m tests.benchmarks.live` prints the section that `make bench` writes to the page.
-"""
+"""The live side on loopback, in separate processes as `wick live` runs them."""
 
 import os
 import secrets
@@ -17,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-from rich.console import Console
 
 from live import redis_server, tied
 from live.folders import keep
@@ -258,9 +254,3 @@ def _hops(hops: Sequence[tuple[str, str, str]], found: Found) -> tuple[Hop, ...]
         cuts = statistics.quantiles(times, n=100)
         made.append(Hop(name, statistics.median(times), cuts[98], len(times)))
     return tuple(made)
-
-
-if __name__ == "__main__":
-    from tests.benchmarks.report import live_section
-
-    Console().print(live_section(measure_live()), markup=False)

@@ -37,6 +37,7 @@ class Finished:
 
     seconds: float
     peak_mib: float
+    out: str = ""
 
 
 def alternate(ours: Callable[[], float], theirs: Callable[[], float], rounds: int) -> Pair:
@@ -77,7 +78,7 @@ def process(command: Sequence[str], compile_cache: Path, folder: Path) -> Finish
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr}")
     seconds, peak_kib = done.stderr.splitlines()[-1].split()
-    return Finished(float(seconds), int(peak_kib) / 1024)
+    return Finished(float(seconds), int(peak_kib) / 1024, done.stdout)
 
 
 _LAUNCHER = """
