@@ -163,6 +163,8 @@ def backtest(
         has_limit=strategy.has_limit,
     )
     costs = checked_costs(costs)
+    check_threads(threads)
+    _refuse_unknown(costs)
     if costs.limit_through and not strategy.has_limit:
         raise WickError(
             f"costs.limit_through is 1, but {strategy.name} has no rule limit_distance",
@@ -200,24 +202,6 @@ def _within(funding: Funding | None, candles: Candles) -> Funding:
     return funding.within(int(times[0]), int(times[-1]) + candles.timeframe_ms)
 
 
-def _slips(
-    costs: Costs, every: tuple[Candles, ...], spreads: Sequence[Spread | None] | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    spreads = [None] * len(every) if spreads is None else spreads
-    if len(spreads) != len(every):
-        raise WickError(
-            f"{len(spreads)} spreads for {len(every)} symbols", "give one, or None, a symbol"
-        )
-    if not (costs.spread or costs.atr):
-        return np.empty(0), np.empty(0)
-    for one, spread in zip(every, spreads, strict=True):
-        if spread is not None:
-            check_spread(spread, one.symbol)
-    columns = [slippage_columns(costs, *pair) for pair in zip(every, spreads, strict=True)]
-    slip, ahead = (join(list(part)) for part in zip(*columns, strict=True))
-    return slip, ahead
-
-
 def check_threads(threads: int | None) -> None:
     """Refuse a number of threads below one.
 
@@ -250,6 +234,33 @@ def _all_signals(
         # A memo tape in use is one of the thread it was entered in.
         jobs = [pool.submit(copy_context().run, one_of, candles) for candles in every]
         return [job.result() for job in jobs]
+
+
+def _refuse_unknown(costs: Costs) -> None:
+    for name in ("volume_share", "latency_ms"):
+        if getattr(costs, name):
+            raise WickError(
+                f"costs.{name} is {getattr(costs, name):g}, but a backtest does not model it yet",
+                f"--set costs.{name}=0",
+            )
+
+
+def _slips(
+    costs: Costs, every: tuple[Candles, ...], spreads: Sequence[Spread | None] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    spreads = [None] * len(every) if spreads is None else spreads
+    if len(spreads) != len(every):
+        raise WickError(
+            f"{len(spreads)} spreads for {len(every)} symbols", "give one, or None, a symbol"
+        )
+    if not (costs.spread or costs.atr):
+        return np.empty(0), np.empty(0)
+    for one, spread in zip(every, spreads, strict=True):
+        if spread is not None:
+            check_spread(spread, one.symbol)
+    columns = [slippage_columns(costs, *pair) for pair in zip(every, spreads, strict=True)]
+    slip, ahead = (join(list(part)) for part in zip(*columns, strict=True))
+    return slip, ahead
 
 
 def signals_of(strategy: Strategy, candles: Candles, params: Any) -> Signals:
@@ -310,8 +321,9 @@ def _run(
 ) -> Result:
     symbols = len(every)
     first = offsets([len(one.arrays["open_time"]) for one in every])
-    fields = [join([one.arrays[name] for one in every]) for name in _FIELDS]
-    market = Market(first, *[*fields, *slips])
+    times, o, h, l, c = (join([one.arrays[name] for one in every]) for name in _FIELDS)  # noqa: E741
+    volume = join([one.arrays["volume"] for one in every]) if costs.impact else np.empty(0)
+    market = Market(first, times, o, h, l, c, *slips, volume)
     flags, at, *rest = (join(list(part)) for part in zip(*signals, strict=True))
     words = Words(flags, offsets([len(part.at) for part in signals]), at, *rest)
     timeline = timeline_of([one.arrays["open_time"] for one in every], every[0].timeframe_ms)

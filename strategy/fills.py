@@ -9,6 +9,9 @@ from strategy.errors import WickError
 from strategy.grid import price_at, ticks_down, ticks_up
 from strategy.kernel import kernel
 
+# Of what slippage adds to the fixed share. Beyond, a sale would be at next to nothing; the exchange
+# stops market orders far earlier.
+MOST_EXTRA = 0.5
 NOT_FILLED, STOP_FILLED, TAKE_FILLED = 0, 1, 2
 INTRABAR = ("worst", "best", "detail")  # costs.intrabar
 WORST, BEST, DETAIL = range(len(INTRABAR))

@@ -8,12 +8,10 @@ from numpy.typing import NDArray
 
 from strategy.candles import Candles
 from strategy.errors import WickError
-from strategy.fills import Costs
+from strategy.fills import MOST_EXTRA, Costs
 from strategy.indicators import atr
 
 ATR_LENGTH = 14
-# Beyond, a sale would be at next to nothing; the exchange stops market orders far earlier.
-MOST = 0.5
 
 
 class Spread(NamedTuple):
@@ -93,7 +91,7 @@ def slippage_columns(
         share = costs.atr * np.nan_to_num(ranges / candles.arrays["close"])
         ahead += share
         slip[1:] += share[:-1]
-    return np.minimum(slip, MOST), np.minimum(ahead, MOST)
+    return np.minimum(slip, MOST_EXTRA), np.minimum(ahead, MOST_EXTRA)
 
 
 def spread_notes(

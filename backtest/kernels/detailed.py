@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from backtest.kernels.market import slip_of
+from backtest.kernels.market import has_trades
 from backtest.kernels.resting import fill_resting, match
 from backtest.kernels.search import search
 from strategy.fills import NOT_FILLED, STOP_FILLED, resting_fill
@@ -21,8 +21,10 @@ def fill_detailed(
     """Match a position's resting orders with the finer candles inside its candle i, or with that
     one where they lack or disagree."""
     p = desk.positions[s]
-    if p.entry_time > opened:
-        return count, partial
+    if p.entry_time > opened or not has_trades(market, i):
+        return fill_resting(
+            s, candle, i, market, opened, closed_at, desk, book, record, count, partial
+        )
     o, h, l = market.o[i], market.h[i], market.l[i]  # noqa: E741
     start, stop = 0, 0
     take, part = nearest_take(p)
@@ -35,9 +37,9 @@ def fill_detailed(
         return fill_resting(
             s, candle, i, market, opened, closed_at, desk, book, record, count, partial
         )
-    before, slippage = count, slip_of(desk.costs, market, i)
+    before = count
     count, partial = _walk(
-        s, candle, start, stop, finer, slippage, opened, desk, book, record, count, partial
+        s, candle, i, market, start, stop, finer, opened, desk, book, record, count, partial
     )
     if ambiguous and count > before and record.trades[before].ambiguous == 0:
         finer.counts[s, RESOLVED] += 1
@@ -72,7 +74,7 @@ def _finer_of(s, i, market, finer, opened, closed_at):
 
 
 @borrowing
-def _walk(s, candle, start, stop, finer, slippage, opened, desk, book, record, count, partial):
+def _walk(s, candle, i, market, start, stop, finer, opened, desk, book, record, count, partial):
     began = opened  # the first trade's price is the base candle's open, whenever it came
     for j in range(start, stop):
         if desk.positions[s].steps == 0:
@@ -83,11 +85,12 @@ def _walk(s, candle, start, stop, finer, slippage, opened, desk, book, record, c
             count, partial = match(
                 s,
                 candle,
+                i,
+                market,
                 o,
                 h,
                 l,
                 False,
-                slippage,
                 began,
                 ended,
                 desk,

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from strategy.fills import Costs
+from strategy.fills import MOST_EXTRA, Costs
 from strategy.funding import NEVER
 from strategy.kernel import borrowing
 from strategy.risk import Risk
@@ -54,6 +54,8 @@ class Market(NamedTuple):
         of what was known at its open; empty for none.
     ahead : float64 (n,)
         The same for an order decided at the candle's close, made of what is known then.
+    v : float64 (n,)
+        Volumes; empty where no cost depends on them.
     """
 
     first: NDArray[np.int64]
@@ -64,6 +66,7 @@ class Market(NamedTuple):
     c: NDArray[np.float64]
     slip: NDArray[np.float64]
     ahead: NDArray[np.float64]
+    v: NDArray[np.float64]
 
 
 class Words(NamedTuple):
@@ -174,6 +177,15 @@ def begin(market: Market, words: Words) -> Walk:
 
 
 @borrowing
-def slip_of(costs, market, i):
-    """Return the share of the price that a market order loses in candle i."""
-    return costs.slippage + market.slip[i] if len(market.slip) > 0 else costs.slippage
+def slip_of(costs, market, i, qty):
+    """Return the share of the price that a market order of a quantity loses in candle i."""
+    extra = market.slip[i] if len(market.slip) > 0 else 0.0
+    if len(market.v) > 0:
+        extra = min(extra + costs.impact * (qty / market.v[i]), MOST_EXTRA)
+    return costs.slippage + extra
+
+
+@borrowing
+def has_trades(market, i):
+    """Say whether anything can fill in candle i: not in one without volume, where that counts."""
+    return len(market.v) == 0 or market.v[i] > 0.0

@@ -1,10 +1,11 @@
 """Orders of a decision: market orders at the next open, limit orders there and inside the candles
 they rest in."""
 
-from backtest.kernels.market import slip_of
+from backtest.kernels.market import has_trades, slip_of
 from backtest.kernels.resting import close, closed, match
 from strategy.booking import open_position
 from strategy.fills import limit_reached
+from strategy.grid import qty_of
 from strategy.kernel import borrowing
 from strategy.risk import APPROVED, FOK, GTX, IOC, NOT_AT_ONCE, POST_ONLY
 
@@ -18,16 +19,17 @@ def fill_orders(who, cursor, market, desk, book, record, count, partial):
     orders, said, costs = desk.orders, desk.said, desk.costs
     for s in who:
         order = orders[s]
-        if said[s].present != 0 and order.close_reason != 0:
-            i = cursor[s]
-            candle, slippage = i - market.first[s], slip_of(costs, market, i)
+        i = cursor[s]
+        if said[s].present != 0 and order.close_reason != 0 and has_trades(market, i):
+            qty = qty_of(abs(desk.positions[s].steps), desk.grids[s])
+            candle, slippage = i - market.first[s], slip_of(costs, market, i, qty)
             trade = close(s, market.o[i], slippage, candle, desk, book, record, count, partial)
             trade.exit_reason, order.close_reason, trade.ordered = order.close_reason, 0, 1
             count, partial = closed(trade, market.open_time[i], record, count, partial)
     for s in who:
         order = orders[s]
-        if said[s].present != 0 and order.side != 0:
-            i = cursor[s]
+        i = cursor[s]
+        if said[s].present != 0 and order.side != 0 and has_trades(market, i):
             answer = _at_open(order, market.o[i], desk.risk, costs, desk.grids[s])
             if answer != _WAITS:
                 time = market.open_time[i]
@@ -46,6 +48,8 @@ def fill_limits(who, cursor, market, closed_at, desk, book, record, count, parti
         if said[s].present == 0 or order.side == 0 or order.rests == 0:
             continue
         i, side = cursor[s], order.side
+        if not has_trades(market, i):
+            continue
         extreme = market.l[i] if side > 0 else market.h[i]
         if not limit_reached(side, order.limit, extreme, costs.limit_through, desk.grids[s]):
             continue
@@ -57,15 +61,15 @@ def fill_limits(who, cursor, market, closed_at, desk, book, record, count, parti
         fill, last = positions[s].entry, market.c[i]
         h = max(fill, last) if side > 0 else market.h[i]
         l = market.l[i] if side > 0 else min(fill, last)  # noqa: E741
-        slippage, candle = slip_of(costs, market, i), i - market.first[s]
         count, partial = match(
             s,
-            candle,
+            i - market.first[s],
+            i,
+            market,
             fill,
             h,
             l,
             True,
-            slippage,
             closed_at,
             closed_at,
             desk,
@@ -107,7 +111,7 @@ def _enter(who, s, i, price, time, answer, market, desk, book, record):
             s,
             order,
             price,
-            slip_of(desk.costs, market, i),
+            slip_of(desk.costs, market, i, qty_of(order.steps, desk.grids[s])),
             time,
             i - market.first[s],
         )

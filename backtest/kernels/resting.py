@@ -1,8 +1,9 @@
 """Stops and takes against a candle, and what a closed trade leaves in the record."""
 
-from backtest.kernels.market import slip_of
+from backtest.kernels.market import has_trades, slip_of
 from strategy.booking import close_part, close_position
 from strategy.fills import BEST, NOT_FILLED, STOP_FILLED, TAKE_FILLED, resting_fill
+from strategy.grid import qty_of
 from strategy.kernel import borrowing
 from strategy.records import BY_TAKE
 from strategy.stops import nearest_take
@@ -10,13 +11,17 @@ from strategy.stops import nearest_take
 
 @borrowing
 def fill_resting(s, candle, i, market, opened, closed_at, desk, book, record, count, partial):
-    """Match a position's resting orders with its candle i, unless it was entered inside of it."""
-    if desk.positions[s].entry_time > opened:
+    """Match a position's resting orders with its candle i, unless it was entered inside of it or
+    nothing could fill."""
+    p = desk.positions[s]
+    if p.entry_time > opened:
         return count, partial
     o, h, l = market.o[i], market.h[i], market.l[i]  # noqa: E741
-    slippage = slip_of(desk.costs, market, i)
+    if not has_trades(market, i):
+        p.lowest, p.highest = min(p.lowest, l), max(p.highest, h)
+        return count, partial
     return match(
-        s, candle, o, h, l, True, slippage, opened, closed_at, desk, book, record, count, partial
+        s, candle, i, market, o, h, l, True, opened, closed_at, desk, book, record, count, partial
     )
 
 
@@ -24,11 +29,12 @@ def fill_resting(s, candle, i, market, opened, closed_at, desk, book, record, co
 def match(
     s,
     candle,
+    i,
+    market,
     o,
     h,
     l,  # noqa: E741
     whole,
-    slippage,
     opened,
     closed_at,
     desk,
@@ -37,9 +43,9 @@ def match(
     count,
     partial,
 ):
-    """Match a position's resting orders with a candle's prices; parts first, since they lie
+    """Match a position's resting orders with prices of its candle i; parts first, since they lie
     nearer. If they are `whole`, they count for a position that lives through them."""
-    p, costs = desk.positions[s], desk.costs
+    p, costs, g = desk.positions[s], desk.costs, desk.grids[s]
     doubtful = False
     while p.steps != 0:
         take, part = nearest_take(p)
@@ -54,10 +60,13 @@ def match(
         time = opened if at_open else closed_at
         if which == TAKE_FILLED and part != 0:
             one = record.parts[partial]
+            steps = p.part_steps_1 if part == 1 else p.part_steps_2
+            slippage = slip_of(costs, market, i, qty_of(steps, g))
             close_part(book, desk.positions, desk.grids, costs, s, part, price, slippage, one)
             partial = _place_part(record, partial, s, time, candle)
             continue
         reason = p.stop_reason if which == STOP_FILLED else BY_TAKE
+        slippage = slip_of(costs, market, i, qty_of(abs(p.steps), g))
         trade = close(s, price, slippage, candle, desk, book, record, count, partial)
         trade.exit_reason, trade.ambiguous = reason, 1 if doubtful else 0
         count, partial = closed(trade, time, record, count, partial)

@@ -21,7 +21,7 @@ from strategy.records import EXIT_REASONS
 from strategy.risk import REFUSALS, Risk
 from strategy.slippage import Spread
 from strategy.timeframes import DAY_MS, timeframe_ms
-from tests.backtest.script import MONDAY, NAN, Bar, candles_of, scripted
+from tests.backtest.script import MONDAY, NAN, Bar, candles_of, scripted, volume_of
 from tests.backtest.slow_engine import SlowEngine
 from tests.backtest.slow_market import Candle, FinerCandle, Instant, Market, Rules, Said
 
@@ -113,6 +113,20 @@ def draw_funded(seed: int, length: int, symbols: int) -> World:
     return dataclasses.replace(world, instants=tuple(instants))
 
 
+def draw_portfolio(seed: int, length: int, symbols: int) -> World:
+    """Draw a world of many symbols that begin and end at different times; it pays funding."""
+    world, rng = draw_funded(seed, length, symbols), random.Random(seed + 1)
+    bars = []
+    for some in world.bars:
+        first, last = sorted(rng.randrange(length + 1) for _ in range(2))
+        if rng.random() < 0.5:
+            first, last = 0, length
+        bars.append(tuple(bar if first <= at < last else None for at, bar in enumerate(some)))
+    if all(bar is None for some in bars for bar in some):
+        bars[0] = (Bar(10.0, 10.0, 10.0, 10.0), *bars[0][1:])
+    return dataclasses.replace(world, bars=tuple(bars))
+
+
 def draw_slipping(seed: int, length: int, symbols: int) -> World:
     """Draw a world whose market orders lose by spread and range; but for that it is the one of
     `draw_funded`."""
@@ -144,20 +158,6 @@ def draw_limited(seed: int, length: int, symbols: int) -> World:
     return dataclasses.replace(world, risk=risk, costs=costs, limit=limit, take=True, trail=False)
 
 
-def draw_portfolio(seed: int, length: int, symbols: int) -> World:
-    """Draw a world of many symbols that begin and end at different times; it pays funding."""
-    world, rng = draw_funded(seed, length, symbols), random.Random(seed + 1)
-    bars = []
-    for some in world.bars:
-        first, last = sorted(rng.randrange(length + 1) for _ in range(2))
-        if rng.random() < 0.5:
-            first, last = 0, length
-        bars.append(tuple(bar if first <= at < last else None for at, bar in enumerate(some)))
-    if all(bar is None for some in bars for bar in some):
-        bars[0] = (Bar(10.0, 10.0, 10.0, 10.0), *bars[0][1:])
-    return dataclasses.replace(world, bars=tuple(bars))
-
-
 def draw_ranked(seed: int, length: int, symbols: int) -> World:
     """Draw a portfolio with few places, which go to entries by their priority."""
     world, rng = draw_portfolio(seed, length, symbols), random.Random(seed + 2)
@@ -170,6 +170,17 @@ def draw_ranked(seed: int, length: int, symbols: int) -> World:
         trail_after=0.0,
     )
     return dataclasses.replace(world, risk=risk, take=True, trail=False, ranked=True)
+
+
+def draw_impacted(seed: int, length: int, symbols: int) -> World:
+    """Draw a world whose market orders move the price, with entries that rest or do not; but for
+    that it is one of `draw_slipping` or `draw_limited`."""
+    rng = random.Random(seed)
+    world = rng.choice([draw_slipping, draw_limited])(seed, length, symbols)
+    costs = world.costs._replace(
+        impact=10 ** rng.uniform(-8.0, 1.0), intrabar=rng.choice([0, 0, 1])
+    )
+    return dataclasses.replace(world, costs=costs)
 
 
 def _instants(
@@ -331,6 +342,7 @@ def run_slow(world: World) -> SlowEngine:
                 world.start + position * length,
                 *(bar.open, bar.high, bar.low, bar.close),
                 said_of(bar, world.take, world.trail, world.limit, ranked=world.ranked),
+                volume_of(bar),
             )
             for position, bar in enumerate(bars)
             if bar is not None

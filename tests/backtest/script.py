@@ -69,7 +69,7 @@ def candles_of(
         market="um",
         timeframe=timeframe,
         open_time=np.array([time for time, _ in there], np.int64),
-        volume=np.array([_code(one, _ENTER) for _, one in there], np.float64),
+        volume=np.array([volume_of(one) for _, one in there], np.float64),
         trades=np.array([_code(one, _EXIT) for _, one in there], np.float64),
         quote_volume=np.array([one.stop for _, one in there], np.float64),
         taker_buy=np.array([one.take for _, one in there], np.float64),
@@ -160,6 +160,11 @@ def units(amount: str) -> int:
 @cache
 def _loaded(name: str) -> Strategy:
     return load(str(_STRATEGIES / f"{name}.py"))
+
+
+def volume_of(one: Bar) -> float:
+    """Return a bar's volume: 1 where it says long, 2 for short, 3 for both, 0 for neither."""
+    return _code(one, _ENTER)
 
 
 def _code(one: Bar, words: dict[str, int]) -> float:

@@ -109,21 +109,29 @@ class SlowEngine:
 
     # At the open.
 
-    def slip_in(self, market: Market, position: int) -> float:
+    def slip_in(self, market: Market, position: int, steps: int) -> float:
         """Return the share of the price that a market order loses in a candle."""
-        extra = extra_slippage(self.costs, market, market.candles[position].time, position)
+        candle = market.candles[position]
+        extra = extra_slippage(self.costs, market, candle.time, position)
+        if self.costs.impact:
+            impact = self.costs.impact * (market.rules.qty(steps) / candle.volume)
+            extra = min(extra + impact, 0.5)
         return self.costs.slippage + extra
+
+    def fills_in(self, candle: Candle) -> bool:
+        """Say whether anything fills in a candle."""
+        return not self.costs.impact or candle.volume > 0
 
     def market_orders(self, time: int) -> None:
         for market in self.markets:
             found = market.candle(time)
-            if found and market.exit and market.trade:
+            if found and market.exit and market.trade and self.fills_in(found[1]):
                 position, candle = found
-                slip, why = self.slip_in(market, position), market.exit
+                slip, why = self.slip_in(market, position, market.left), market.exit
                 self.close(market, candle.open, slip, why, time, position).ordered = 1
         for market in self.markets:
             found = market.candle(time)
-            if found and market.entry:
+            if found and market.entry and self.fills_in(found[1]):
                 position, candle = found
                 entry, what = market.entry, at_open(market, candle.open, self.risk, self.costs)
                 if what == "rests":
@@ -142,6 +150,8 @@ class SlowEngine:
             if not found or not entry or not entry.rests:
                 continue
             position, candle = found
+            if not self.fills_in(candle):
+                continue
             if not is_reached(market, entry, far_side(entry, candle), self.costs):
                 continue
             market.entry = None
@@ -153,7 +163,7 @@ class SlowEngine:
                 self.meet(market, market.trade, [look], position)
 
     def open(self, market: Market, entry: Entry, price: float, time: int, position: int) -> None:
-        rules, slip = market.rules, self.slip_in(market, position)
+        rules, slip = market.rules, self.slip_in(market, position, entry.steps)
         stop: float
         take: float | None = None
         if entry.side > 0:
@@ -288,6 +298,9 @@ class SlowEngine:
         market.mark, market.closed = candle.close, position + 1
         trade = market.trade
         if trade is not None and trade.entry_time <= time:
+            if not self.fills_in(candle):
+                market.extremes += [candle.low, candle.high]
+                return
             counts = self.walked
             looks = looks_of(market, candle, self.timeframe_ms, self.costs.intrabar, counts)
             self.meet(market, trade, looks, position)
@@ -301,7 +314,10 @@ class SlowEngine:
         market.extremes += [min(look.low for look in looks), max(look.high for look in looks)]
 
     def touch(self, market: Market, trade: Trade, look: Look, position: int) -> None:
-        slip, end = self.slip_in(market, position), look.end
+        end = look.end
+
+        def slip() -> float:
+            return self.slip_in(market, position, market.left)
 
         def beyond_stop(price: float) -> bool:
             return price <= trade.last_stop if trade.side > 0 else price >= trade.last_stop
@@ -324,29 +340,34 @@ class SlowEngine:
             for level, steps in list(market.ladder):
                 if beyond(level, price) and before_the_take(level):
                     self.close_part(
-                        market, steps, level if at is None else at, slip, when, position
+                        market,
+                        steps,
+                        level if at is None else at,
+                        self.slip_in(market, position, steps),
+                        when,
+                        position,
                     )
                     market.ladder.remove((level, steps))
 
         worst, best = (look.low, look.high) if trade.side > 0 else (look.high, look.low)
         if beyond_stop(look.open):
-            self.close(market, look.open, slip, market.moved, look.begin, position)
+            self.close(market, look.open, slip(), market.moved, look.begin, position)
             return
         take_parts(look.open, look.begin, look.open)
         both = beyond_stop(worst) and beyond_any(best)
         if beyond_take(look.open):
-            self.close(market, look.open, slip, "take", look.begin, position)
+            self.close(market, look.open, slip(), "take", look.begin, position)
             return
         if not both or self.costs.intrabar == 1:
             if beyond_stop(worst) and not both:
                 best = look.open  # nothing but the stop
             take_parts(best, end)
             if beyond_take(best):
-                self.close(market, trade.take, slip, "take", end, position).ambiguous = int(both)
+                self.close(market, trade.take, slip(), "take", end, position).ambiguous = int(both)
                 return
         if beyond_stop(worst):
             at, why = trade.last_stop, market.moved
-            self.close(market, at, slip, why, end, position).ambiguous = int(both)
+            self.close(market, at, slip(), why, end, position).ambiguous = int(both)
 
     # At the close.
 

@@ -65,6 +65,7 @@ class Candle:
     low: float
     close: float
     said: Said
+    volume: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

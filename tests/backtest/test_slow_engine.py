@@ -28,6 +28,7 @@ from tests.backtest.random_markets import (
     World,
     assert_equal,
     draw_funded,
+    draw_impacted,
     draw_limited,
     draw_risk,
     draw_slipping,
@@ -40,19 +41,19 @@ from tests.backtest.slow_engine import SlowEngine
 from tests.backtest.slow_market import Candle, Market, Rules, Said
 
 EXAMPLES = int(os.environ.get("WICK_TEST_EXAMPLES", "1500"))
-WORLDS, FUNDED, SLIPPING, LIMITED = (
+WORLDS, FUNDED, SLIPPING, LIMITED, IMPACTED = (
     st.builds(
         draw,
         seed=st.integers(0, 2**32),
         length=st.integers(1, 90),
         symbols=st.integers(1, 3),
     )
-    for draw in (draw_world, draw_funded, draw_slipping, draw_limited)
+    for draw in (draw_world, draw_funded, draw_slipping, draw_limited, draw_impacted)
 )
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(WORLDS | FUNDED | SLIPPING | LIMITED)
+@given(WORLDS | FUNDED | SLIPPING | LIMITED | IMPACTED)
 def test_both_engines_give_the_same_trades_equity_and_refusals(world: World) -> None:
     slow = run_slow(world)
     if slow.broke is None:

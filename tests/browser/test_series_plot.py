@@ -84,7 +84,7 @@ def test_a_million_candles_are_put_together_to_few(offline: BrowserContext, tmp_
     assert "1,000,000 rows, in bars of 12h" in (page.locator(".gtitle").text_content() or "")
 
 
-@pytest.mark.parametrize("kind", ["funding", "aggTrades", "mark", "metrics", "bookDepth", "quotes"])
+@pytest.mark.parametrize("kind", ["funding", "aggTrades", "mark", "metrics", "bookDepth"])
 def test_every_kind_can_be_drawn(kind: str, offline: BrowserContext, tmp_path: Path) -> None:
     its = Series("um", "BTCUSDT", "1h" if kind == "mark" else "", kind)
     steps = np.delete(np.arange(300), [50, 51])
@@ -98,7 +98,6 @@ def test_every_kind_can_be_drawn(kind: str, offline: BrowserContext, tmp_path: P
         "metrics": {"time": steps * 300_000, "open_interest": price, "accounts_ratio": price},
         "bookDepth": {"time": steps // 2 * 30_000, "percentage": steps % 2 * 2.0 - 1.0}
         | {"depth": price, "notional": price},
-        "quotes": {"time": steps * 60_000, "bid": price, "ask": price + 1, "half": price / 1e4},
     }[kind]
     time = its.its_kind.time
     table = pa.table(columns | {time: columns[time] + JAN_2023})
@@ -111,7 +110,6 @@ def test_every_kind_can_be_drawn(kind: str, offline: BrowserContext, tmp_path: P
         "mark": (".boxlayer .trace path", 298),
         "metrics": (".scatterlayer .trace path.js-line", 2),
         "bookDepth": (".scatterlayer .trace path.js-line", 2),
-        "quotes": (".scatterlayer .trace path.js-line", 1),
     }[kind]
     assert page.locator(marks[0]).count() == marks[1]
     assert page.locator(".shapelayer path").count() >= (kind != "bookDepth")

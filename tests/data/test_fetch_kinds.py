@@ -174,21 +174,3 @@ def test_metrics_that_name_another_symbol_inside_are_refused(
     assert done.refused == {"2023-03-21": f"{name} says inside that it holds ETHUSDT"}
     times = load_arrays(tmp_path, METRICS)["time"]
     assert int(times[-1]) == JAN_2023 + 79 * DAY_MS
-
-
-def test_best_bids_and_asks_of_a_day_are_fetched_as_minutes(
-    tmp_path: Path, server: ArchiveServer
-) -> None:
-    header = "update_id,best_bid_price,best_bid_qty,best_ask_price,best_ask_qty,transaction_time"
-    for day in days("2023-03", 20, 21):
-        start = int(np.datetime64(day, "ms").astype(int))
-        rows = [f"1,99.5,1,100.5,1,{start + at},{start + at}" for at in (5, 59_000, 61_000)]
-        name = f"BTCUSDT-bookTicker-{day}.zip"
-        text = "\n".join([f"{header},event_time", *rows, ""]).encode()
-        server.put(f"data/futures/um/daily/bookTicker/BTCUSDT/{name}", zipped(name, text))
-    series = Series("um", "BTCUSDT", "", "quotes")
-    done = run(server, tmp_path, series, JAN_2023 + 78 * DAY_MS, JAN_2023 + 80 * DAY_MS)
-    assert (done.files, done.missing_days, done.refused) == (2, [], {})
-    arrays = load_arrays(tmp_path, series)
-    assert arrays["half"].tolist() == [0.005] * 4
-    assert (arrays["time"] % DAY_MS).tolist() == [0, 60_000] * 2
