@@ -19,11 +19,13 @@ from backtest.kernels.simulate import simulate
 from data.dates import show_time
 from strategy.account import MOST
 from strategy.candles import Candles
+from strategy.dated import Changes, RuleChange, SymbolTiers, dated_rules
 from strategy.errors import RunRefused, WickError
 from strategy.fills import Costs, checked_costs
 from strategy.funding import Funding, check_funding, instants_of, no_funding
 from strategy.grid import fine_grid
 from strategy.load import Strategy
+from strategy.margin import Margin, Marks, Tiers, check_marks
 from strategy.records import ACCOUNT, ORDER, PART, POSITION, SAID, TRADE, UNIT
 from strategy.risk import REFUSALS, Risk, checked
 from strategy.slippage import Spread, check_spread, slippage_columns
@@ -112,6 +114,9 @@ def backtest(
     spreads: Sequence[Spread | None] | None = None,
     threads: int | None = None,
     progress: Callable[[], None] | None = None,
+    tiers: SymbolTiers | Sequence[SymbolTiers | None] | None = None,
+    marks: Marks | Sequence[Marks | None] | None = None,
+    changes: Sequence[Sequence[RuleChange]] | None = None,
 ) -> Result:
     """Run a strategy over the candles of one or more symbols on one balance.
 
@@ -142,6 +147,14 @@ def backtest(
         not depend on it.
     progress : callable, optional
         Called whenever a symbol's signals have been computed.
+    tiers : SymbolTiers or sequence of SymbolTiers, optional
+        Maintenance tiers per symbol, None for none. Without any, nothing is liquidated and no
+        bracket bounds a position.
+    marks : Marks or sequence of Marks, optional
+        Mark prices per symbol, at which liquidation looks; None for the candles themselves.
+    changes : sequence of sequences of RuleChange, optional
+        Grids and tiers that a symbol takes later, at the first decision from their time on at which
+        it is flat with no order waiting.
 
     Returns
     -------
@@ -153,7 +166,7 @@ def backtest(
         Wrong timeframe, params, risk, funding, finer candles or spreads, or fewer candles than the
         indicators need.
     RunRefused
-        The equity fell to zero or below.
+        The equity fell to zero or below; where there are tiers, below zero.
     """
     every = (candles,) if isinstance(candles, Candles) else tuple(candles)
     params = strategy.params() if params is None else params
@@ -178,19 +191,46 @@ def backtest(
     if len(grids) != len(every):
         raise WickError(f"{len(grids)} grids for {len(every)} symbols", "give one grid a symbol")
     grids = grids.view(np.recarray)
-    if funding is None:
-        funding = [None] * len(every)
-    elif isinstance(funding, Funding):
-        funding = [funding]
-    if len(funding) != len(every):
-        raise WickError(
-            f"{len(funding)} fundings for {len(every)} symbols", "give one, or None, a symbol"
-        )
-    each = tuple(map(_within, funding, every))
+    each = tuple(map(_within, _per_symbol("fundings", funding, Funding, every), every))
+    rules = dated_rules(
+        grids,
+        _per_symbol("tiers", tiers, SymbolTiers, every),
+        [[]] * len(every) if changes is None else changes,
+        risk.leverage,
+    )
+    seen = _per_symbol("marks", marks, Marks, every)
+    for one, its in zip(every, seen, strict=True):
+        if its is not None:
+            check_marks(its, one.symbol)
     slips = _slips(costs, every, spreads)
     finer = finer_of(every, detail, costs)
     signals = _all_signals(strategy, every, params, threads, progress)
-    return _run(strategy, every, signals, params, risk, costs, balance, grids, each, slips, finer)
+    return _run(
+        strategy,
+        every,
+        signals,
+        params,
+        risk,
+        costs,
+        balance,
+        grids,
+        each,
+        slips,
+        finer,
+        rules,
+        seen,
+    )
+
+
+def _per_symbol(what: str, given: Any, kind: type, every: Sequence[Candles]) -> list[Any]:
+    if given is None:
+        return [None] * len(every)
+    each = [given] if isinstance(given, kind) else list(given)
+    if len(each) != len(every):
+        raise WickError(
+            f"{len(each)} {what} for {len(every)} symbols", "give one, or None, a symbol"
+        )
+    return each
 
 
 def _within(funding: Funding | None, candles: Candles) -> Funding:
@@ -318,6 +358,8 @@ def _run(
     funding: tuple[Funding, ...],
     slips: tuple[NDArray[np.float64], NDArray[np.float64]],
     finer: Finer,
+    rules: tuple[Any, Tiers, Changes],
+    marks: Sequence[Marks | None],
 ) -> Result:
     symbols = len(every)
     first = offsets([len(one.arrays["open_time"]) for one in every])
@@ -331,7 +373,11 @@ def _run(
     account[0].wallet = round(balance * UNIT)
     account[0].equity, account[0].day = account[0].wallet / UNIT, -1
     blank = (np.zeros(symbols, kind).view(np.recarray) for kind in (POSITION, ORDER, SAID))
-    desk = Desk(risk, costs, grids, *blank)
+    now, tiers, changes = rules
+    o, h, l, c = _marked(market, marks)  # noqa: E741
+    margin = Margin(tiers, o, h, l, c, np.zeros(symbols), np.full(symbols, np.nan))
+    positions, orders, said = blank
+    desk = Desk(risk, costs, now, positions, orders, said, margin, changes)
     # Every trade needs an entry signal of its own, so there cannot be more; untouched pages cost
     # nothing.
     trades = np.empty(len(at) + 1, TRADE).view(np.recarray)
@@ -373,6 +419,23 @@ def _run(
         funding,
         finer.counts,
     )
+
+
+def _marked(market: Market, marks: Sequence[Marks | None]) -> list[NDArray[np.float64]]:
+    # Of all candles; where there is no mark price, the contract's own stand in.
+    prices = [market.o, market.h, market.l, market.c]
+    if not any(one is not None for one in marks):
+        return prices
+    out = [price.copy() for price in prices]
+    for s, one in enumerate(marks):
+        if one is None:
+            continue
+        part = slice(int(market.first[s]), int(market.first[s + 1]))
+        at = one.rows_of(market.open_time[part])
+        known = at >= 0
+        for price, values in zip(out, one[1:], strict=True):
+            price[part][known] = values[at[known]]
+    return out
 
 
 def _by_trade(parts: Any, trades: Any) -> Any:

@@ -18,18 +18,20 @@ from data.fees import fee_notes, rates_of, refuse_both
 from data.funding import funding_notes, funding_of_store
 from data.manifest import known_market
 from data.many import load_many
+from data.margin import changes_of, mark_notes, marks_of_store, tiers_of
 from data.overrides import BALANCE, Given, costs_of, from_flags, from_toml, share_of_bps
 from data.quality import holes
-from data.rules.notes import rule_notes
-from data.run_record import detail_record, funding_record
+from data.rules.notes import margin_notes, rule_notes
+from data.run_record import detail_record, funding_record, marks_record
 from data.selection import market_of, only_symbol, refuse_twice
 from data.spreads import spread_of_store
-from data.symbols import RuleBook, SymbolRules, fine_rules, grids_of
+from data.symbols import DatedRules, RuleBook, SymbolRules, fine_rules, grids_of
 from strategy.candles import Candles
 from strategy.errors import RunRefused, WickError
 from strategy.fills import DETAIL, Costs
 from strategy.funding import Funding, no_funding
 from strategy.load import Strategy, load
+from strategy.margin import Marks
 from strategy.risk import DISTANCE, LEVEL, REFUSALS, Risk
 from strategy.slippage import Spread, spread_notes
 from strategy.timeframes import DAY_MS, EXCHANGE_TIMEFRAMES, grid_of, timeframe_ms
@@ -77,6 +79,8 @@ class Inputs:
     source: runs.RunRecord | None
     detail: tuple[Candles | None, ...] = ()
     spreads: tuple[Spread | None, ...] = ()
+    terms: tuple[tuple[DatedRules, ...], ...] = ()  # of each symbol: at first, and what changes
+    marks: tuple[Marks | None, ...] = ()
 
 
 def gather(
@@ -115,20 +119,25 @@ def gather(
     check_threads(asked.threads)
     candles = _cut(asked, own) if own else _candles(asked, strategy, store_folder, done)
     books = {market: RuleBook(store_folder, market) for market in {one.market for one in candles}}
-    rules = tuple(_rules(one, source, books[one.market]) for one in candles)
+    terms = tuple(_terms(one, source, books[one.market]) for one in candles)
+    rules = tuple(its[0].rules for its in terms)
+    marks = tuple(_marks(one, its, store_folder) for one, its in zip(candles, terms, strict=True))
     funding = tuple(_funding(one, store_folder) for one in candles)
     costs = _costs(asked, source, given.costs)
     detail: tuple[Candles | None, ...] = tuple(own_detail)
     if costs.intrabar == DETAIL and not detail:
         detail = detail_of_store(store_folder, candles, asked.detail)
-    notes = _source_notes(asked, strategy, candles, funding, source)
+    notes = _source_notes(asked, strategy, candles, funding, marks, source)
     notes += _detail_notes(candles, detail, source)
     notes += _span_notes(asked, candles)
     notes += _data_notes(candles, asked.strict)
     spans = [(int(one.arrays["open_time"][0]), _end_ms(one)) for one in candles]
     balance = BALANCE if asked.balance is None else asked.balance
     notional = min(risk.max_leverage * balance, risk.max_notional or math.inf)
-    notes += rule_notes(books, rules, spans, risk.leverage, notional)
+    notes += rule_notes(books, terms, spans, risk.leverage, notional)
+    notes += margin_notes(terms, spans)
+    for one, dated, seen in zip(candles, terms, marks, strict=True):
+        notes += mark_notes(one, seen) if dated[0].margin is not None else []
     for one, its in zip(candles, funding, strict=True):
         notes += funding_notes(one, its) if one.market == "um" else []
     costs = _costs(asked, source, given.costs)
@@ -151,6 +160,8 @@ def gather(
         source=source,
         detail=detail,
         spreads=spreads,
+        terms=terms,
+        marks=marks,
     )
 
 
@@ -243,14 +254,26 @@ def _known_timeframe(timeframe: str, folder: Path) -> None:
         )
 
 
-def _rules(candles: Candles, source: runs.RunRecord | None, book: RuleBook) -> SymbolRules:
+def _terms(
+    candles: Candles, source: runs.RunRecord | None, book: RuleBook
+) -> tuple[DatedRules, ...]:
     # A run's own rules: it is repeated to the last bit also after the exchange changed them.
     for its in source.data if source else ():
         if (its.market, its.symbol) == (candles.market, candles.symbol):
-            return its.rules
-    known = book.rules(candles.symbol, int(candles.arrays["open_time"][0]))
-    first = float(candles.arrays["open"][0])
-    return known or fine_rules(candles.market, candles.symbol, first)
+            return (DatedRules(0, its.rules, its.margin), *its.changes)
+    symbol, first_ms = candles.symbol, int(candles.arrays["open_time"][0])
+    known = book.rules(symbol, first_ms)
+    if known is None:
+        first = float(candles.arrays["open"][0])
+        return (DatedRules(0, fine_rules(candles.market, symbol, first), None),)
+    margin = book.margin(symbol, first_ms)
+    return (DatedRules(0, known, margin), *book.changes(symbol, first_ms, _end_ms(candles)))
+
+
+def _marks(candles: Candles, terms: Sequence[DatedRules], folder: Path) -> Marks | None:
+    if all(one.margin is None for one in terms):
+        return None
+    return marks_of_store(folder, candles)
 
 
 def _funding(candles: Candles, folder: Path) -> Funding:
@@ -331,6 +354,9 @@ def run(
         spreads=inputs.spreads or None,
         threads=threads,
         progress=done.stage("signals", len(inputs.candles)) if done else None,
+        tiers=[tiers_of(its[0].margin) for its in inputs.terms] or None,
+        marks=inputs.marks or None,
+        changes=[changes_of(its[1:]) for its in inputs.terms] or None,
     )
 
 
@@ -384,6 +410,7 @@ def _source_notes(
     strategy: Strategy,
     candles: Sequence[Candles],
     funding: Sequence[Funding],
+    marks: Sequence[Marks | None],
     source: runs.RunRecord | None,
 ) -> list[str]:
     if source is None:
@@ -408,6 +435,11 @@ def _source_notes(
             now = funding_record(its)
             if paid.get((one.market, one.symbol), now) != now:
                 notes.append(f"{one.symbol}: the stored funding has changed since run {source.id}")
+        seen = {(its.market, its.symbol): its.marks for its in source.data}
+        for one, prices in zip(candles, marks, strict=True):
+            new = marks_record(one, prices)
+            if seen.get((one.market, one.symbol), new) != new:
+                notes.append(f"{one.symbol}: the stored mark prices have changed since {source.id}")
     return notes
 
 

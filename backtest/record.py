@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from backtest.engine import Result
 from data.run_record import run_record
 from data.runs import IntervalRecord, RunRecord, run_id
-from data.symbols import SymbolRules
+from data.symbols import DatedRules, SymbolRules
 from strategy.candles import Candles
+from strategy.margin import Marks
 from strategy.risk import REFUSALS
 
 
@@ -17,6 +18,8 @@ def record_of(
     created_ms: int,
     command: Sequence[str],
     rules: Sequence[SymbolRules],
+    terms: Sequence[Sequence[DatedRules]] = (),
+    marks: Sequence[Marks | None] = (),
     notes: Sequence[str] = (),
     seed: int | None = None,
     name: str | None = None,
@@ -37,6 +40,8 @@ def record_of(
         funding=result.funding,
         detail=detail,
         interval=interval,
+        terms=terms,
+        marks=marks,
     )
 
 

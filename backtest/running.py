@@ -62,13 +62,15 @@ def run_asked(
             created_ms=now_ms(),
             command=command,
             rules=inputs.rules,
+            terms=inputs.terms,
+            marks=inputs.marks,
             notes=(*notes, *inputs.notes),
             name=name,
             detail=inputs.detail,
             interval=interval,
         )
     table = trade_table(result.trades, result.symbols)
-    parts = part_table(result.parts, result.trades, result.symbols, result.grids)
+    parts = part_table(result.parts, result.trades, result.symbols)
     return Run(runs / record.id, record, table, result.time, result.equity, parts), inputs
 
 

@@ -1,15 +1,14 @@
 """Stored funding, as a backtest takes it: instants on whole minutes with rate and mark price."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data.dates import show_time
 from data.kinds import FUNDING, MARK
-from data.manifest import Series, read_manifest
-from data.store import every_series, load_arrays
+from data.manifest import Series
+from data.store import every_series, load_if_stored
 from strategy.candles import Candles
 from strategy.funding import Funding, no_funding
 
@@ -33,7 +32,7 @@ def funding_of_store(store: Path, candles: Candles) -> Funding:
     """
     first_ms, end_ms = _span(candles)
     wanted = Series(candles.market, candles.symbol, "", FUNDING.name)
-    arrays = _load(store, wanted, first_ms - _MINUTE_MS, end_ms)
+    arrays = load_if_stored(store, wanted, first_ms - _MINUTE_MS, end_ms)
     if arrays is None:
         return no_funding()
     time = (arrays["time"] + _MINUTE_MS // 2) // _MINUTE_MS * _MINUTE_MS
@@ -44,16 +43,6 @@ def funding_of_store(store: Path, candles: Candles) -> Funding:
     return inside._replace(price=_with_marks(store, candles.symbol, inside))
 
 
-def _load(store: Path, wanted: Series, first_ms: int, last_ms: int) -> dict[str, Any] | None:
-    # The files that touch a span, since it may be empty, which is no error here.
-    files = [
-        its
-        for its in read_manifest(wanted.folder(store)).files
-        if its.first_ms <= last_ms and its.last_ms >= first_ms
-    ]
-    return load_arrays(store, wanted, files[0].first_ms, files[-1].last_ms + 1) if files else None
-
-
 def _with_marks(store: Path, symbol: str, funding: Funding) -> NDArray[np.float64]:
     price = funding.price.copy()
     for one in every_series(store):  # the shortest timeframe first
@@ -61,7 +50,7 @@ def _with_marks(store: Path, symbol: str, funding: Funding) -> NDArray[np.float6
         if (one.series.symbol, one.series.kind) != (symbol, MARK.name) or not len(missing):
             continue
         times = funding.time[missing]
-        marks = _load(store, one.series, int(times[0]), int(times[-1]))
+        marks = load_if_stored(store, one.series, int(times[0]), int(times[-1]))
         if marks is None:
             continue
         at = np.minimum(np.searchsorted(marks["open_time"], times), len(marks["open_time"]) - 1)

@@ -19,15 +19,17 @@ from data.runs import (
     FundingRecord,
     GroupRecord,
     IntervalRecord,
+    MarksRecord,
     RunRecord,
     StrategyRecord,
 )
-from data.symbols import SymbolRules
+from data.symbols import DatedRules, SymbolRules
 from strategy.candles import Candles
 from strategy.fills import Costs
 from strategy.funding import Funding
 from strategy.kernel import SOURCE_HASH
 from strategy.load import Strategy
+from strategy.margin import Marks
 from strategy.metrics import (
     breakdowns,
     by_day,
@@ -139,6 +141,8 @@ def run_record(
     funding: Sequence[Funding | None] = (),
     detail: Sequence[Candles | None] = (),
     interval: IntervalRecord | None = None,
+    terms: Sequence[Sequence[DatedRules]] = (),
+    marks: Sequence[Marks | None] = (),
 ) -> RunRecord:
     """Describe an outcome completely: what ran, on which data and rules, and what came out.
 
@@ -156,6 +160,11 @@ def run_record(
         Finer candles that were used, one per symbol; empty for none at all.
     interval : IntervalRecord, optional
         Between what its ambiguous candles leave it.
+    terms : sequence of sequences of DatedRules
+        What each symbol began with and what changed, where margin and changes were known to the
+        run.
+    marks : sequence of Marks
+        Mark prices, one per symbol; empty for none at all.
     """
     strategy = outcome.strategy
     return RunRecord(
@@ -175,12 +184,14 @@ def run_record(
         balance=outcome.balance,
         seed=seed,
         data=[
-            _data(one, its, int(outcome.time[0]), paid, finer)
-            for one, its, paid, finer in zip(
+            _data(one, its, int(outcome.time[0]), paid, finer, dated, seen)
+            for one, its, paid, finer, dated, seen in zip(
                 outcome.candles,
                 rules,
                 funding or [None] * len(rules),
                 detail or [None] * len(rules),
+                terms or [()] * len(rules),
+                marks or [None] * len(rules),
                 strict=True,
             )
         ],
@@ -224,6 +235,8 @@ def _data(
     start_ms: int,
     funding: Funding | None,
     detail: Candles | None,
+    terms: Sequence[DatedRules],
+    marks: Marks | None,
 ) -> DataRecord:
     times, length = candles.arrays["open_time"], candles.timeframe_ms
     empty = not len(times)  # a symbol that was silent all through a live session
@@ -240,7 +253,18 @@ def _data(
         rules=rules,
         funding=funding_record(funding),
         detail=detail_record(detail),
+        margin=terms[0].margin if terms else None,
+        changes=list(terms[1:]),
+        marks=marks_record(candles, marks),
     )
+
+
+def marks_record(candles: Candles, marks: Marks | None) -> MarksRecord | None:
+    """Name exact mark price candles; None where there are none."""
+    if marks is None:
+        return None
+    known = int(np.count_nonzero(marks.rows_of(candles.arrays["open_time"]) >= 0))
+    return MarksRecord(known, marks.fingerprint)
 
 
 def funding_record(funding: Funding | None) -> FundingRecord | None:

@@ -8,7 +8,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from data.table import arrow, arrow_text
-from strategy.grid import qty_of
 from strategy.records import EXIT_REASONS, TRADE, UNIT
 
 TIME = pa.timestamp("ms", tz="UTC")
@@ -82,18 +81,17 @@ NO_PARTS = pa.schema(
 ).empty_table()
 
 
-def part_table(parts: Any, trades: Any, symbols: tuple[str, ...], grids: Any) -> pa.Table | None:
+def part_table(parts: Any, trades: Any, symbols: tuple[str, ...]) -> pa.Table | None:
     """Turn the records of parts into a table; None where no trade was closed in parts."""
     if not len(parts):
         return None
-    qty = [qty_of(steps, grids[s]) for steps, s in zip(parts.steps, parts.symbol, strict=True)]
     return pa.table(
         {
             "trade": arrow(parts.trade),
             "symbol": arrow_text(symbols, parts.symbol),
             "time": arrow(parts.time, TIME),
             "bars": arrow(parts.candle - trades.entry_candle[parts.trade]),
-            "qty": arrow(np.array(qty)),
+            "qty": arrow(parts.qty),
             "price": arrow(parts.price),
             "pnl": arrow(parts.pnl / UNIT),
             "fee": arrow(parts.fee / UNIT),

@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from data.run_tables import TIME
-from data.symbols import SymbolRules
+from data.symbols import DatedRules, MarginRules, SymbolRules
 from data.table import arrow, numbers
 from strategy.errors import RunRefused, WickError, did_you_mean
 from strategy.fills import Costs
@@ -53,6 +53,14 @@ class FundingRecord(msgspec.Struct, frozen=True):
     fingerprint: str
 
 
+class MarksRecord(msgspec.Struct, frozen=True):
+    """The exact mark price candles of one symbol: how many of its candles had one, and the SHA-256
+    over their arrays."""
+
+    candles: int
+    fingerprint: str
+
+
 class DetailRecord(msgspec.Struct, frozen=True):
     """The exact finer candles of one symbol: their timeframe, how many, and their SHA-256."""
 
@@ -76,6 +84,9 @@ class DataRecord(msgspec.Struct, frozen=True):
     rules: SymbolRules
     funding: FundingRecord | None = None  # None where none was booked
     detail: DetailRecord | None = None  # None where no finer candles were used
+    margin: MarginRules | None = None  # None where nothing was liquidated
+    changes: list[DatedRules] = []  # of rules and margin, inside the run
+    marks: MarksRecord | None = None
 
 
 class FigureRecord(msgspec.Struct, frozen=True):

@@ -117,6 +117,30 @@ def load(
     return Candles.from_arrays(symbol=symbol, market=market, timeframe=timeframe, **arrays)
 
 
+def load_if_stored(
+    store: Path, wanted: Series, first_ms: int, last_ms: int
+) -> dict[str, NDArray[Any]] | None:
+    """Read the columns of a stored series between two times, both included; None where nothing of
+    it lies there.
+
+    Raises
+    ------
+    WickError
+        A file is damaged.
+    """
+    files = [
+        its
+        for its in read_manifest(wanted.folder(store)).files
+        if its.first_ms <= last_ms and its.last_ms >= first_ms
+    ]
+    if not files:
+        return None
+    arrays = load_arrays(store, wanted, files[0].first_ms, files[-1].last_ms + 1)
+    times = arrays[wanted.its_kind.time]
+    low, high = np.searchsorted(times, (first_ms, last_ms + 1)).tolist()
+    return {name: values[low:high] for name, values in arrays.items()} if low < high else None
+
+
 def load_arrays(
     store: Path,
     wanted: Series,

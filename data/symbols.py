@@ -42,6 +42,32 @@ class SymbolRules(msgspec.Struct, frozen=True):
     seen: str | None
 
 
+class MarginRules(msgspec.Struct, frozen=True):
+    """The exchange's leverage brackets for one symbol, and what a liquidation costs there.
+
+    Attributes
+    ----------
+    brackets : tuple of Bracket
+    liquidation_fee : str
+        Share of the notional, decimal text; empty where it is not known.
+    seen : str or None
+        Day of the brackets, as that of `SymbolRules`.
+    """
+
+    brackets: Brackets
+    liquidation_fee: str
+    seen: str | None
+
+
+class DatedRules(msgspec.Struct, frozen=True):
+    """All that the exchange asks of a symbol from an instant on, UTC ms; `margin` is None where no
+    brackets are known."""
+
+    at_ms: int
+    rules: SymbolRules
+    margin: MarginRules | None
+
+
 UNKNOWN = "unknown, a fine grid is used"
 # Statuses between the last trade and the end; PENDING_TRADING stands for days before the first one.
 _ENDING = {"PRE_DELIVERING", "DELIVERING", "DELIVERED", "PRE_SETTLE", "SETTLING", "CLOSE", "BREAK"}
@@ -116,14 +142,47 @@ class RuleBook:
         at_ms : int, optional
             Any moment of the day, UTC ms; by default the newest rules.
         """
-        found = _on(self.listings(symbol), at_ms)
+        return self._rules(symbol, _day_end(at_ms))
+
+    def _rules(self, symbol: str, end_ms: int | None) -> SymbolRules | None:
+        found = _on(self.listings(symbol), end_ms)
         return found and rules_of(found[0], self.market, symbol, found[1])
 
     def brackets_on(
         self, symbol: str, at_ms: int | None = None
     ) -> tuple[Brackets, str | None] | None:
         """Return the leverage brackets that held on a day and their own day, chosen as `rules`."""
-        return _on(self.brackets(symbol), at_ms)
+        return _on(self.brackets(symbol), _day_end(at_ms))
+
+    def margin(self, symbol: str, at_ms: int) -> MarginRules | None:
+        """Return the brackets and the liquidation fee of a day, chosen as `rules`; None where no
+        brackets are known."""
+        return self._margin(symbol, _day_end(at_ms))
+
+    def _margin(self, symbol: str, end_ms: int | None) -> MarginRules | None:
+        found, listing = _on(self.brackets(symbol), end_ms), _on(self.listings(symbol), end_ms)
+        fee = listing[0].liquidation_fee if listing else ""
+        return found and MarginRules(found[0], fee, found[1])
+
+    def changes(self, symbol: str, first_ms: int, end_ms: int) -> tuple[DatedRules, ...]:
+        """Return what changed between the day of a run's first candle and the run's end, each with
+        the instant of the first answer that said so."""
+        day_end = first_ms - first_ms % DAY_MS + DAY_MS
+        histories: tuple[Sequence[Span[Any]], ...] = (self.listings(symbol), self.brackets(symbol))
+        times = {
+            span.times[0]
+            for its in histories
+            for span in its
+            if span.what is not None and day_end <= span.times[0] < end_ms
+        }
+        last = (self.rules(symbol, first_ms), self.margin(symbol, first_ms))
+        found = []
+        for at_ms in sorted(times):
+            rules, margin = self._rules(symbol, at_ms + 1), self._margin(symbol, at_ms + 1)
+            if rules is not None and not _same_terms(last, (rules, margin)):
+                found.append(DatedRules(at_ms, rules, margin))
+                last = (rules, margin)
+        return tuple(found)
 
     def life(self, symbol: str) -> Life:
         """Say when a symbol was listed and delisted, as far as it is known."""
@@ -142,14 +201,26 @@ class RuleBook:
         return Life(listed_ms, ended_ms, status)
 
 
-def _on(history: Sequence[Span[_T]], at_ms: int | None) -> tuple[_T, str | None] | None:
+_Known = tuple[SymbolRules | None, MarginRules | None]
+
+
+def _same_terms(one: _Known, other: _Known) -> bool:
+    return [x and msgspec.structs.replace(x, seen=None) for x in one] == [
+        x and msgspec.structs.replace(x, seen=None) for x in other
+    ]
+
+
+def _day_end(at_ms: int | None) -> int | None:
+    return None if at_ms is None else at_ms - at_ms % DAY_MS + DAY_MS
+
+
+def _on(history: Sequence[Span[_T]], end_ms: int | None) -> tuple[_T, str | None] | None:
     told = [one for one in history if one.what is not None]
     if not told:
         return None
     span = told[-1]
     times: Sequence[int] = span.times
-    if at_ms is not None:
-        end_ms = at_ms - at_ms % DAY_MS + DAY_MS
+    if end_ms is not None:
         span = next((one for one in reversed(told) if one.times[0] < end_ms), told[0])
         times = [one for one in span.times if one < end_ms] or span.times[:1]
     assert span.what is not None

@@ -15,7 +15,6 @@ from data import runs
 from data.dates import show_time
 from data.run_record import run_record
 from data.run_tables import part_table, trade_table
-from data.symbols import grids_of
 from live.journal_records import Decided, Dropped, Halted, Record
 from live.records import CANDLES, ClosedCandle
 from live.session import Session
@@ -213,7 +212,7 @@ def keep(history: History, folder: Path) -> Path | None:
     if kept := _kept(record, folder):
         return kept
     table = trade_table(outcome.trades, session.symbols)
-    parts = part_table(outcome.parts, outcome.trades, session.symbols, grids_of(session.rules))
+    parts = part_table(outcome.parts, outcome.trades, session.symbols)
     extra = {} if parts is None else {"parts": parts}
     source = outcome.strategy.source
     try:

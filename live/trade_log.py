@@ -135,7 +135,12 @@ class TradeLog:
         if len(equity) and (ended or self._booked_since):
             net = sum(trip.net for trip in trips)
             equity[-1] = (self.began + self.besides + net) / UNIT
-        parts = [parts_of(trips[i], arrays[trips[i].symbol], length, offset) for i in order]
+        parts = [
+            parts_of(
+                trips[i], self._grids[trips[i].symbol], arrays[trips[i].symbol], length, offset
+            )
+            for i in order
+        ]
         for at, its in enumerate(parts):
             its.trade = at
         joined = np.concatenate([np.zeros(0, PART), *parts]).view(np.recarray)

@@ -124,7 +124,7 @@ def write_trade(trade: Any, trip: Trip, arrays: Arrays, g: Any, length: int, off
     trade.mae, trade.mfe = side * (worst - entry) / entry, side * (best - entry) / entry
 
 
-def parts_of(trip: Trip, arrays: Arrays, length: int, offset: int) -> Any:
+def parts_of(trip: Trip, g: Any, arrays: Arrays, length: int, offset: int) -> Any:
     """Return the PART records of a position: each partial take-profit, then the rest; none for one
     that was closed at once."""
     by_leg: dict[str, list[Fill]] = {}
@@ -135,6 +135,7 @@ def parts_of(trip: Trip, arrays: Arrays, length: int, offset: int) -> Any:
     parts = np.zeros(len(by_leg), PART).view(np.recarray)
     for part, fills in zip(parts, by_leg.values(), strict=True):
         part.symbol, part.steps = trip.symbol, sum(fill.steps for fill in fills)
+        part.qty = qty_of(part.steps, g)
         part.time = _stamp(fills[-1].time, length, offset)
         part.candle, part.price = candle_of(arrays, fills[-1].time), _average(fills)
         part.pnl, part.fee = sum(x.pnl for x in fills), sum(x.fee for x in fills)

@@ -136,7 +136,7 @@ def run_tune(
     )
     table = trade_table(tuned.train.trades, tuned.train.symbols)
     train, source = tuned.train, inputs.strategy.source
-    parts = part_table(train.parts, train.trades, train.symbols, train.grids)
+    parts = part_table(train.parts, train.trades, train.symbols)
     run = Run(runs / record.id, record, table, train.time, train.equity, parts)
     return keep(runs, run, source, {"trials": tuned.trials})
 
@@ -176,6 +176,8 @@ def tune_record(
         created_ms=now_ms(),
         command=command,
         rules=inputs.rules,
+        terms=inputs.terms,
+        marks=inputs.marks,
         notes=(*notes, *inputs.notes),
         seed=seed,
         name=name,

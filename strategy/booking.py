@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from strategy.account import book_fill, fee_of, free_margin, funding_of
+from strategy.account import book_fill, fee_of, funding_of
 from strategy.fills import slipped, stop_level, take_level
 from strategy.grid import qty_of
 from strategy.kernel import borrowing
+from strategy.margin import free_balance
 from strategy.records import BY_STOP
 from strategy.risk import APPROVED, LEVEL, MARGIN
 from strategy.stops import set_parts
@@ -37,7 +38,7 @@ def open_position(
     if fill <= 0.0 or stop <= 0.0 or (order.take_distance > 0.0 and take <= 0.0):
         return LEVEL
     qty = qty_of(order.steps, g)
-    if qty * fill / risk.leverage > free_margin(account, positions, grids, who, risk.leverage):
+    if qty * fill / risk.leverage > free_balance(account, positions, grids, who, risk):
         return MARGIN
     fee = fee_of(costs.maker_rate if maker else costs.fee_rate, qty, fill)
     account.wallet += book_fill(p, g, side * order.steps, fill) - fee
@@ -81,7 +82,8 @@ def close_part(account, positions, grids, costs, s, which, price, slippage, part
         p.part_prices_vary = 1
     p.parts += 1
     p.part_value += steps * fill
-    part.steps, part.price, part.pnl, part.fee = steps, fill, pnl, fee
+    part.steps, part.qty = steps, qty_of(steps, g)
+    part.price, part.pnl, part.fee = fill, pnl, fee
 
 
 @borrowing
@@ -116,7 +118,8 @@ def close_position(account, positions, grids, costs, risk, s, price, slippage, c
     trade.risked, trade.reversal, trade.parts = p.risked, p.reversal, p.parts
     trade.exit_candle, trade.ambiguous, trade.ordered = candle, 0, 0
     trade.maker = p.maker
-    part.steps, part.price, part.pnl, part.fee = steps, fill, pnl, fee
+    part.steps, part.qty = steps, qty_of(steps, g)
+    part.price, part.pnl, part.fee = fill, pnl, fee
     if trade.pnl < trade.fees + trade.funding:
         p.cooldown_until = candle + np.int64(risk.cooldown)
     p.stop_level, p.take_level, p.part_level_1, p.part_level_2 = 0.0, 0.0, 0.0, 0.0

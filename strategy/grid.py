@@ -23,6 +23,8 @@ GRID = np.dtype(
         ("min_steps", np.int64),
         ("max_steps", np.int64),
         ("min_notional", np.float64),
+        # the largest position that the leverage in use allows, quote currency; inf for any
+        ("max_value", np.float64),
     ],
     align=True,
 )
@@ -70,6 +72,7 @@ def grid(
     exact_to = 2**53 // size.numerator
     record["max_steps"] = min(Fraction(max_qty) // size or exact_to, exact_to)
     record["min_notional"] = float(min_notional)
+    record["max_value"] = np.inf
     return record
 
 

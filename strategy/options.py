@@ -55,6 +55,7 @@ OPTIONS = (
     Option("risk.limit_tif", False, False, False, False),
     Option("rule.limit_distance", False, False, False, False),
     Option("rule.entry_priority", False, False, False, False),
+    Option("risk.isolated", False, False, False, False),
     Option("costs.fee_rate", True, True, True, True),
     Option("costs.slippage", True, True, True, True),
     Option("costs.maker_rate", False, False, False, True),

@@ -19,6 +19,7 @@ EXIT_REASONS = (
     "break_even",
     "time",
     "daily_limit",
+    "liquidation",
 )
 (
     BY_STOP,
@@ -31,6 +32,7 @@ EXIT_REASONS = (
     BY_BREAK_EVEN,
     BY_TIME,
     BY_DAILY_LIMIT,
+    BY_LIQUIDATION,
 ) = range(1, len(EXIT_REASONS))
 
 ACCOUNT = np.dtype(
@@ -138,6 +140,7 @@ PART = np.dtype(
         ("time", np.int64),
         ("candle", np.int64),
         ("steps", np.int64),
+        ("qty", np.float64),
         ("price", np.float64),
         ("pnl", np.int64),  # before fees, units of 1e-8
         ("fee", np.int64),

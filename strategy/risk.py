@@ -28,6 +28,7 @@ REFUSALS = (
     "limit not filled at once",
     "limit expired",
     "limit cancelled by a later decision",
+    "leverage bracket under the symbol's minimum",
 )
 (
     APPROVED,
@@ -48,6 +49,7 @@ REFUSALS = (
     NOT_AT_ONCE,
     EXPIRED,
     CANCELLED,
+    BRACKET,
 ) = range(len(REFUSALS))
 
 GTC, IOC, FOK, GTX = range(4)  # what Risk.limit_tif says
@@ -98,6 +100,9 @@ class Risk(NamedTuple):
     limit_tif : int
         Its time in force: 0 good till cancelled, 1 immediate or cancel, 2 fill or kill, 3 post
         only.
+    isolated : int
+        1: a position can lose its own margin, its notional at the entry / leverage, and no more
+        when it is liquidated; 0: all share the wallet.
     """
 
     per_trade: float = 0.01
@@ -120,6 +125,7 @@ class Risk(NamedTuple):
     part_2_share: float = 0.0
     limit_wait: int = 0
     limit_tif: int = 0
+    isolated: int = 0
 
 
 _RANGES = {
@@ -194,11 +200,9 @@ def checked(risk: Risk, *, has_trail: bool = False, has_limit: bool = False) -> 
 
 
 def _check_exits(risk: Risk, has_trail: bool) -> None:
-    if risk.daily_loss_flatten not in (0, 1):
-        raise WickError(
-            f"risk.daily_loss_flatten is {risk.daily_loss_flatten}, expected 0 or 1",
-            "--set risk.daily_loss_flatten=1",
-        )
+    for name in ("daily_loss_flatten", "isolated"):
+        if (value := getattr(risk, name)) not in (0, 1):
+            raise WickError(f"risk.{name} is {value}, expected 0 or 1", f"--set risk.{name}=1")
     if risk.daily_loss_flatten and not risk.daily_loss_limit:
         raise WickError(
             "risk.daily_loss_flatten is 1, but there is no risk.daily_loss_limit",
@@ -305,8 +309,13 @@ def steps_of(risk, g, wallet, used, price, stop):
     capped = 0.0 < risk.max_notional < room
     if capped:
         room = risk.max_notional
+    bracketed = g.max_value < room
+    if bracketed:
+        room = g.max_value
     steps = min(steps, np.floor(room / (price * g.step) + 1e-9))
     steps = min(steps, float(g.max_steps))
+    if bracketed and room < max(price * g.step * g.min_steps, g.min_notional):
+        return 0, BRACKET
     if capped and room < max(price * g.step * g.min_steps, g.min_notional):
         return 0, NOTIONAL
     if steps < 1.0 and room < price * g.step * g.min_steps:

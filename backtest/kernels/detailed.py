@@ -3,7 +3,7 @@
 import numpy as np
 
 from backtest.kernels.market import has_trades
-from backtest.kernels.resting import fill_resting, match
+from backtest.kernels.resting import fill_resting, in_reach, match
 from backtest.kernels.search import search
 from strategy.fills import NOT_FILLED, STOP_FILLED, resting_fill
 from strategy.kernel import borrowing
@@ -16,14 +16,15 @@ WALKED, WANTING, RESOLVED = range(3)
 
 @borrowing
 def fill_detailed(
-    s, candle, i, market, finer, opened, closed_at, desk, book, record, count, partial
+    s, candle, i, who, market, finer, opened, closed_at, desk, book, record, count, partial
 ):
     """Match a position's resting orders with the finer candles inside its candle i, or with that
-    one where they lack or disagree."""
+    one where they lack or disagree, or where it may be liquidated: the mark price has no finer
+    candles."""
     p = desk.positions[s]
-    if p.entry_time > opened or not has_trades(market, i):
+    if p.entry_time > opened or not has_trades(market, i) or in_reach(p, s, i, desk.margin):
         return fill_resting(
-            s, candle, i, market, opened, closed_at, desk, book, record, count, partial
+            s, candle, i, who, market, opened, closed_at, desk, book, record, count, partial
         )
     o, h, l = market.o[i], market.h[i], market.l[i]  # noqa: E741
     start, stop = 0, 0
@@ -35,11 +36,12 @@ def fill_detailed(
         finer.counts[s, WALKED if stop > start else WANTING] += 1
     if stop == start:
         return fill_resting(
-            s, candle, i, market, opened, closed_at, desk, book, record, count, partial
+            s, candle, i, who, market, opened, closed_at, desk, book, record, count, partial
         )
+    desk.margin.level[s] = np.nan
     before = count
     count, partial = _walk(
-        s, candle, i, market, start, stop, finer, opened, desk, book, record, count, partial
+        s, candle, i, who, market, start, stop, finer, opened, desk, book, record, count, partial
     )
     if ambiguous and count > before and record.trades[before].ambiguous == 0:
         finer.counts[s, RESOLVED] += 1
@@ -74,7 +76,9 @@ def _finer_of(s, i, market, finer, opened, closed_at):
 
 
 @borrowing
-def _walk(s, candle, i, market, start, stop, finer, opened, desk, book, record, count, partial):
+def _walk(
+    s, candle, i, who, market, start, stop, finer, opened, desk, book, record, count, partial
+):
     began = opened  # the first trade's price is the base candle's open, whenever it came
     for j in range(start, stop):
         if desk.positions[s].steps == 0:
@@ -86,6 +90,7 @@ def _walk(s, candle, i, market, start, stop, finer, opened, desk, book, record, 
                 s,
                 candle,
                 i,
+                who,
                 market,
                 o,
                 h,

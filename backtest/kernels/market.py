@@ -5,9 +5,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from strategy.dated import Changes
 from strategy.fills import MOST_EXTRA, Costs
 from strategy.funding import NEVER
 from strategy.kernel import borrowing
+from strategy.margin import Margin
 from strategy.risk import Risk
 
 
@@ -111,6 +113,8 @@ class Desk(NamedTuple):
     positions : record array of POSITION
     orders : record array of ORDER
     said : record array of SAID
+    margin : Margin
+    changes : Changes
     """
 
     risk: Risk
@@ -119,6 +123,8 @@ class Desk(NamedTuple):
     positions: Any
     orders: Any
     said: Any
+    margin: Margin
+    changes: Changes
 
 
 class Record(NamedTuple):

@@ -65,6 +65,7 @@ def fill_limits(who, cursor, market, closed_at, desk, book, record, count, parti
             s,
             i - market.first[s],
             i,
+            who,
             market,
             fill,
             h,

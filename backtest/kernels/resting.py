@@ -1,16 +1,19 @@
 """Stops and takes against a candle, and what a closed trade leaves in the record."""
 
+import numpy as np
+
 from backtest.kernels.market import has_trades, slip_of
 from strategy.booking import close_part, close_position
 from strategy.fills import BEST, NOT_FILLED, STOP_FILLED, TAKE_FILLED, resting_fill
 from strategy.grid import qty_of
 from strategy.kernel import borrowing
-from strategy.records import BY_TAKE
+from strategy.margin import charge_liquidation, collateral_of, reaches
+from strategy.records import BY_LIQUIDATION, BY_TAKE
 from strategy.stops import nearest_take
 
 
 @borrowing
-def fill_resting(s, candle, i, market, opened, closed_at, desk, book, record, count, partial):
+def fill_resting(s, candle, i, who, market, opened, closed_at, desk, book, record, count, partial):
     """Match a position's resting orders with its candle i, unless it was entered inside of it or
     nothing could fill."""
     p = desk.positions[s]
@@ -20,9 +23,32 @@ def fill_resting(s, candle, i, market, opened, closed_at, desk, book, record, co
     if not has_trades(market, i):
         p.lowest, p.highest = min(p.lowest, l), max(p.highest, h)
         return count, partial
+    if not in_reach(p, s, i, desk.margin):
+        desk.margin.level[s] = np.nan
     return match(
-        s, candle, i, market, o, h, l, True, opened, closed_at, desk, book, record, count, partial
+        s,
+        candle,
+        i,
+        who,
+        market,
+        o,
+        h,
+        l,
+        True,
+        opened,
+        closed_at,
+        desk,
+        book,
+        record,
+        count,
+        partial,
     )
+
+
+@borrowing
+def in_reach(p, s, i, margin):
+    """Say whether the mark price of candle i reaches a position's liquidation price."""
+    return reaches(p, margin.l[i] if p.steps > 0 else margin.h[i], margin.level[s])
 
 
 @borrowing
@@ -30,6 +56,7 @@ def match(
     s,
     candle,
     i,
+    who,
     market,
     o,
     h,
@@ -50,13 +77,23 @@ def match(
     while p.steps != 0:
         take, part = nearest_take(p)
         which, price, at_open, ambiguous = resting_fill(p.steps, p.stop_level, take, o, h, l)
+        liquidates = not at_open and _is_liquidated(p, desk.margin.level[s], which)
+        both = ambiguous or (liquidates and which == TAKE_FILLED)
+        doubtful |= both
+        if both and costs.intrabar == BEST:
+            which, price, liquidates = TAKE_FILLED, take, False
+        if liquidates:
+            price = min(max(desk.margin.level[s], l), h)  # the contract may not have had the mark's
+            slippage = slip_of(costs, market, i, qty_of(abs(p.steps), g))
+            count, partial = liquidated(
+                s, price, slippage, closed_at, candle, who, desk, book, record, count, partial
+            )
+            record.trades[count - 1].ambiguous = 1 if doubtful else 0
+            break
         if which == NOT_FILLED:
             if whole:
                 p.lowest, p.highest = min(p.lowest, l), max(p.highest, h)
             break
-        if ambiguous and costs.intrabar == BEST:
-            which, price = TAKE_FILLED, take
-        doubtful |= ambiguous
         time = opened if at_open else closed_at
         if which == TAKE_FILLED and part != 0:
             one = record.parts[partial]
@@ -71,6 +108,31 @@ def match(
         trade.exit_reason, trade.ambiguous = reason, 1 if doubtful else 0
         count, partial = closed(trade, time, record, count, partial)
     return count, partial
+
+
+@borrowing
+def _is_liquidated(p, level, which):
+    # Inside a candle whose mark price reaches the level, which is NaN for any other. A stop that
+    # lies before the liquidation price fills first.
+    if np.isnan(level):
+        return False
+    return which != STOP_FILLED or (p.stop_level < level if p.steps > 0 else p.stop_level > level)
+
+
+@borrowing
+def liquidated(s, price, slippage, time, candle, who, desk, book, record, count, partial):
+    """Close a position by liquidation at a price before slippage, and cancel what waits."""
+    p, g, order, risk = desk.positions[s], desk.grids[s], desk.orders[s], desk.risk
+    margin, rests_until = desk.margin, p.cooldown_until
+    collateral = collateral_of(book, desk.positions, desk.grids, who, risk, margin, s)
+    trade = close(s, price, slippage, candle, desk, book, record, count, partial)
+    last = record.parts[partial]
+    charge_liquidation(book, p, g, margin.tiers.fee[s], collateral, trade, last)
+    loses = trade.pnl < trade.fees + trade.funding
+    p.cooldown_until = candle + np.int64(risk.cooldown) if loses else rests_until
+    order.close_reason, order.side, order.steps, order.limit, order.rests = 0, 0, 0, 0.0, 0
+    trade.exit_reason = BY_LIQUIDATION
+    return closed(trade, time, record, count, partial)
 
 
 @borrowing

@@ -8,11 +8,13 @@ import numpy as np
 
 from backtest.kernels.detailed import fill_detailed
 from backtest.kernels.hold import catch_up, mark_through, next_due
+from backtest.kernels.liquidate import before_liquidation, liquidate
 from backtest.kernels.orders import fill_limits, fill_orders
 from backtest.kernels.queue import pop, push
 from backtest.kernels.resting import close, closed, fill_resting
 from backtest.kernels.search import search
 from strategy.account import MOST, mark, step
+from strategy.dated import take_changes
 from strategy.fills import DETAIL
 from strategy.funding import NEVER, pay_funding
 from strategy.kernel import borrowing, part
@@ -63,12 +65,17 @@ def simulate(
     many, waiting = 0, 0  # busy symbols, and those in the queue
     for s in range(len(positions)):
         waiting = _await_signal(s, market, words, walk, waiting)
-    # With it a decision about one symbol can close any other.
-    all_due = risk.daily_loss_flatten != 0.0
+    liquidates = len(desk.margin.tiers.each) > 0
+    # With one of them a decision about one symbol, or its loss, can close any other.
+    all_due = risk.daily_loss_flatten != 0.0 or liquidates
     while k + 1 < n:
         who = walk.busy[:many]
         soonest = _soonest(who, timeframe_ms, walk, waiting, instants, instant, desk, book)
         stop = _position(timeline, k + 1, soonest, timeframe_ms)
+        if liquidates and stop > k + 1:
+            stop = before_liquidation(
+                timeline, k, stop, market, desk, who, walk.cursor, book, equity
+            )
         k = 1 + mark_through(timeline, k, stop, market, desk, who, walk.cursor, book, equity)
         if k >= n:
             break
@@ -92,6 +99,10 @@ def simulate(
             if instant < 0:
                 equity[k] = book.wallet / UNIT
                 return count, partial, k
+        if liquidates:
+            count, partial = liquidate(
+                who, walk.cursor, market, desk, book, record, count, partial, False, opens
+            )
         if ordered and len(words.limit) > 0:
             count, partial = fill_limits(
                 who, walk.cursor, market, now, desk, book, record, count, partial
@@ -102,16 +113,34 @@ def simulate(
                 candle = said[s].candle
                 if positions[s].steps != 0 and detailed:
                     count, partial = fill_detailed(
-                        s, candle, i, market, finer, opens, now, desk, book, record, count, partial
+                        s,
+                        candle,
+                        i,
+                        who,
+                        market,
+                        finer,
+                        opens,
+                        now,
+                        desk,
+                        book,
+                        record,
+                        count,
+                        partial,
                     )
                 elif positions[s].steps != 0:
                     count, partial = fill_resting(
-                        s, candle, i, market, opens, now, desk, book, record, count, partial
+                        s, candle, i, who, market, opens, now, desk, book, record, count, partial
                     )
                 _hear(s, i, market, words, has_take, walk.signal, said[s])
             positions[s].mark = market.c[i]
             if has_ahead:
                 said[s].slippage = desk.costs.slippage + market.ahead[i]
+        if liquidates:
+            count, partial = liquidate(
+                who, walk.cursor, market, desk, book, record, count, partial, True, now
+            )
+        if len(desk.changes.time) > 0:
+            take_changes(desk.changes, now, who, positions, orders, grids, desk.margin.tiers)
         step(
             book,
             positions,
@@ -126,7 +155,7 @@ def simulate(
             record.refused,
         )
         equity[k] = book.equity
-        if not 0.0 < book.equity < MOST:
+        if not _goes_on(book.equity, liquidates):
             return count, partial, k
         for s in who:
             i = walk.cursor[s]
@@ -140,7 +169,7 @@ def simulate(
                 trade.exit_reason = BY_END
                 count, partial = closed(trade, now, record, count, partial)
                 equity[k] = mark(book, positions, grids, who)
-        if not 0.0 < equity[k] < MOST:  # the last fee may have taken what was left
+        if not _goes_on(equity[k], liquidates):  # the last fee may have taken what was left
             return count, partial, k
         many, waiting = _sort_out(many, waiting, opens, market, words, walk, desk)
     return count, partial, -1
@@ -242,6 +271,12 @@ def _await_signal(s, market, words, walk, waiting):
     walk.cursor[s], walk.due[s] = i - 1, market.open_time[i]
     push(walk.times, walk.symbols, waiting, walk.due[s], s)
     return waiting + 1
+
+
+@part
+def _goes_on(equity, liquidates):
+    # Where positions are liquidated, an account can end at nothing; it cannot owe anything.
+    return 0.0 < equity < MOST or (liquidates and equity == 0.0)
 
 
 @part

@@ -45,7 +45,7 @@ def finish(
     path = parts.folder / "report.html"
     write_sweep_report(record, parts.rows, grid, summary, path, pair)
     trades = trade_table(result.trades, result.symbols)
-    closed = part_table(result.parts, result.trades, result.symbols, result.grids)
+    closed = part_table(result.parts, result.trades, result.symbols)
     runs = parts.folder.parent
     run = Run(runs / record.id, record, trades, result.time, result.equity, closed)
     return publish(runs, parts.folder, run, None, {} if closed is None else {"parts": closed})

@@ -180,7 +180,7 @@ def run_of(inputs: Inputs, grid: Grid, rows: Iterable[pa.Table], number: int, ru
         result, kind="backtest", created_ms=now_ms(), command=(), rules=its.rules, notes=its.notes
     )
     trades = trade_table(result.trades, result.symbols)
-    closed = part_table(result.parts, result.trades, result.symbols, result.grids)
+    closed = part_table(result.parts, result.trades, result.symbols)
     return Run(runs / record.id, record, trades, result.time, result.equity, closed)
 
 

@@ -1,11 +1,11 @@
 """What a reader of a run should know about the exchange rules that it used."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from data.dates import show_day
 from data.rest.listings import Listing
-from data.symbols import UNKNOWN, RuleBook, SymbolRules, rules_of
+from data.symbols import UNKNOWN, DatedRules, MarginRules, RuleBook, SymbolRules, rules_of
 
 _MANY = 3  # changes of one symbol
 _WORDS = {
@@ -51,7 +51,7 @@ def _described(listing: Listing) -> list[tuple[str, str]]:
 
 def rule_notes(
     books: Mapping[str, RuleBook],
-    rules: Sequence[SymbolRules],
+    terms: Sequence[Sequence[DatedRules]],
     spans: Sequence[tuple[int, int]],
     leverage: float,
     notional: float,
@@ -62,8 +62,8 @@ def rule_notes(
     ----------
     books : mapping
         By market.
-    rules : sequence of SymbolRules
-        As used, one a symbol.
+    terms : sequence of sequences of DatedRules
+        As used, of each symbol those at first and those it changes to.
     spans : sequence of (int, int)
         Each symbol's first candle and the end of its last one, UTC ms.
     leverage, notional : float
@@ -71,7 +71,8 @@ def rule_notes(
     """
     notes = []
     later: dict[str, list[str]] = {}
-    for used, (first_ms, end_ms) in zip(rules, spans, strict=True):
+    for (first, *changes), (first_ms, end_ms) in zip(terms, spans, strict=True):
+        used = first.rules
         if used.seen == UNKNOWN:
             notes.append(f"{used.symbol}: no exchange rules known, a fine grid is used")
             continue
@@ -80,17 +81,47 @@ def rule_notes(
             later.setdefault(f"of {used.seen}, later than this run{inside}", []).append(used.symbol)
         book = books[used.market]
         if book.listings(used.symbol):  # a run's own rules may outlast what is known here
-            changed = list(_changes(book, used, first_ms, end_ms))
+            taken = {show_day(one.at_ms) for one in changes}
+            changed = list(_changes(book, used, taken, first_ms, end_ms))
             notes += changed[:_MANY]
             if len(changed) > _MANY:
                 notes.append(f"{used.symbol}: … and {len(changed) - _MANY} more changes of rules")
             notes += _life_notes(book, used.symbol, first_ms, end_ms)
-        notes += _bracket_notes(book, used.symbol, first_ms, leverage, notional)
+        if first.margin is not None:
+            notes += _bracket_notes(first.margin, used.symbol, first_ms, leverage, notional)
     which = [f"the exchange rules of {', '.join(its)} are {what}" for what, its in later.items()]
     return which + notes
 
 
-def _changes(book: RuleBook, used: SymbolRules, first_ms: int, end_ms: int) -> Iterator[str]:
+def margin_notes(
+    terms: Sequence[Sequence[DatedRules]], spans: Sequence[tuple[int, int]]
+) -> list[str]:
+    """Say which symbols of um have no leverage brackets in a run, or have those of a later day.
+
+    Parameters
+    ----------
+    terms, spans : sequences
+        As for `rule_notes`.
+    """
+    bare: list[str] = []
+    later: dict[str, list[str]] = {}
+    for (first, *_), (first_ms, _) in zip(terms, spans, strict=True):
+        if first.margin is not None and (first.margin.seen or "") > show_day(first_ms):
+            later.setdefault(first.margin.seen or "", []).append(first.rules.symbol)
+        elif first.margin is None and first.rules.market == "um" and first.rules.seen != UNKNOWN:
+            bare.append(first.rules.symbol)
+    notes = [
+        f"the leverage brackets of {', '.join(its)} are of {day}, later than this run begins"
+        for day, its in later.items()
+    ]
+    if bare:
+        notes.append(f"{', '.join(bare)}: no leverage brackets are known, nothing is liquidated")
+    return notes
+
+
+def _changes(
+    book: RuleBook, used: SymbolRules, taken: Collection[str], first_ms: int, end_ms: int
+) -> Iterator[str]:
     told = [
         (show_day(one.times[0]), rules_of(one.what, book.market, used.symbol, None))
         for one in book.listings(used.symbol)
@@ -100,10 +131,9 @@ def _changes(book: RuleBook, used: SymbolRules, first_ms: int, end_ms: int) -> I
         what = differences(old, new)
         # The day on which the first candle opens is the day of the rules that are used.
         if what and max(show_day(first_ms), used.seen or "") < day <= show_day(end_ms - 1):
-            which = f"those of {used.seen}" if used.seen else "the undated ones"
-            yield (
-                f"{used.symbol}: the exchange rules had changed by {day}, {what}; {which} are used"
-            )
+            own = f"those of {used.seen}" if used.seen else "the undated ones"
+            which = "taken once it is flat" if day in taken else f"{own} are used"
+            yield f"{used.symbol}: the exchange rules had changed by {day}, {what}; {which}"
 
 
 def _life_notes(book: RuleBook, symbol: str, first_ms: int, end_ms: int) -> Iterator[str]:
@@ -121,12 +151,9 @@ def _life_notes(book: RuleBook, symbol: str, first_ms: int, end_ms: int) -> Iter
 
 
 def _bracket_notes(
-    book: RuleBook, symbol: str, at_ms: int, leverage: float, notional: float
+    margin: MarginRules, symbol: str, first_ms: int, leverage: float, notional: float
 ) -> Iterator[str]:
-    found = book.brackets_on(symbol, at_ms)
-    if found is None:
-        return
-    brackets, day = found
+    brackets, day = margin.brackets, margin.seen
     its = next((one for one in brackets if notional < float(one.cap)), brackets[-1])
     if leverage > its.leverage:
         yield (

@@ -44,8 +44,7 @@ def by_day(time: NDArray[np.int64], equity: Floats, balance: float, timeframe_ms
     ends = day_ends(time, timeframe_ms)
     at = np.searchsorted(time, ends - timeframe_ms, side="right") - 1
     curve = np.concatenate(([balance], np.where(at < 0, balance, equity[at])))
-    with np.errstate(all="ignore"):
-        return Daily(int(time[0]) // DAY_MS, curve, curve[1:] / curve[:-1] - 1.0)
+    return Daily(int(time[0]) // DAY_MS, curve, _changes(curve))
 
 
 def day_ends(time: NDArray[np.int64], timeframe_ms: int) -> NDArray[np.int64]:
@@ -68,8 +67,13 @@ def monthly_returns(days: Daily) -> tuple[NDArray[np.int64], Floats]:
     month = day.astype("datetime64[M]").astype(np.int64)
     ends = np.append(np.flatnonzero(month[1:] != month[:-1]), len(month) - 1)
     curve = days.equity[np.concatenate(([0], ends + 1))]
+    return month[ends], _changes(curve)
+
+
+def _changes(curve: Floats) -> Floats:
+    # An account that was liquidated can end at nothing: from then on nothing changes.
     with np.errstate(all="ignore"):
-        return month[ends], curve[1:] / curve[:-1] - 1.0
+        return np.where(curve[:-1] == 0.0, 0.0, curve[1:] / curve[:-1] - 1.0)
 
 
 def rolling(returns: Floats, window: int = ROLLING_DAYS) -> tuple[Floats, Floats]:

@@ -53,9 +53,8 @@ def leverage(
         entries, exits, qty = _held(trades, parts, s)
         if len(qty) and len(open_time):
             _add(time, open_time, close, entries, exits, qty, gross, net)
-    gross /= equity
-    net /= equity
-    return Leverage(gross, net)
+    worth = np.where(equity == 0.0, np.inf, equity)  # with nothing left nothing is held
+    return Leverage(gross / worth, net / worth)
 
 
 def _held(trades: Any, parts: Any, s: int) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:

@@ -334,6 +334,12 @@ def spread_of(known: Sequence[tuple[int, float]]) -> Spread | None:
 
 def run_slow(world: World) -> SlowEngine:
     """Run the slow engine over a world."""
+    length = timeframe_ms(world.timeframe)
+    return SlowEngine(markets_of(world), world.risk, world.costs, world.balance, length).run()
+
+
+def markets_of(world: World) -> list[Market]:
+    """Give a world's symbols as the slow engine takes them."""
     markets = []
     for at, (bars, rules) in enumerate(zip(world.bars, world.rules, strict=True)):
         length = timeframe_ms(world.timeframe)
@@ -356,9 +362,7 @@ def run_slow(world: World) -> SlowEngine:
             c = world.candles[at]
             market.ranges = atr(c.high, c.low, c.close, 14).values.tolist()
         markets.append(market)
-    return SlowEngine(
-        markets, world.risk, world.costs, world.balance, timeframe_ms(world.timeframe)
-    ).run()
+    return markets
 
 
 def said_of(

@@ -112,11 +112,12 @@ def run(
     spreads: Sequence[Spread | None] | None = None,
     limit: float | None = None,
     ranked: bool = False,
+    **margin: Any,
 ) -> Result:
     """Backtest the bars of one or more symbols named AAA, BBB, CCC.
 
     `grids` is one record for all symbols or one for each. Without `take`, the strategy has that
-    rule if a bar gives a distance for it.
+    rule if a bar gives a distance for it. `margin` are tiers, marks and changes.
     """
     candles = [
         candles_of(bars, start=start, timeframe=timeframe, symbol=letter * 3)
@@ -139,6 +140,7 @@ def run(
         funding=funding,
         detail=detail,
         spreads=spreads,
+        **margin,
     )
 
 

@@ -53,6 +53,32 @@ class SlowEngine:
     blocked_day: int = -1
     broke: int | None = None  # close time at which nothing was left
 
+    # What an engine with more rules does besides.
+
+    def after_orders(self, time: int) -> None:
+        """Do nothing once the orders at an open have filled."""
+
+    def before_mark(self, time: int) -> None:
+        """Do nothing at a close, before it is marked."""
+
+    def largest_position(self, market: Market) -> float:
+        """Return the notional that the exchange allows."""
+        return math.inf
+
+    def liquidates_inside(
+        self, market: Market, position: int, *, stopped: bool, took: bool
+    ) -> bool:
+        """Say whether a position was liquidated inside a candle."""
+        return False
+
+    def in_reach(self, market: Market, position: int) -> bool:
+        """Say whether a candle's mark price reaches a position's liquidation price."""
+        return False
+
+    def is_over(self, equity: float) -> bool:
+        """Say whether a run ends with this equity."""
+        return not 0.0 < equity < 4e10
+
     def run(self) -> "SlowEngine":
         self.wallet = round(self.balance * UNIT)
         passed = -1
@@ -63,14 +89,16 @@ class SlowEngine:
             passed = time + self.timeframe_ms - 1
             if not self.funding(time, passed):
                 return self.beyond_range(time)
+            self.after_orders(time)
             self.resting_entries(time)
             for market in self.markets:
                 self.resting_orders(market, time)
+            self.before_mark(time)
             self.mark(time)
             self.decide(time)
-            if 0.0 < self.marks[-1][1] < 4e10:
+            if not self.is_over(self.marks[-1][1]):
                 self.end_of_data(time)
-            if not 0.0 < self.marks[-1][1] < 4e10:
+            if self.is_over(self.marks[-1][1]):
                 self.broke = time + self.timeframe_ms
                 return self
         return self
@@ -195,11 +223,7 @@ class SlowEngine:
         if fill <= 0 or stop <= 0 or (take is not None and take <= 0):
             return self.refuse(market, "stop or take level not positive")
         qty = rules.qty(entry.steps)
-        free = quote(self.wallet)
-        for other in self.markets:
-            if other.trade:
-                free += other.unrealized() - other.notional() / self.risk.leverage
-        if qty * fill / self.risk.leverage > free:
+        if qty * fill / self.risk.leverage > self.free():
             return self.refuse(market, "margin at the fill")
         fee = money(rate * (qty * fill))
         self.wallet -= fee
@@ -224,6 +248,13 @@ class SlowEngine:
             maker=int(entry.rests),
         )
         return None
+
+    def free(self) -> float:
+        free = quote(self.wallet)
+        for market in self.markets:
+            if market.trade:
+                free += market.unrealized() - market.notional() / self.risk.leverage
+        return free
 
     def ladder(self, market: Market, entry: Entry, fill: float) -> list[tuple[float, int]]:
         """Return level and steps of the partial take-profits, nearest first."""
@@ -284,7 +315,7 @@ class SlowEngine:
         trade.slippage += qty * abs(fill - price)
         market.left -= steps
         market.extremes.append(fill)
-        part = Part(market.at, -1, time, position, steps, fill, pnl, fee)
+        part = Part(market.at, -1, time, position, steps, qty, fill, pnl, fee)
         market.parts.append(part)
         return part
 
@@ -302,7 +333,8 @@ class SlowEngine:
                 market.extremes += [candle.low, candle.high]
                 return
             counts = self.walked
-            looks = looks_of(market, candle, self.timeframe_ms, self.costs.intrabar, counts)
+            how = 0.0 if self.in_reach(market, position) else self.costs.intrabar
+            looks = looks_of(market, candle, self.timeframe_ms, how, counts)
             self.meet(market, trade, looks, position)
 
     def meet(self, market: Market, trade: Trade, looks: list[Look], position: int) -> None:
@@ -354,16 +386,30 @@ class SlowEngine:
             self.close(market, look.open, slip(), market.moved, look.begin, position)
             return
         take_parts(look.open, look.begin, look.open)
-        both = beyond_stop(worst) and beyond_any(best)
         if beyond_take(look.open):
             self.close(market, look.open, slip(), "take", look.begin, position)
             return
-        if not both or self.costs.intrabar == 1:
+        both = beyond_stop(worst) and beyond_any(best)
+        best_first = self.costs.intrabar == 1
+        if not (best_first and beyond_any(best)) and self.liquidates_inside(
+            market, position, stopped=beyond_stop(worst), took=beyond_any(best)
+        ):
+            return
+        if not both or best_first:
             if beyond_stop(worst) and not both:
                 best = look.open  # nothing but the stop
+            reached = self.in_reach(market, position)
+            took = beyond_any(best)
             take_parts(best, end)
             if beyond_take(best):
-                self.close(market, trade.take, slip(), "take", end, position).ambiguous = int(both)
+                closing = self.close(market, trade.take, slip(), "take", end, position)
+                closing.ambiguous = int(both or reached)
+                return
+            if (
+                best_first
+                and took
+                and self.liquidates_inside(market, position, stopped=beyond_stop(worst), took=True)
+            ):
                 return
         if beyond_stop(worst):
             at, why = trade.last_stop, market.moved
@@ -540,9 +586,14 @@ class SlowEngine:
         capped = bool(risk.max_notional) and risk.max_notional < room
         if capped:
             room = risk.max_notional
+        bracket = self.largest_position(market)
+        bracketed = bracket < room
+        room = min(room, bracket)
         by_risk = _floor(risk.per_trade * wallet / (said.stop * step) + 1e-9)
         by_room = _floor(room / (estimate * step) + 1e-9)
         steps = min(by_risk, by_room, rules.max_steps)
+        if bracketed and room < max(estimate * step * rules.min_steps, float(rules.min_notional)):
+            return "leverage bracket under the symbol's minimum"
         if capped and room < max(estimate * step * rules.min_steps, float(rules.min_notional)):
             return "notional limit under the symbol's minimum"
         if steps < 1 and room < estimate * step * rules.min_steps:

@@ -130,6 +130,7 @@ class Part:
     time: int
     candle: int
     steps: int
+    qty: float
     price: float
     pnl: int
     fee: int

@@ -55,7 +55,7 @@ def run_of(result: Result) -> runs.Run:
         rules=[fine_rules(one.market, one.symbol, 1.0) for one in result.candles],
     )
     trades = trade_table(result.trades, result.symbols)
-    parts = part_table(result.parts, result.trades, result.symbols, result.grids)
+    parts = part_table(result.parts, result.trades, result.symbols)
     return runs.Run(Path("none"), record, trades, result.time, result.equity, parts)
 
 
@@ -163,7 +163,8 @@ def test_the_worlds_have_every_case_in_them() -> None:
         inside = (trades["entry_candle"] == trades["exit_candle"]).any()
         seen |= {"in the entry candle"} if inside else set()
     assert seen >= {*EXIT_REASONS[1:], "parts", "long", "short", "gaps", "in the entry candle"} - {
-        "flatten"
+        "flatten",
+        "liquidation",
     }
 
 

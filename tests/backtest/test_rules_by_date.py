@@ -46,10 +46,10 @@ def inputs(store: Path, **asked: object) -> tuple[str | None, str, list[str]]:
 
 
 def but_funding(notes: Sequence[str]) -> list[str]:
-    """Leave out that none is stored, which is said of all these candles."""
-    rest = [note for note in notes if not note.startswith("no funding is stored for")]
-    assert len(rest) == len(notes) - 1
-    return rest
+    """Leave out what is said of all these candles: no funding and no mark prices are stored, and
+    brackets are known of a later day."""
+    left_out = ("no funding is stored for", "no mark prices of", "the leverage brackets of")
+    return [note for note in notes if not note.startswith(left_out)]
 
 
 def test_where_only_later_rules_are_known_the_run_says_so(store: Path) -> None:
@@ -68,7 +68,7 @@ def test_the_rules_of_the_first_candle_are_used_and_changes_are_told(store: Path
     (note,) = notes
     assert note == (
         "BTCUSDT: the exchange rules had changed by 2024-03-05, step 0.01 → 0.002,"
-        " least quantity 0.01 → 0.002; those of 2024-02-20 are used"
+        " least quantity 0.01 → 0.002; taken once it is flat"
     )
     # Told on the day of the first candle: they are its rules.
     assert inputs(store, start_ms=FIRST + 4 * DAY_MS) == ("2024-03-05", "0.002", [])

@@ -7,7 +7,7 @@ import pytest
 
 from data.dates import parse_time
 from data.rules.notes import rule_notes
-from data.symbols import RuleBook, SymbolRules, known_symbols, rules_for
+from data.symbols import DatedRules, RuleBook, SymbolRules, known_symbols, rules_for
 
 UM = RuleBook(None, "um")
 
@@ -76,7 +76,11 @@ def notes(
 ) -> list[str]:
     rules = UM.rules(symbol, day(first))
     assert rules is not None
-    return rule_notes({"um": UM}, [rules], [(day(first), day(end))], leverage, notional)
+    used = [
+        DatedRules(0, rules, UM.margin(symbol, day(first))),
+        *UM.changes(symbol, day(first), day(end)),
+    ]
+    return rule_notes({"um": UM}, [used], [(day(first), day(end))], leverage, notional)
 
 
 def test_rules_that_held_all_through_a_run_need_no_note() -> None:
@@ -97,19 +101,37 @@ def test_symbols_with_later_rules_of_one_day_share_a_note() -> None:
     names = ("BTCUSDT", "ETHUSDT")
     rules = [UM.rules(name, 1) for name in names]
     span = (day("2024-01-01"), day("2024-02-01"))
-    used = [one for one in rules if one is not None]
+    used = [[DatedRules(0, one, None)] for one in rules if one is not None]
     assert rule_notes({"um": UM}, used, [span, span], 1.0, 1.0) == [
         "the exchange rules of BTCUSDT, ETHUSDT are of 2025-11-26, later than this run"
     ]
 
 
 def test_a_change_inside_a_run_is_told_with_its_day() -> None:
-    (note,) = notes("BTCUSDT", "2026-01-01", "2026-03-31T00:01")
-    assert note == (
+    said = (
         "BTCUSDT: the exchange rules had changed by 2026-03-31, step 0.001 → 0.0001,"
         " least quantity 0.001 → 0.0001, largest market order 1000 → 120;"
-        " those of 2025-11-26 are used"
     )
+    assert notes("BTCUSDT", "2026-01-01", "2026-04-01") == [f"{said} taken once it is flat"]
+    # At 08:43 of that day, and the run is over before.
+    (note,) = notes("BTCUSDT", "2026-01-01", "2026-03-31T00:01")
+    assert note == f"{said} those of 2025-11-26 are used"
+
+
+def test_a_change_has_the_instant_of_the_first_answer_that_said_so() -> None:
+    (change,) = UM.changes("BTCUSDT", day("2026-01-01"), day("2026-04-01"))
+    assert change.at_ms == 1_774_946_629_551
+    assert (change.rules.step_size, change.rules.seen) == ("0.0001", "2026-03-31")
+    assert change.margin == UM.margin("BTCUSDT", day("2026-01-01"))
+    # A run that begins on that day has them from its first candle on.
+    assert UM.changes("BTCUSDT", day("2026-03-31"), day("2026-04-01")) == ()
+
+
+def test_the_liquidation_fee_comes_with_the_brackets() -> None:
+    margin = UM.margin("BTCUSDT", day("2026-10-01"))
+    assert margin is not None
+    assert (margin.liquidation_fee, margin.seen) == ("0.02", "2026-09-25")
+    assert UM.margin("NOSUCHUSDT", day("2026-10-01")) is None
 
 
 def test_a_run_that_begins_before_the_listing_says_so() -> None:
@@ -133,6 +155,6 @@ def test_leverage_that_the_exchange_does_not_allow_is_told() -> None:
 def test_a_run_of_rules_that_nobody_knows_any_more_still_has_its_own() -> None:
     own = SymbolRules("um", "OLDUSDT", "0.1", "1", "1", "10", "5", "2024-05-01")
     span = (day("2024-04-01"), day("2024-06-01"))
-    assert rule_notes({"um": UM}, [own], [span], 1.0, 1.0) == [
+    assert rule_notes({"um": UM}, [[DatedRules(0, own, None)]], [span], 1.0, 1.0) == [
         "the exchange rules of OLDUSDT are of 2024-05-01, later than this run begins"
     ]

@@ -1,0 +1,357 @@
+"""Exact liquidations on candles written by hand: at which price, what it costs, and what is left.
+
+Where nothing else is said: balance 10,000, tick 0.1, step 0.001, no costs but the liquidation fee
+of 1.25 %. All of the balance is at risk, so a stop distance of 50 gives 200 coins, bought or sold
+at 100 at the open of the second candle, with the stop where the balance is used up.
+"""
+
+import numpy as np
+import pytest
+
+from backtest.engine import Result
+from backtest.record import record_of
+from data.symbols import fine_rules
+from strategy.dated import RuleChange, SymbolTiers
+from strategy.errors import RunRefused, WickError
+from strategy.fills import Costs
+from strategy.grid import grid
+from strategy.margin import TIER, Marks
+from strategy.records import EXIT_REASONS
+from strategy.risk import Risk
+from tests.backtest.random_markets import refusals_of
+from tests.backtest.script import MINUTE, MONDAY, Bar, bar, pays, run, units
+
+GRID = grid("0.1", "0.001")
+CALM = "100 100 100 100"
+# 0.4 % of the first 50,000 and 1 % of what is more: 50,000 × (0.01 − 0.004) = 300.
+ROWS = [(0.0, 50_000.0, 0.004, 0.0, 125.0), (50_000.0, 1e9, 0.01, 300.0, 50.0)]
+TIERS = SymbolTiers(np.array(ROWS, TIER))
+CROSS = Risk(per_trade=1.0, max_leverage=20.0, leverage=20.0)
+ALONE = CROSS._replace(isolated=1)
+OPENED = MONDAY + MINUTE
+
+
+def entered(says: str, *after: Bar | None, stop: float = 50.0) -> list[Bar | None]:
+    """Enter at the second open, 100; then some candles."""
+    return [bar(CALM, says, stop), bar(CALM), *after]
+
+
+def held(says: str, *after: Bar | None, risk: Risk = CROSS, stop: float = 50.0) -> Result:
+    """Run one position against tiers."""
+    bars = entered(says, *after, bar(CALM), stop=stop)
+    return run(bars, grids=GRID, risk=risk, tiers=TIERS)
+
+
+def closed(result: Result) -> tuple[str, float, int, int]:
+    """Return how the only trade ended: reason, price, profit and fees in units."""
+    (trade,) = result.trades
+    reason = EXIT_REASONS[trade["exit_reason"]]
+    return reason, float(trade["exit_price"]), int(trade["pnl"]), int(trade["fees"])
+
+
+def test_a_long_is_liquidated_where_the_wallet_covers_only_its_maintenance() -> None:
+    # 10,000 + 200 × (p − 100) = 200 × p × 0.004 at p = 10,000 / 199.2 = 50.2008; sold a tick down.
+    result = held("long", bar("100 100 40 45"))
+    # 200 × (50.2 − 100) = −9,960. The fee would be 200 × 50.2 × 0.0125 = 125.5; 40 are left.
+    assert closed(result) == ("liquidation", 50.2, units("-9960"), units("40"))
+    assert result.trades["exit_time"][0] == OPENED + 2 * MINUTE
+    assert result.equity.tolist() == [10_000.0, 10_000.0, 0.0, 0.0]
+
+
+def test_a_short_is_liquidated_above_its_entry() -> None:
+    # 10,000 + 200 × (100 − p) = 200 × p × 0.004 at p = 30,000 / 200.8 = 149.4024.
+    result = held("short", bar("100 160 100 155"))
+    # 200 × (100 − 149.5) = −9,900; 200 × 149.5 × 0.0125 = 373.75 of which 100 are left.
+    assert closed(result) == ("liquidation", 149.5, units("-9900"), units("100"))
+
+
+def test_a_touch_is_enough_and_a_tick_before_it_is_not() -> None:
+    assert closed(held("long", bar("100 100 50.2 60")))[0] == "liquidation"
+    assert closed(held("long", bar("100 100 50.3 100")))[0] == "end"
+
+
+def test_the_fees_of_a_liquidation_are_the_takers_and_its_own() -> None:
+    cheap = TIERS._replace(fee=0.001)
+    bars = entered("long", bar("100 100 40 45"), bar(CALM))
+    result = run(bars, grids=GRID, risk=CROSS, costs=Costs(0.0001, 0.0), tiers=cheap)
+    # 20,000 × 0.0001 = 2 at the entry leave 9,998: (20,000 − 9,998) / 199.2 = 50.2108. Sold at
+    # 50.2: 200 × 50.2 × (0.0001 + 0.001) = 1.004 + 10.04.
+    assert closed(result) == ("liquidation", 50.2, units("-9960"), units("13.044"))
+    assert result.equity[-1] == 26.956
+
+
+def test_a_candle_that_opens_beyond_the_price_liquidates_at_its_open() -> None:
+    result = held("long", bar("50.1 100 50.1 100"))
+    assert closed(result) == ("liquidation", 50.1, units("-9980"), units("20"))
+    assert result.trades["exit_time"][0] == OPENED + MINUTE
+
+
+def test_a_loss_beyond_the_collateral_is_the_insurance_funds() -> None:
+    # 200 × (45 − 100) = −11,000; taken over where 10,000 are lost: 100 − 10,000 / 200 = 50.
+    result = held("long", bar("45 45 40 45"))
+    assert closed(result) == ("liquidation", 50.0, units("-10000"), 0)
+    assert result.equity[-1] == 0.0
+
+
+def test_a_stop_before_the_price_fills_first() -> None:
+    # Half at risk at 25: 200 coins, stop 75, liquidation at 50.2 as before.
+    risk = CROSS._replace(per_trade=0.5)
+    assert closed(held("long", bar("100 100 40 45"), risk=risk, stop=25.0))[:2] == ("stop", 75.0)
+    assert closed(held("short", bar("100 160 100 160"), risk=risk, stop=25.0))[:2] == (
+        "stop",
+        125.0,
+    )
+
+
+def test_an_open_beyond_both_the_stop_and_the_price_liquidates() -> None:
+    risk = CROSS._replace(per_trade=0.5)
+    result = held("long", bar("45 45 45 45"), risk=risk, stop=25.0)
+    assert closed(result) == ("liquidation", 50.0, units("-10000"), 0)
+
+
+def test_the_price_lies_in_the_tier_of_the_notional_at_it() -> None:
+    # A stop of 10 gives 1,000 coins; 10,000 + 1,000 × (p − 100) = 1,000 × p × 0.01 − 300 at
+    # p = 89,700 / 990 = 90.606, where they are worth more than 50,000.
+    assert closed(held("long", bar("100 100 90.7 100"), stop=10.0))[0] == "end"
+    assert closed(held("long", bar("100 100 90.6 100"), stop=10.0))[:2] == ("liquidation", 90.6)
+
+
+def test_the_entrys_own_candle_can_liquidate() -> None:
+    bars = [bar(CALM, "long", 50.0), bar("100 100 40 100"), bar(CALM)]
+    result = run(bars, grids=GRID, risk=CROSS, tiers=TIERS)
+    assert closed(result)[:2] == ("liquidation", 50.2)
+    assert result.trades["exit_candle"][0] == 1
+
+
+def test_a_take_in_the_same_candle_comes_second() -> None:
+    bars = [bar(CALM, "long", 50.0, 5.0), bar(CALM), bar("100 110 40 100"), bar(CALM)]
+    (trade,) = run(bars, grids=GRID, risk=CROSS, tiers=TIERS).trades
+    assert (EXIT_REASONS[trade["exit_reason"]], trade["ambiguous"]) == ("liquidation", 1)
+
+
+def test_an_isolated_position_loses_its_margin_and_no_more() -> None:
+    # 20,000 / 20 = 1,000 are set aside: p = (20,000 − 1,000) / 199.2 = 95.3815.
+    result = held("long", bar("100 100 95.4 100"), risk=ALONE)
+    assert closed(result)[0] == "end"
+    result = held("long", bar("100 100 95 95"), risk=ALONE)
+    # 200 × (95.3 − 100) = −940; the fee of 238.25 is cut to the 60 that are left.
+    assert closed(result) == ("liquidation", 95.3, units("-940"), units("60"))
+    assert result.equity[-1] == 9_000.0
+    result = held("long", bar("90 100 90 95"), risk=ALONE)
+    # 1,000 are lost at 100 − 1,000 / 200 = 95.
+    assert closed(result) == ("liquidation", 95.0, units("-1000"), 0)
+    assert result.equity[-1] == 9_000.0
+
+
+def test_funding_comes_out_of_an_isolated_margin() -> None:
+    # 200 × 100 × 0.02 = 400 leave 600: p = 19,400 / 199.2 = 97.3896.
+    for low, reason in (("97.4", "end"), ("97.3", "liquidation")):
+        bars = entered("long", bar(f"100 100 {low} 100"), bar(CALM))
+        funding = pays((OPENED + MINUTE, 0.02))
+        result = run(bars, grids=GRID, risk=ALONE, tiers=TIERS, funding=funding)
+        assert closed(result)[0] == reason
+
+
+def test_an_isolated_margin_is_not_free_for_others() -> None:
+    # 9,000 are free after one of 1,000: a second of 200,000 at 20 needs 10,000.
+    big = [bar(CALM), bar(CALM, "long", 5.0), bar(CALM), bar(CALM)]
+    risk = ALONE._replace(max_leverage=20.0)
+    tiers = [SymbolTiers(np.array([(0.0, 1e9, 0.004, 0.0, 125.0)], TIER))] * 2
+    result = run(entered("long", bar(CALM), bar(CALM)), big, grids=GRID, risk=risk, tiers=tiers)
+    # 20 wallets less 20,000 leave 180,000, which need exactly the 9,000.
+    assert result.trades["qty"].tolist() == [200.0, 1_800.0]
+    falls = entered("long", bar(CALM), bar("99 99 99 99"), bar("99 99 99 99"))
+    late = [bar(CALM)] * 2 + [bar(CALM, "long", 5.0), bar("100.1 100.1 100.1 100.1"), bar(CALM)]
+    result = run(falls, late, grids=GRID, risk=risk, tiers=tiers)
+    assert refusals_of(result) == {(1, "margin at the fill"): 1}  # 1,800 × 100.1 / 20 = 9,009
+
+
+def test_positions_that_share_the_wallet_are_liquidated_together() -> None:
+    # 75.2: 10,000 − 2 × 200 × 24.8 = 80, and 2 × 200 × 75.2 × 0.004 = 120.32 are demanded.
+    fall = bar("75.2 75.2 75.2 75.2")
+    bars = entered("long", fall, fall)
+    result = run(bars, bars, grids=GRID, risk=CROSS, tiers=[TIERS, TIERS])
+    reasons = [EXIT_REASONS[why] for why in result.trades["exit_reason"]]
+    assert reasons == ["liquidation", "liquidation"]
+    # The first one's fee of 188 takes the 80 that are left.
+    assert result.trades["fees"].tolist() == [units("80"), 0]
+    assert result.trades["pnl"].tolist() == [units("-4960"), units("-4960")]
+
+
+def test_a_position_is_kept_if_it_is_safe_without_the_first() -> None:
+    # A fee of 200 × 75.2 × 0.0001 = 1.504 leaves 78.496, and the second needs 60.16.
+    fall = bar("75.2 75.2 75.2 75.2")
+    cheap = TIERS._replace(fee=0.0001)
+    bars = entered("long", fall, fall)
+    result = run(bars, bars, grids=GRID, risk=CROSS, tiers=[cheap, cheap])
+    assert result.trades["symbol"].tolist() == [0, 1]
+    assert [EXIT_REASONS[why] for why in result.trades["exit_reason"]] == ["liquidation", "end"]
+    assert result.equity[-1] == 78.496
+
+
+def test_losses_that_come_together_inside_a_candle_liquidate_at_its_close() -> None:
+    # With the other at its open of 100, each is safe down to (20,000 − 9,920) / 199.2 = 50.6.
+    bars = entered("long", bar("100 100 75.2 75.2"), bar(CALM))
+    result = run(bars, bars, grids=GRID, risk=CROSS, tiers=[TIERS, TIERS])
+    assert result.trades["exit_price"].tolist() == [75.2, 75.2]
+    assert result.trades["exit_time"].tolist() == [OPENED + 2 * MINUTE] * 2
+
+
+def test_a_symbol_without_a_candle_is_valued_at_its_last_mark_and_stays() -> None:
+    gone = [bar(CALM, "long", 50.0), bar(CALM), None, bar("60 60 60 60"), bar(CALM)]
+    bars = entered("long", bar("50.6 50.6 50.6 50.6"), bar("60 60 60 60"), bar(CALM))
+    result = run(bars, gone, grids=GRID, risk=CROSS, tiers=[TIERS, TIERS])
+    # 10,000 − 9,880 = 120; 40.48 + 80 = 120.48 are demanded. Then the other one at 60 is alone
+    # with nothing.
+    assert result.trades["symbol"].tolist() == [0, 1]
+    assert result.trades["exit_time"].tolist() == [OPENED + MINUTE, OPENED + 2 * MINUTE]
+    assert result.trades["exit_price"].tolist() == [50.6, 100.0]
+
+
+def marks(*prices: str) -> Marks:
+    """Write mark price candles, one a minute; "" for one that is not known."""
+    known = [(MONDAY + at * MINUTE, one.split()) for at, one in enumerate(prices) if one]
+    rows = np.array([[float(x) for x in one] for _, one in known])
+    times = np.array([time for time, _ in known], np.int64)
+    return Marks(times, *(np.ascontiguousarray(rows[:, k]) for k in range(4)))
+
+
+def test_the_mark_price_decides_and_the_contract_gives_the_price() -> None:
+    bars = entered("long", bar("100 100 60 100"), bar(CALM))
+    seen = marks(CALM, CALM, "100 100 50 100", "")
+    result = run(bars, grids=GRID, risk=CROSS, tiers=TIERS, marks=seen)
+    # The contract never was at 50.2; 200 × (60 − 100) = −8,000 and 200 × 60 × 0.0125 = 150.
+    assert closed(result) == ("liquidation", 60.0, units("-8000"), units("150"))
+    bars = entered("long", bar("100 100 45 100"), bar(CALM))
+    seen = marks(CALM, CALM, "100 100 60 100", "")
+    result = run(bars, grids=GRID, risk=CROSS, tiers=TIERS, marks=seen)
+    assert closed(result)[:2] == ("stop", 50.0)
+
+
+def test_where_the_mark_price_is_not_known_the_contract_stands_in() -> None:
+    bars = entered("long", bar("100 100 40 100"), bar(CALM))
+    result = run(bars, grids=GRID, risk=CROSS, tiers=TIERS, marks=marks(CALM, CALM, "", CALM))
+    assert closed(result)[:2] == ("liquidation", 50.2)
+
+
+@pytest.mark.parametrize("wrong", ["100 99 98 98.5", "100 100 0 100", "100 inf 100 100"])
+def test_mark_prices_that_are_no_candle_are_refused_by_position(wrong: str) -> None:
+    with pytest.raises(WickError, match="mark price candle 1 of AAA is wrong"):
+        run(entered("long"), grids=GRID, tiers=TIERS, marks=marks(CALM, wrong))
+
+
+def test_a_bracket_bounds_the_notional_by_the_leverage_that_is_set() -> None:
+    bars = entered("long", bar(CALM), stop=1.0)
+    risk = CROSS._replace(max_leverage=50.0, leverage=75.0)
+    result = run(bars, grids=GRID, risk=risk, tiers=TIERS)
+    assert result.trades["qty"].tolist() == [500.0]  # 50,000 at 100
+    result = run(bars, grids=GRID, risk=risk._replace(leverage=50.0), tiers=TIERS)
+    assert result.trades["qty"].tolist() == [5_000.0]  # 50 wallets
+
+
+@pytest.mark.parametrize(("least", "leverage"), [("50001", 75.0), ("0", 125.0)])
+def test_an_entry_that_no_bracket_allows_is_refused(least: str, leverage: float) -> None:
+    rows = np.array([(0.0, 50_000.0, 0.004, 0.0, 75.0), (50_000.0, 1e9, 0.01, 300.0, 50.0)], TIER)
+    risk = CROSS._replace(max_leverage=50.0, leverage=leverage)
+    one = grid("0.1", "0.001", "0", "0", least)
+    result = run(
+        entered("long", bar(CALM), stop=1.0), grids=one, risk=risk, tiers=SymbolTiers(rows)
+    )
+    assert refusals_of(result) == {(0, "leverage bracket under the symbol's minimum"): 1}
+
+
+def test_an_account_with_nothing_left_goes_on_without_trading() -> None:
+    later = [bar(CALM, "long", 50.0), bar(CALM), bar(CALM)]
+    result = run(entered("long", bar("45 45 40 45"), *later), grids=GRID, risk=CROSS, tiers=TIERS)
+    assert refusals_of(result) == {(0, "no balance"): 1}
+    assert result.equity.tolist() == [10_000.0, 10_000.0, 0.0, 0.0, 0.0, 0.0]
+
+
+def test_the_figures_of_an_account_with_nothing_left_are_no_accident() -> None:
+    bars = entered("long", bar("45 45 40 45"), *[bar(CALM)] * 5)
+    result = run(bars, grids=GRID, risk=CROSS, tiers=TIERS, timeframe="12h")
+    rules = [fine_rules("um", "AAA", 100.0)]
+    record = record_of(result, kind="backtest", created_ms=0, command=[], rules=rules)
+    keys = ("total_return", "worst_day", "best_day", "max_drawdown", "gross_leverage_max")
+    assert [record.figure(key).value for key in keys] == [-1.0, -1.0, 0.0, -1.0, 2.0]
+    assert (record.exits["liquidation"], record.months) == (1, {"2023-01": -1.0})
+
+
+def test_without_tiers_a_used_up_balance_still_ends_the_run() -> None:
+    with pytest.raises(RunRefused, match="the balance was used up"):
+        run(entered("long", bar("45 45 40 45"), bar(CALM)), grids=GRID, risk=CROSS)
+
+
+def test_tiers_that_leave_a_gap_are_refused() -> None:
+    for rows in (ROWS[1:], [ROWS[0], (60_000.0, 1e9, 0.01, 0.0, 1.0)], []):
+        with pytest.raises(WickError, match="are wrong"):
+            run(entered("long"), grids=GRID, tiers=SymbolTiers(np.array(rows, TIER)))
+
+
+# A coarser grid: whole coins and prices in halves.
+COARSE = grid("0.5", "1")
+HALF = Risk(per_trade=0.01, max_leverage=20.0, leverage=20.0)
+
+
+def changing(*bars: Bar | None, at: int) -> Result:
+    """Run bars whose rules become coarse at a close, the n-th."""
+    changes = [[RuleChange(MONDAY + at * MINUTE, COARSE)]]
+    return run(list(bars), grids=GRID, risk=HALF, changes=changes)
+
+
+def test_a_change_of_rules_counts_from_the_first_decision_at_it() -> None:
+    # 100 at risk ÷ a stop of 3.3 are 30.303 coins, or 30 whole ones with the stop at 96.5.
+    bars = [bar(CALM), bar(CALM, "long", 3.3), bar(CALM), bar(CALM)]
+    for at, qty, stop in ((1, 30.0, 96.5), (2, 30.0, 96.5), (3, 30.303, 96.7)):
+        (trade,) = changing(*bars, at=at).trades
+        assert (trade["qty"], trade["stop"]) == (qty, stop)
+
+
+def test_an_order_that_waits_or_a_position_keeps_its_rules() -> None:
+    bars = [
+        bar(CALM, "long", 3.3),
+        bar(CALM),
+        bar(CALM, "exit_long"),
+        bar(CALM, "long", 3.3),  # the position is closed at this open
+        bar(CALM),
+        bar(CALM),
+    ]
+    for at in (2, 3, 4):
+        first, second = changing(*bars, at=at).trades
+        assert (first["qty"], first["stop"], first["steps"]) == (30.303, 96.7, 30_303)
+        assert (second["qty"], second["stop"], second["steps"]) == (30.0, 96.5, 30)
+
+
+def test_a_reversal_takes_its_new_side_on_the_old_rules() -> None:
+    bars = [bar(CALM, "long", 3.3), bar(CALM), bar(CALM, "short", 3.3), bar(CALM), bar(CALM)]
+    result = changing(*bars, at=2)
+    assert result.trades["qty"].tolist() == [30.303, 30.303]
+
+
+def test_only_trades_after_a_change_differ() -> None:
+    bars = [bar(CALM, "long", 3.3), bar("100 100 96 96"), *[bar(CALM)] * 2] * 3
+    before = run(bars, grids=GRID, risk=HALF).trades
+    after = changing(*bars, at=6).trades
+    assert len(before) == len(after) == 3
+    assert before[:2].tobytes() == after[:2].tobytes()
+    assert before[2].tobytes() != after[2].tobytes()
+    assert (after[2]["qty"], after[2]["steps"]) == (29.0, 29)
+
+
+def test_parts_keep_the_quantity_of_their_grid() -> None:
+    risk = HALF._replace(part_1=0.5, part_1_share=0.5)
+    rising = bar("100 102 100 100")
+    bars = [bar(CALM, "long", 3.3), rising, bar(CALM, "exit_long"), bar(CALM)]
+    result = run(
+        [*bars, *bars],
+        grids=GRID,
+        risk=risk,
+        changes=[[RuleChange(MONDAY + 4 * MINUTE, COARSE)]],
+    )
+    assert result.parts["qty"].tolist() == [15.151, 15.152, 15.0, 15.0]
+
+
+def test_changes_out_of_order_are_refused() -> None:
+    twice = [[RuleChange(MONDAY, COARSE)] * 2]
+    with pytest.raises(WickError, match="not one after the other"):
+        run([bar(CALM)], grids=GRID, changes=twice)
