@@ -22,6 +22,7 @@ def drawdown(equity: Floats, balance: float) -> Floats:
 class _Deepest(NamedTuple):
     depth: float
     begin: int  # its first candle; the one before closed at the peak
+    trough: int
     end: int  # the candle of its recovery, or the number of candles
     longest_ms: int
     below: int
@@ -36,7 +37,7 @@ def from_candles(
     peak = trough = recovery = length = math.nan
     if found.depth < 0.0:
         peak = time[found.begin - 1] + timeframe_ms if found.begin else time[0]
-        trough = time[found.begin + equity[found.begin : found.end].argmin()] + timeframe_ms
+        trough = time[found.trough] + timeframe_ms
         recovery = time[found.end] + timeframe_ms if found.end < n else math.nan
         length = (recovery if found.end < n else time[-1] + timeframe_ms) - peak
     return {
@@ -71,24 +72,39 @@ def _drawdowns(time, equity, balance, timeframe_ms):
     # one in ms, and how many closes were. It divides once a drawdown and not once a candle: a
     # quarter of the time.
     peak, since = balance, time[0]
-    deepest, begin, end, longest, below = 0.0, 0, 0, np.int64(0), 0
+    deepest, begin, trough, end, longest, below = 0.0, 0, 0, 0, np.int64(0), 0
     i, n = 0, len(equity)
     while i < n:
         if not equity[i] < peak:
             peak, since = equity[i], time[i] + timeframe_ms
             i += 1
             continue
-        start, low = i, equity[i]
-        for j in range(start + 1, n):
-            if not equity[j] < peak:
-                i = j
-                break
-            low = min(low, equity[j])
-        else:
-            i = n
+        start = i
+        i, lowest = _recovery(equity, start, peak)
         below += i - start
-        depth = low / peak - 1.0
+        depth = equity[lowest] / peak - 1.0
         if depth < deepest:
-            deepest, begin, end = depth, start, i
+            deepest, begin, trough, end = depth, start, lowest, i
         longest = max(longest, time[i - 1] + timeframe_ms - since)
-    return deepest, begin, end, longest, below
+    return deepest, begin, trough, end, longest, below
+
+
+@kernel
+def _recovery(equity, start, peak):
+    # Where the equity is back at a peak, or its length, and where it was lowest before. Most blocks
+    # change neither, and a whole one is looked at in a few instructions.
+    n, i, lowest = len(equity), start, start
+    while i < n:
+        block = equity[i : i + 64]
+        low = equity[lowest]
+        speaks = False
+        for j in range(len(block)):
+            speaks |= (not block[j] < peak) | (block[j] < low)
+        if speaks:
+            for j in range(len(block)):
+                if not block[j] < peak:
+                    return i + j, lowest
+                if block[j] < equity[lowest]:
+                    lowest = i + j
+        i += len(block)
+    return n, lowest
