@@ -20,7 +20,8 @@ from data.writer import save
 from strategy.candles import Candles
 from strategy.load import Strategy, load
 from tests.benchmarks.measure import process
-from tests.benchmarks.workload import COSTS, PARAMS, START, STRATEGY, day_ms
+from tests.benchmarks.section import Rows, Section, Target
+from tests.benchmarks.workload import COSTS, PARAMS, START, STRATEGY, Market, day_ms
 
 YEAR = 525_600
 SEEDS = 8  # different years; further symbols have the same ones at other prices
@@ -148,6 +149,47 @@ def measure_portfolio(folder: Path) -> dict[str, list[dict[str, Any]]]:
         "timed": [asdict(one) | {"ratio": one.ratio} for one in timed],
         "whole": [asdict(one) | {"ratio": one.ratio} for one in wholes],
     }
+
+
+def section(markets: list[Market], folder: Path) -> Section:
+    """Measure all sizes, on candles of their own."""
+    found = measure_portfolio(folder)
+    timed: Rows = [
+        (
+            f"{one['symbols']} × {one['years']:g}",
+            f"{one['trades']:,}",
+            f"{one['alone_seconds']:.2f} s",
+            f"{one['one_thread_seconds']:.2f} s",
+            f"{one['seconds']:.2f} s",
+            f"{one['one_thread_seconds'] / one['symbols'] / one['years'] * 1e3:.1f} ms",
+        )
+        for one in found["timed"]
+    ]
+    wholes: Rows = [
+        (
+            f"{one['symbols']} × {one['years']:g}",
+            f"{one['seconds']:.2f} s",
+            f"{one['peak_mib']:,.0f} MiB",
+            f"{one['candles_mib']:,.0f} MiB",
+        )
+        for one in found["whole"]
+    ]
+    most = next(one for one in found["timed"] if one["symbols"] == SYMBOLS[-1])
+    memory = max(one["ratio"] for one in found["whole"])
+    targets = [
+        Target(f"{SYMBOLS[-1]} symbols × 1 year", "the sum of single runs", most["ratio"], 1.5, 1.1,
+               "×", False, "the walk looks at all symbols' candles in turn"),
+        Target("its peak memory", "its candles", memory, 2, float("nan"), "×", False,
+               "signals and the engine's own columns"),
+    ]  # fmt: skip
+    head = ("symbols × years", "trades", "each alone", "one thread", "a thread a core",
+            "a symbol and year")  # fmt: skip
+    head_whole = ("wick backtest, own process", "time", "peak memory", "candles")
+    text = (
+        "One balance, W with a hundredth of its risk; seeded markets, in memory, and below in a"
+        "\nprocess of its own from the store to the kept run."
+    )
+    return Section("Portfolio", [(head, timed), (head_whole, wholes)], text, targets, found)
 
 
 def main() -> None:

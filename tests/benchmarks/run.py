@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.benchmarks import indicators, live_page, report, single, sweeps
+from tests.benchmarks import indicators, live_page, portfolio, report, single, sweeps
 from tests.benchmarks.measure import ROOT
 from tests.benchmarks.section import Section
 from tests.benchmarks.workload import Market, markets
@@ -15,6 +15,7 @@ from tests.benchmarks.workload import Market, markets
 SECTIONS: dict[str, Callable[[list[Market], Path], Section]] = {
     "single": single.section,
     "sweep": sweeps.section,
+    "portfolio": portfolio.section,
     "indicators": indicators.section,
     "live": live_page.section,
 }
