@@ -119,9 +119,8 @@ def backtest(
         strategy, symbols, market, timeframe, start, end, params, risk, balance, fee_bps,
         slippage_bps, maker_fee_bps, fees, intrabar, detail,
     )  # fmt: skip
-    finer = () if detail is None or isinstance(detail, str) else _finer(detail)
     made, inputs = run_asked(
-        asked, settings.store, settings.runs, name=name, given=given, detail=finer
+        asked, settings.store, settings.runs, name=name, given=given, detail=finer_of(detail)
     )
     run = Run(made, settings.store, inputs.candles, inputs.strategy.source)
     return run.save() if save else run
@@ -425,10 +424,19 @@ def _symbols(symbols: Any) -> "tuple[tuple[str, ...] | None, tuple[Candles, ...]
     )
 
 
-def _finer(detail: Any) -> "tuple[Candles | None, ...]":
+def finer_of(detail: Any) -> "tuple[Candles | None, ...]":
+    """Read finer candles in memory; nothing where a timeframe is named or none are given.
+
+    Raises
+    ------
+    WickError
+        They are something else.
+    """
     from strategy.candles import Candles
     from strategy.errors import WickError
 
+    if detail is None or isinstance(detail, str):
+        return ()
     several = (detail,) if isinstance(detail, Candles) else detail
     if isinstance(several, Sequence) and all(
         one is None or isinstance(one, Candles) for one in several

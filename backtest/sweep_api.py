@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backtest.api import Moment, Run, asked_for
+from backtest.api import Moment, Run, asked_for, finer_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +38,10 @@ def sweep(
     balance: float | None = None,
     fee_bps: float | None = None,
     slippage_bps: float | None = None,
+    intrabar: str | None = None,
+    detail: "str | Candles | Sequence[Candles | None] | None" = None,
+    maker_fee_bps: float | None = None,
+    fees: str | None = None,
     store: Path | str | None = None,
     runs: Path | str | None = None,
     name: str | None = None,
@@ -83,11 +87,11 @@ def sweep(
     2       48   2.0    25.0
     3       48   3.0    25.0
     """
-    from backtest.inputs import gather
     from backtest.running import check_name
     from backtest.sweep import running
     from backtest.sweep.grid import check_size
     from backtest.sweep.options import options_of
+    from backtest.sweep.running import GridAsked, gather_for
     from data.settings import load_settings
 
     check_name(name)
@@ -95,10 +99,12 @@ def sweep(
     settings = load_settings(store=store, runs=runs)
     asked, given = asked_for(
         strategy, symbols, market, timeframe, start, end, params, risk, balance, fee_bps,
-        slippage_bps,
+        slippage_bps, maker_fee_bps, fees, intrabar, detail,
     )  # fmt: skip
-    inputs = gather(asked, settings.store, settings.runs, given)
-    wanted = running.grid_of(running.GridAsked(grid or (), where, random, seed), inputs)
+    inputs, wanted = gather_for(
+        asked, GridAsked(grid or (), where, random, seed), settings.store, settings.runs, given,
+        finer_of(detail),
+    )  # fmt: skip
     check_size(wanted)
     parts, says = running.all_parts(inputs, wanted, options.threads, options.memory)
     return Sweep(inputs, wanted, parts, says, objective, seed, settings.store, settings.runs, name)

@@ -62,7 +62,11 @@ def sweep(
     params: flags.Params = None,
     balance: flags.Balance = None,
     fee_bps: flags.FeeBps = None,
+    maker_fee_bps: flags.MakerFeeBps = None,
+    fees: flags.Fees = None,
     slippage_bps: flags.SlippageBps = None,
+    intrabar: flags.Intrabar = None,
+    detail: flags.Detail = None,
     strict: flags.Strict = False,
     name: flags.Name = None,
     store: flags.Store = None,
@@ -75,14 +79,16 @@ def sweep(
 
     The same command, or --resume, goes on with what a stopped sweep left.
     """
+    from backtest.detail import intrabar_changes
     from data.settings import load_settings
 
     settings = load_settings(store=store, runs=runs)
     asked = None
     if strategy is not None:
+        changes = [*(changes or ()), *intrabar_changes(intrabar, detail is not None)]
         asked = flags.asked_for(
             strategy, symbols, market, timeframe, start, end, changes, params, balance, fee_bps,
-            slippage_bps, strict,
+            slippage_bps, strict, maker_fee_bps=maker_fee_bps, fees=fees, detail=detail,
         )  # fmt: skip
     check_name(name)
     with compiling(), contextlib.redirect_stdout(sys.stderr):

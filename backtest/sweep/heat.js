@@ -1,5 +1,13 @@
 const $ = (id) => document.getElementById(id);
-const MOST_WRITTEN = 14; // columns: with more of them numbers would not fit into their cells
+// Columns and rows: with more of them numbers would not fit into their cells.
+const MOST_ACROSS = 8, MOST_UP = 16;
+// A few far values must not take the colours from all others: this share lies inside the scale.
+const INSIDE = 0.95;
+
+function quantile(values, share) {
+  const sorted = Float64Array.from(values).sort();
+  return sorted.length ? sorted[Math.round(share * (sorted.length - 1))] : 0;
+}
 
 function writer(unit) {
   const two = format(2), none = format(0), one = format(1);
@@ -20,14 +28,13 @@ function scaleOf(data, its, values) {
   const known = values.flat(2).filter((x) => x !== null), c = data.colors;
   const ordered = (colors) => its.sign > 0 ? colors : colors.reverse();
   if (its.turn !== null) {
-    const reach = Math.max(...known.map((x) => Math.abs(x - its.turn)), 0) || 1;
+    const reach = quantile(known.map((x) => Math.abs(x - its.turn)), INSIDE) || 1;
     const [a, b, d] = ordered([c.loss, c.even, c.gain]);
     return { zmin: its.turn - reach, zmax: its.turn + reach, colorscale: [[0, a], [0.5, b], [1, d]] };
   }
-  const low = known.reduce((a, b) => Math.min(a, b), Infinity);
-  const high = known.reduce((a, b) => Math.max(a, b), -Infinity);
+  const [low, high] = [1 - INSIDE, INSIDE].map((share) => quantile(known, share));
   const [a, b] = ordered([c.faint, c.strong]);
-  return { zmin: known.length ? low : 0, zmax: known.length ? high : 1, colorscale: [[0, a], [1, b]] };
+  return { zmin: low, zmax: high > low ? high : low + 1, colorscale: [[0, a], [1, b]] };
 }
 
 function hover(map, cells, its, write) {
@@ -43,7 +50,7 @@ function drawMap(div, data, map, key, statistic, scale) {
   const c = colors(), its = data.figures[key], cells = map.cells[key], z = cells[statistic];
   const write = writer(its.unit), none = z.map((line) => line.map((x) => x === null ? 1 : null));
   const place = { type: "heatmap", x: map.x_labels, y: map.y_labels, xgap: 1, ygap: 1, customdata: hover(map, cells, its, write) };
-  const written = map.x_labels.length <= MOST_WRITTEN;
+  const written = map.x_labels.length <= MOST_ACROSS && map.y_labels.length <= MOST_UP;
   const ticks = Array.from({ length: 5 }, (_, i) => scale.zmin + i * (scale.zmax - scale.zmin) / 4);
   const traces = [
     {
@@ -55,7 +62,7 @@ function drawMap(div, data, map, key, statistic, scale) {
     {
       ...place, z: none, colorscale: [[0, data.colors.none], [1, data.colors.none]], showscale: false,
       hovertemplate: "%{customdata}<extra></extra>", text: none.map((line) => line.map((x) => x === null ? "" : "×")),
-      texttemplate: "%{text}", textfont: { size: 11, color: "#5c6268" },
+      texttemplate: written ? "%{text}" : "", textfont: { size: 11, color: "#5c6268" },
     },
   ];
   const named = (name) => axis(c, { type: "category", title: { text: name, font: { size: 12, color: c.ink } }, automargin: true, showgrid: false });

@@ -36,6 +36,8 @@ TURNS = {
     "omega": 1.0,
 }  # fmt: skip
 LOSS, EVEN, GAIN, NONE = "#b5452f", "#f5f1ea", "#1f6fa8", "#c9cdd1"
+# A few far values must not take the colours from all others: this share lies inside the scale.
+_INSIDE = 0.95
 FAINT, STRONG = "#eef2ee", "#2a6f4e"
 
 
@@ -108,14 +110,17 @@ def _scale(key: str, values: NDArray[np.float64]) -> tuple[float, float, list[li
     known = values[np.isfinite(values)]
     if key in TURNS:
         turn = TURNS[key]
-        reach = float(np.abs(known - turn).max(initial=0.0)) or 1.0
+        reach = _quantile(np.abs(known - turn), _INSIDE) or 1.0
         colors = [[0, LOSS], [0.5, EVEN], [1, GAIN]][:: sign_of(key)]
         places = [[at, color] for at, (_, color) in zip((0, 0.5, 1), colors, strict=True)]
         return turn - reach, turn + reach, places
-    low = float(known.min(initial=np.inf)) if len(known) else 0.0
-    high = float(known.max(initial=-np.inf)) if len(known) else 1.0
+    low, high = _quantile(known, 1.0 - _INSIDE), _quantile(known, _INSIDE)
     ends = [FAINT, STRONG][:: sign_of(key)]
-    return low, high, [[0, ends[0]], [1, ends[1]]]
+    return low, high if high > low else low + 1.0, [[0, ends[0]], [1, ends[1]]]
+
+
+def _quantile(values: NDArray[np.float64], share: float) -> float:
+    return float(np.sort(values)[round(share * (len(values) - 1))]) if len(values) else 0.0
 
 
 def _page(record: RunRecord, summary: Summary, keys: Sequence[str], maps: Sequence[HeatMap]) -> str:

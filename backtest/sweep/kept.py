@@ -54,12 +54,13 @@ def finish(
 def planned_of(
     inputs: Inputs,
     grid: Grid,
+    part: int,
     seed: int,
     name: str | None,
     command: Sequence[str] = (),
     asked: Mapping[str, Any] | None = None,
 ) -> SweepPlanned:
-    """Describe a sweep that begins now."""
+    """Describe a sweep that begins now; `part` is how many places of the grid make a part."""
     symbols, created_ms = tuple(one.symbol for one in inputs.candles), now_ms()
     return SweepPlanned(
         schema=SCHEMA,
@@ -71,7 +72,7 @@ def planned_of(
         where=grid.where.text if grid.where else None,
         drawn=None if grid.drawn is None else len(grid.drawn),
         seed=seed,
-        part=running.part_size(grid.places),
+        part=part,
         rests_on=running.rests_on(inputs, grid, seed),
     )
 
@@ -95,7 +96,7 @@ def keep(
     """
     check_writable(runs)
     summary = summarize(lambda: tables, grid, objective, TOP)
-    planned = planned_of(inputs, grid, seed, name)
+    planned = planned_of(inputs, grid, max(map(len, tables)), seed, name)
     parts = Parts(begin(runs, planned, inputs.strategy.source))
     with held(parts.folder):
         for at, table in enumerate(tables):

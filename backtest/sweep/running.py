@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from backtest.engine import Result
-from backtest.inputs import Asked, Inputs, run
+from backtest.inputs import Asked, Inputs, gather, run
 from backtest.record import record_of
 from backtest.running import compiling
 from backtest.sweep import grid as grids
@@ -24,18 +24,18 @@ from backtest.sweep.figures import NOTES
 from backtest.sweep.grid import Grid
 from backtest.sweep.plan import SweepPlan
 from backtest.sweep.ranking import NOTE, NUMBER, Rows, Summary
+from backtest.sweep.storage import SweepPlanned
 from backtest.sweep.where import condition
 from data.dates import now_ms
 from data.run_record import figures_of
 from data.run_tables import part_table, trade_table
 from data.runs import AxisRecord, Run, RunRecord, SweepRecord
 from data.table import arrow, arrow_text, numbers
+from strategy.candles import Candles
 from strategy.errors import RunRefused, WickError
-from strategy.fills import Costs, checked_costs
+from strategy.fills import DETAIL, Costs, checked_costs
 from strategy.kernel import SOURCE_HASH
 from strategy.risk import Risk
-
-_FEWEST, _MOST, _PARTS = 256, 16_384, 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,36 @@ class GridAsked:
     where: str | None = None
     random: int | None = None
     seed: int = 0
+
+
+def gather_for(
+    asked: Asked,
+    given: GridAsked,
+    store: Path,
+    runs: Path,
+    own: Sequence[Candles] = (),
+    own_detail: Sequence[Candles | None] = (),
+) -> tuple[Inputs, Grid]:
+    """Gather the inputs of a sweep and make its grid; also the data that only an axis needs.
+
+    Raises
+    ------
+    WickError
+        Something asked for does not exist or does not fit.
+    """
+    inputs = gather(asked, store, runs, own, own_detail)
+    grid = grid_of(given, inputs)
+    for name, most, known in (
+        ("spread", 0.0, inputs.spreads),
+        ("intrabar", DETAIL - 1.0, inputs.detail),
+    ):
+        axis = next((one for one in grid.axes if one.name == f"costs.{name}"), None)
+        if axis is not None and not known and axis.values.max() > most:
+            highest = f"costs.{name}={axis.values.max():g}"
+            changed = dataclasses.replace(asked, changes=(*asked.changes, highest))
+            more = gather(changed, store, runs, own, own_detail)
+            inputs = dataclasses.replace(more, costs=inputs.costs)
+    return inputs, grid
 
 
 def grid_of(asked: GridAsked, inputs: Inputs) -> Grid:
@@ -98,25 +128,28 @@ def known_values(inputs: Inputs) -> dict[str, int | float]:
 
 def rests_on(inputs: Inputs, grid: Grid, seed: int) -> dict[str, str]:
     """Name everything that the rows depend on, as texts that change with it."""
+    found = {"the strategy's source": inputs.strategy.source_hash}
+    for field in dataclasses.fields(inputs):
+        if field.name not in ("strategy", "notes", "source"):
+            name = {"rules": "exchange rules", "risk": "risk settings"}.get(field.name, field.name)
+            found[f"the {name}"] = _print(getattr(inputs, field.name))
     where = grid.where.text if grid.where else ""
-    shape = [(axis.name, axis.values.tobytes().hex()) for axis in grid.axes]
-    return {
-        "the strategy's source": inputs.strategy.source_hash,
-        "the candles": " ".join(f"{one.symbol} {one.fingerprint}" for one in inputs.candles),
-        "the funding": " ".join(one.fingerprint for one in inputs.funding),
-        "the exchange rules": _hash(inputs.rules),
-        "the params": _hash(inputs.params._asdict()),
-        "the risk settings": _hash(inputs.risk._asdict()),
-        "the costs": _hash(inputs.costs._asdict()),
-        "the balance": repr(float(inputs.balance)),
-        "the grid": _hash([shape, where, None if grid.drawn is None else [len(grid.drawn), seed]]),
-        "Candlewick itself": SOURCE_HASH,
-    }
+    drawn = None if grid.drawn is None else (len(grid.drawn), seed)
+    found["the grid"] = _print((grid.names, *(axis.values for axis in grid.axes), where, drawn))
+    return found | {"Candlewick itself": SOURCE_HASH}
 
 
-def part_size(places: int) -> int:
-    """Return how many places of a grid make a part: some fifty parts of bounded size."""
-    return int(np.clip(-(-places // _PARTS), _FEWEST, _MOST))
+def part_size(places: int, walked: bool) -> int:
+    """Return how many places of a grid make a part, more of them where each takes less time.
+
+    Parameters
+    ----------
+    walked : bool
+        Each combination walks through the candles.
+    """
+    # What combinations share is made anew for each part: 60 ms of a year of minutes.
+    fewest, most, parts = (64, 1_024, 48) if walked else (1_024, 16_384, 12)
+    return int(np.clip(-(-places // parts), fewest, most))
 
 
 def parts_of(
@@ -159,7 +192,8 @@ def all_parts(
 ) -> tuple[list[pa.Table], list[str]]:
     """Compute a whole sweep in memory; also how it was computed."""
     with compiling(), contextlib.redirect_stdout(sys.stderr):  # what a strategy prints is no result
-        plan, size = SweepPlan.of(inputs, grid.names), part_size(grid.places)
+        plan = SweepPlan.of(inputs, grid.names)
+        size = part_size(grid.places, bool(plan.why_walked(inputs.risk, inputs.costs)))
         wanted, whole = range(-(-grid.places // size)), whole_axes(grid, inputs)
         parts = parts_of(plan, grid, size, wanted, whole, threads=threads, memory=memory)
         return [table for _, table in parts], plan.says()
@@ -294,8 +328,8 @@ def axis_records(grid: Grid) -> list[AxisRecord]:
     return [AxisRecord(axis.name, axis.values.tolist()) for axis in grid.axes]
 
 
-def grid_again(its: SweepRecord | Any, known: Mapping[str, float], seed: int | None) -> Grid:
-    """Make the grid of a record again; `its` has axes, where and drawn."""
+def grid_again(its: SweepRecord, known: Mapping[str, float], seed: int | None) -> Grid:
+    """Make the grid of a finished sweep again."""
     axes = tuple(grids.Axis(one.name, np.array(one.values)) for one in its.axes)
     where = None if its.where is None else condition(its.where, known)
     drawn = None if its.drawn is None else grids.draw(axes, its.drawn, seed or 0)
@@ -306,6 +340,12 @@ def whole_axes(grid: Grid, inputs: Inputs) -> tuple[str, ...]:
     """Return the axes whose values are whole numbers."""
     known = known_values(inputs)
     return tuple(name for name in grid.names if isinstance(known[name], int))
+
+
+def grid_asked_again(planned: SweepPlanned) -> GridAsked:
+    """Return which combinations a sweep that began was asked for."""
+    axes = {axis.name: axis.values for axis in planned.axes}
+    return GridAsked(axes, planned.where, planned.drawn, planned.seed)
 
 
 def asked_again(asked: Mapping[str, Any]) -> Asked:
@@ -325,5 +365,12 @@ def asked_fields(asked: Asked) -> dict[str, Any]:
     return fields
 
 
-def _hash(value: Any) -> str:
-    return hashlib.sha256(msgspec.json.encode(value)).hexdigest()
+def _print(value: Any) -> str:
+    # Whatever a run is made of: a change of it changes the text.
+    if (known := getattr(value, "fingerprint", None)) is not None:
+        return str(known)
+    if isinstance(value, tuple):
+        return " ".join(map(_print, value))
+    if isinstance(value, np.ndarray):
+        return hashlib.sha256(value.tobytes()).hexdigest()
+    return repr(value)

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from backtest.inputs import Asked, Inputs, gather
+from backtest.inputs import Asked
 from backtest.sweep import kept, running, storage
 from backtest.sweep.grid import Grid, check_size
 from backtest.sweep.options import Options, known_pair
@@ -47,13 +47,9 @@ def open_session(
         raise WickError("no strategy is named", "wick sweep rsi_macd_atr --grid rsi=5:40:1")
     if asked is None and found is not None:
         asked = running.asked_again(found[1].asked)
-        inputs = gather(asked, store, runs)
-        grid = running.grid_again(found[1], running.known_values(inputs), found[1].seed)
-        given = GridAsked(seed=found[1].seed)
-    else:
-        assert asked is not None
-        inputs = gather(asked, store, runs)
-        grid = running.grid_of(given, inputs)
+        given = running.grid_asked_again(found[1])
+    assert asked is not None
+    inputs, grid = running.gather_for(asked, given, store, runs)
     if options.heat is not None:
         known_pair(options.heat, grid.names)
     count, rests_on = check_size(grid), running.rests_on(inputs, grid, given.seed)
@@ -63,17 +59,21 @@ def open_session(
         found = next(
             (one for one in storage.unfinished(runs).items() if one[1].rests_on == rests_on), None
         )
+    plan = SweepPlan.of(inputs, grid.names)
     if found is not None:
-        return Session(inputs, grid, count, options, runs, *found)
-    planned = kept.planned_of(inputs, grid, given.seed, name, command, running.asked_fields(asked))
-    return Session(inputs, grid, count, options, runs, None, planned)
+        return Session(plan, grid, count, options, runs, *found)
+    part = running.part_size(grid.places, bool(plan.why_walked(inputs.risk, inputs.costs)))
+    planned = kept.planned_of(
+        inputs, grid, part, given.seed, name, command, running.asked_fields(asked)
+    )
+    return Session(plan, grid, count, options, runs, None, planned)
 
 
 @dataclass
 class Session:
     """A sweep with its folder; None as long as nothing is written."""
 
-    inputs: Inputs
+    plan: SweepPlan
     grid: Grid
     count: int
     options: Options
@@ -102,12 +102,11 @@ class Session:
         Stopped
             By Ctrl-C; what is there stays.
         """
-        plan = SweepPlan.of(self.inputs, self.grid.names)
         if self.folder is None:
-            self.folder = storage.begin(self.runs, self.planned, self.inputs.strategy.source)
+            self.folder = storage.begin(self.runs, self.planned, self.plan.inputs.strategy.source)
         with storage.held(self.folder):
             with suppress(KeyboardInterrupt):
-                return self._compute(storage.Parts(self.folder), plan)
+                return self._compute(storage.Parts(self.folder))
             raise Stopped(
                 f"stopped with {self._kept()} of {self._parts()} parts done",
                 f"{storage.resume_command(self.folder)} goes on with it",
@@ -120,21 +119,28 @@ class Session:
     def _parts(self) -> int:
         return -(-self.grid.places // self.planned.part)
 
-    def _compute(self, parts: storage.Parts, plan: SweepPlan) -> tuple[Run, Summary]:
+    def _compute(self, parts: storage.Parts) -> tuple[Run, Summary]:
         size, objective = self.planned.part, self.options.objective
         done = parts.done()
         missing = [at for at in range(self._parts()) if at not in done]
-        words = f"sweep of {self.inputs.strategy.name}"
+        words = f"sweep of {self.plan.inputs.strategy.name}"
         before = min(len(done) * size, self.count)
         with watching(words, self.count, objective, before) as watcher:
+            whole = running.whole_axes(self.grid, self.plan.inputs)
             for at, table in running.parts_of(
-                plan, self.grid, size, missing, running.whole_axes(self.grid, self.inputs),
+                self.plan, self.grid, size, missing, whole,
                 threads=self.options.threads, memory=self.options.memory,
             ):  # fmt: skip
                 parts.write(at, table)
                 watcher.saw(table)
         summary = summarize(parts.rows, self.grid, objective, self.options.top)
         run = kept.finish(
-            self.inputs, self.grid, self.planned, parts, summary, plan.says(), self.options.heat
+            self.plan.inputs,
+            self.grid,
+            self.planned,
+            parts,
+            summary,
+            self.plan.says(),
+            self.options.heat,
         )
         return run, summary

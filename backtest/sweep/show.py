@@ -40,7 +40,8 @@ class Watcher:
             if math.isnan(self._best) or value * sign > self._best * sign:
                 self._best = value
         seconds = time.perf_counter() - self._since
-        best = "" if math.isnan(self._best) else f"best {figure(self._objective, self._best)}"
+        label = DEFINITIONS[self._objective].label
+        best = f"best {label} {figure(self._objective, self._best)}"
         self._bar.update(
             self._task, advance=len(table), speed=f"{self._done / seconds:,.0f}/s", best=best
         )

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from backtest import Run, Sweep, sweep
+from backtest import Run, Sweep, backtest, inputs, sweep
 from backtest.sweep import ranking, running, storage
 from backtest.sweep.grid import Grid, parse_grid
 from backtest.sweep.ranking import summarize
@@ -18,6 +18,7 @@ from data import runs as run_folders
 from data.synthetic import synthetic_market
 from strategy.candles import Candles
 from strategy.errors import RunRefused, WickError
+from strategy.slippage import Spread
 
 GRID = {"channel": [24, 48], "stop": [2.0, 3.0, 4.0], "risk.trail": [0, 2]}
 
@@ -96,6 +97,22 @@ def test_wrong_names_are_answered(found: Sweep, market: Candles) -> None:
     ):
         with pytest.raises(WickError, match=said):
             call()
+
+
+def test_half_spreads_are_read_where_only_an_axis_needs_them(
+    market: Candles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = market.arrays["open_time"]
+    known = Spread(times[::60].copy(), np.full(len(times[::60]), 0.001))
+    monkeypatch.setattr(inputs, "spread_of_store", lambda store, candles: known)
+    found = sweep("breakout_donchian", market, {"costs.spread": [0, 1]})
+    without, with_spread = found.table["total_return"]
+    assert with_spread < without
+    for at in (0, 1):
+        alone = found.run(at).figures.loc["total_return", "value"]
+        assert alone == found.table["total_return"][at]
+    plain = backtest("breakout_donchian", market).figures.loc["total_return", "value"]
+    assert plain == without
 
 
 def test_a_sweep_without_any_result_is_not_kept(market: Candles, tmp_path: Path) -> None:

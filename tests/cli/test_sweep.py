@@ -18,10 +18,9 @@ from data.writer import save
 from tests.backtest.sweep_oracle import one_by_one
 from tests.cli.conftest import Command, Said, finished, is_refusal, market, signalled, strategy
 
-# 3 parts of 256 places and some.
-GRID = "channel=24:48:8,stop=1:4:0.25,take=2:8:1,risk.trail=0|2"
-WHOLE = ("--set", "risk.part_1=0", "--set", "risk.part_1_share=0")  # partial takes are walked
-SWEEP = ("sweep", "breakout_donchian", "--grid", GRID, "--where", "take > stop", *WHOLE)
+# Partial takes are walked, so that parts are small: 3 of them.
+GRID = "channel=24:48:8,stop=1:4:0.5,take=3:8:1"
+SWEEP = ("sweep", "breakout_donchian", "--grid", GRID, "--where", "take > stop")
 SMALL = ("sweep", "breakout_donchian", "--grid", "channel=24|48,stop=2:4:1,costs.fee_rate=0|0.0005")
 WRITE = ("backtest.sweep.storage", "Parts", "write")
 
@@ -248,6 +247,8 @@ def test_nothing_is_drawn_on_a_pipe(small: Path) -> None:
         (("--grid", "stop=1|2", "--heat", "stop"), "--heat 'stop' is not two axes", "--heat"),
         (("--grid", "stop=1|2", "--heat", "stop,tke"), "'tke', which is no axis", "known: stop"),
         (("--grid", "stop=1|2", "--name", "last"), "cannot name a run", "my-first"),
+        (("--grid", "costs.spread=0|1"), "costs.spread needs half spreads", "wick data fetch"),
+        (("--grid", "costs.intrabar=0|2"), "no timeframe of finer candles", "--detail 1s"),
         (("--resume", "nothing"), "there is no unfinished sweep 'nothing'", "wick sweep"),
     ],
 )
