@@ -89,9 +89,9 @@ def sweep(
     """
     from backtest.running import check_name
     from backtest.sweep import running
+    from backtest.sweep.asked import GridAsked, gather_for
     from backtest.sweep.grid import check_size
     from backtest.sweep.options import options_of
-    from backtest.sweep.running import GridAsked, gather_for
     from data.settings import load_settings
 
     check_name(name)
@@ -174,7 +174,7 @@ class Sweep:
         WickError
             There is no combination of this number, or it has no result.
         """
-        from backtest.sweep.running import run_of
+        from backtest.sweep.alone import run_of
 
         number = int(self.best().name) if combination is None else combination  # type: ignore[call-overload]
         made = run_of(self._inputs, self._grid, self._parts, number, self._runs)

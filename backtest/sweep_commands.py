@@ -92,8 +92,8 @@ def sweep(
         )  # fmt: skip
     check_name(name)
     with compiling(), contextlib.redirect_stdout(sys.stderr):
+        from backtest.sweep.asked import GridAsked
         from backtest.sweep.options import options_of
-        from backtest.sweep.running import GridAsked
         from backtest.sweep.session import open_session
 
         given = GridAsked(tuple(grid or ()), where, random, seed)

@@ -7,7 +7,8 @@ from typing import Any
 import pyarrow as pa
 
 from backtest.inputs import Inputs
-from backtest.sweep import running
+from backtest.sweep import alone
+from backtest.sweep.asked import axis_records, grid_again, rests_on
 from backtest.sweep.grid import Grid
 from backtest.sweep.heatmap import write_sweep_report
 from backtest.sweep.ranking import Summary, summarize
@@ -36,9 +37,9 @@ def finish(
     RunRefused
         No combination has a result, or the folder cannot be written.
     """
-    best = running.best_run(inputs, grid, parts.rows, summary)
+    best = alone.best_run(inputs, grid, parts.rows, summary)
     result = best[0]
-    record = running.sweep_record(
+    record = alone.sweep_record(
         inputs, grid, best, summary, method, name=planned.id, created_ms=planned.created_ms,
         command=planned.command, seed=planned.seed,
     )  # fmt: skip
@@ -68,12 +69,12 @@ def planned_of(
         created_ms=created_ms,
         command=list(command),
         asked=dict(asked or {}),
-        axes=running.axis_records(grid),
+        axes=axis_records(grid),
         where=grid.where.text if grid.where else None,
         drawn=None if grid.drawn is None else len(grid.drawn),
         seed=seed,
         part=part,
-        rests_on=running.rests_on(inputs, grid, seed),
+        rests_on=rests_on(inputs, grid, seed),
     )
 
 
@@ -117,7 +118,7 @@ def grid_of(record: RunRecord) -> Grid:
     known: dict[str, float] = dict(record.params)
     known |= {f"risk.{name}": value for name, value in record.risk.items()}
     known |= {f"costs.{name}": value for name, value in record.all_costs._asdict().items()}
-    return running.grid_again(record.sweep, known, record.seed)
+    return grid_again(record.sweep, known, record.seed)
 
 
 def write_report_of(run: Run, path: Path) -> Path:

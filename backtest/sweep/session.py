@@ -7,11 +7,19 @@ from pathlib import Path
 
 from backtest.inputs import Asked
 from backtest.sweep import kept, running, storage
+from backtest.sweep.asked import (
+    GridAsked,
+    asked_again,
+    asked_fields,
+    gather_for,
+    grid_asked_again,
+    rests_on,
+    whole_axes,
+)
 from backtest.sweep.grid import Grid, check_size
 from backtest.sweep.options import Options, known_pair
 from backtest.sweep.plan import SweepPlan
 from backtest.sweep.ranking import Summary, summarize
-from backtest.sweep.running import GridAsked
 from backtest.sweep.show import watching
 from data.runs import Run, check_writable
 from strategy.errors import WickError
@@ -46,26 +54,24 @@ def open_session(
     if asked is None and found is None:
         raise WickError("no strategy is named", "wick sweep rsi_macd_atr --grid rsi=5:40:1")
     if asked is None and found is not None:
-        asked = running.asked_again(found[1].asked)
-        given = running.grid_asked_again(found[1])
+        asked = asked_again(found[1].asked)
+        given = grid_asked_again(found[1])
     assert asked is not None
-    inputs, grid = running.gather_for(asked, given, store, runs)
+    inputs, grid = gather_for(asked, given, store, runs)
     if options.heat is not None:
         known_pair(options.heat, grid.names)
-    count, rests_on = check_size(grid), running.rests_on(inputs, grid, given.seed)
+    count, now = check_size(grid), rests_on(inputs, grid, given.seed)
     if found is not None:
-        storage.check_same(*found, rests_on)
+        storage.check_same(*found, now)
     else:
         found = next(
-            (one for one in storage.unfinished(runs).items() if one[1].rests_on == rests_on), None
+            (one for one in storage.unfinished(runs).items() if one[1].rests_on == now), None
         )
     plan = SweepPlan.of(inputs, grid.names)
     if found is not None:
         return Session(plan, grid, count, options, runs, *found)
     part = running.part_size(grid.places, bool(plan.why_walked(inputs.risk, inputs.costs)))
-    planned = kept.planned_of(
-        inputs, grid, part, given.seed, name, command, running.asked_fields(asked)
-    )
+    planned = kept.planned_of(inputs, grid, part, given.seed, name, command, asked_fields(asked))
     return Session(plan, grid, count, options, runs, None, planned)
 
 
@@ -126,7 +132,7 @@ class Session:
         words = f"sweep of {self.plan.inputs.strategy.name}"
         before = min(len(done) * size, self.count)
         with watching(words, self.count, objective, before) as watcher:
-            whole = running.whole_axes(self.grid, self.plan.inputs)
+            whole = whole_axes(self.grid, self.plan.inputs)
             for at, table in running.parts_of(
                 self.plan, self.grid, size, missing, whole,
                 threads=self.options.threads, memory=self.options.memory,
