@@ -320,6 +320,10 @@ def steps_of(risk, g, wallet, used, price, stop):
         return 0, NOTIONAL
     if steps < 1.0 and room < price * g.step * g.min_steps:
         return 0, LEVERAGE
-    if steps < g.min_steps or qty_of(steps, g) * price < g.min_notional:
+    if steps < g.min_steps:
+        return 0, TOO_SMALL
+    # The division, which decides, only where it could.
+    least = g.min_notional
+    if steps * g.step * price < least * (1.0 + 1e-9) and qty_of(steps, g) * price < least:
         return 0, TOO_SMALL
     return np.int64(steps), APPROVED

@@ -6,9 +6,12 @@ from backtest.kernels.exits import CLOSE, COARSE, FINE
 from strategy.account import MOST
 from strategy.kernel import borrowing, part
 
+# Who compares products instead of quotients leaves this much to their rounding.
+_SLACK = 1e-12
+
 
 @part
-def certain(wallet, held, entry, lowest, highest, exact, limit, opening, peak, deepest):
+def certain(wallet, held, entry, lowest, highest, exact, limit, opening, peak, low, deepest):
     """Say what the equity does over closes of one UTC day and without a booking, from what the
     closes lie between.
 
@@ -22,63 +25,64 @@ def certain(wallet, held, entry, lowest, highest, exact, limit, opening, peak, d
         What the closes lie between; the very extremes if `exact`.
     limit, opening : float
         Daily loss limit (0 for none) and the equity that the day began with.
-    peak, deepest : float
-        Highest equity and deepest fall below it so far.
+    peak, low, deepest : float
+        Highest equity so far, the lowest since then that may matter, and the deepest fall below
+        the peaks before.
 
     Returns
     -------
     known : bool
         The rest is known; else the closes have to be looked at.
-    peak, deepest : float
+    peak, low, deepest : float
     lost : bool
         The daily limit is reached.
     """
     worst, best = (lowest, highest) if held > 0.0 else (highest, lowest)
-    low, high = wallet + held * (worst - entry), wallet + held * (best - entry)
-    lost = limit > 0.0 and opening - low >= limit * opening
-    if low > 0.0 and high < MOST and (exact or not lost):
-        if high <= peak:
-            depth = low / peak - 1.0
-            if depth >= deepest:
-                return True, peak, deepest, lost
-            if exact:
-                return True, peak, depth, lost
-        elif exact and low / high - 1.0 >= deepest:
-            return True, high, deepest, lost
-    return False, peak, deepest, lost
+    least, most = wallet + held * (worst - entry), wallet + held * (best - entry)
+    lost = limit > 0.0 and opening - least >= limit * opening
+    if least > 0.0 and most < MOST and (exact or not lost):
+        if most <= peak:
+            if exact or least >= low or least >= peak * (1.0 + deepest) * (1.0 + _SLACK):
+                return True, peak, min(low, least) if exact else low, deepest, lost
+        elif exact and least >= most * (1.0 + deepest) * (1.0 + _SLACK):
+            return True, most, np.inf, deeper(deepest, low, peak), lost
+    return False, peak, low, deepest, lost
+
+
+@part
+def deeper(deepest, low, peak):
+    """Return the deeper one of a fall and of that from a peak to the lowest equity after it, which
+    is infinite where there is none."""
+    return min(deepest, low / peak - 1.0)
 
 
 @borrowing
-def follow(prices, blocks, a, b, wallet, held, entry, limit, opening, peak, deepest):
+def follow(prices, blocks, a, b, wallet, held, entry, limit, opening, peak, low, deepest):
     """Look at the closes from candle a to before b; see `certain`.
 
     Returns
     -------
     bad : float
         The first equity that ends the run, NaN if none does.
-    peak, deepest : float
+    peak, low, deepest : float
     lost : bool
     """
     lowest, highest = _extremes(prices, blocks, a, b)
-    known, top, depth, lost = certain(
-        wallet, held, entry, lowest, highest, True, limit, opening, peak, deepest
+    known, top, bottom, depth, lost = certain(
+        wallet, held, entry, lowest, highest, True, limit, opening, peak, low, deepest
     )
     if known:
-        return np.nan, top, depth, lost
-    low = np.inf
+        return np.nan, top, bottom, depth, lost
     for i in range(a, b):
         value = wallet + held * (prices[i, CLOSE] - entry)
         if not 0.0 < value < MOST:
-            return value, peak, deepest, lost
+            return value, peak, low, deepest, lost
         if value < peak:
             low = min(low, value)
         else:
-            if low < np.inf:
-                deepest = min(deepest, low / peak - 1.0)
+            deepest = deeper(deepest, low, peak)
             peak, low = value, np.inf
-    if low < np.inf:
-        deepest = min(deepest, low / peak - 1.0)
-    return np.nan, peak, deepest, lost
+    return np.nan, peak, low, deepest, lost
 
 
 @borrowing

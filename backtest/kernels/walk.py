@@ -16,11 +16,11 @@ from backtest.kernels.bits import (
     prefetch,
 )
 from backtest.kernels.exits import AMBIGUOUS, CLOSE, OPEN, ORDERED, REASON, find_exit, slip_at
-from backtest.kernels.marks import certain, follow
+from backtest.kernels.marks import certain, deeper, follow
 from strategy.account import MOST, fee_of, funding_of, money
 from strategy.fills import slipped
 from strategy.grid import qty_of
-from strategy.kernel import borrowing
+from strategy.kernel import borrowing, part
 from strategy.records import BY_END, BY_REVERSAL, BY_SIGNAL, UNIT
 from strategy.risk import APPROVED, steps_of
 
@@ -151,14 +151,17 @@ def walk(ground, bits, table, stamp, words, risk, costs, marks, p, out, trades):
     wallet = np.int64(np.rint(ground.balance * UNIT))
     flat = wallet / UNIT
     day, opening, blocked = 0, flat, -1  # the day entries are blocked on
-    peak, deepest = max(flat, ground.balance), min(flat / ground.balance - 1.0, 0.0)
-    pay, cooldown_until = 0, np.int64(0)
+    peak, low, deepest = ground.balance, np.inf, 0.0
+    if flat < peak:
+        low = flat
+    else:
+        peak = flat
+    pay, cooldown_until, rest = 0, np.int64(0), np.int64(risk.cooldown)
     while ends[day] < 0:
         marks[day] = ground.balance
         day += 1
     j = next_one(bits, ENTRY, 0, last)
     while j < last:
-        flat = wallet / UNIT
         while ends[day] < j:
             marks[day], opening = flat, flat
             day += 1
@@ -170,7 +173,7 @@ def walk(ground, bits, table, stamp, words, risk, costs, marks, p, out, trades):
             if one.stamp != stamp:
                 find_exit(one, stamp, ground, words, j, place, side, risk, costs, g, p)
             steps = _steps(one, risk, g, wallet)
-            if qty_of(steps, g) * one.entry / risk.leverage > flat:
+            if _lacks_margin(qty_of(steps, g) * one.entry, risk.leverage, flat):
                 steps = np.int64(0)
         if steps == 0:
             j = next_one(bits, ENTRY, j + 1, last)
@@ -214,14 +217,14 @@ def walk(ground, bits, table, stamp, words, risk, costs, marks, p, out, trades):
                     break
                 b = min(x, ends[day] + 1, pays[pay].candle)
                 value = wallet / UNIT
-                known, peak, deepest, lost = certain(
+                known, peak, low, deepest, lost = certain(
                     value, held, entry, one.lowest, one.highest, whole and a == e and b == x,
-                    limit, opening, peak, deepest,
+                    limit, opening, peak, low, deepest,
                 )  # fmt: skip
                 if not known:
-                    bad, peak, deepest, lost = follow(
-                        prices, blocks, a, b, value, held, entry, limit, opening, peak, deepest
-                    )
+                    bad, peak, low, deepest, lost = follow(
+                        prices, blocks, a, b, value, held, entry, limit, opening, peak, low, deepest
+                    )  # fmt: skip
                     if not np.isnan(bad):
                         _refuse(out, bad)
                         return
@@ -256,10 +259,9 @@ def walk(ground, bits, table, stamp, words, risk, costs, marks, p, out, trades):
                 _write(trades[out.trades], times, e, x, time, taken, entry, leave, how, reversal)
                 _book(trades[out.trades], pnl, fees, paid, qty * distance)
             _add(out, side, pnl, fees, paid, qty * distance, time, how)
-            if pnl < fees + paid:
-                cooldown_until = x + np.int64(risk.cooldown)
+            cooldown_until = x + rest if pnl < fees + paid else cooldown_until
             flat = wallet / UNIT
-            if steps != 0 and qty_of(steps, g) * one.entry / risk.leverage > flat:
+            if steps != 0 and _lacks_margin(qty_of(steps, g) * one.entry, risk.leverage, flat):
                 steps = np.int64(0)
             side, reversal = -side, 1
         # Flat at the close of the exit candle.
@@ -267,18 +269,25 @@ def walk(ground, bits, table, stamp, words, risk, costs, marks, p, out, trades):
             _refuse(out, flat)
             return
         if flat < peak:
-            deepest = min(deepest, flat / peak - 1.0)
+            low = min(low, flat)
         else:
-            peak = flat
+            deepest = deeper(deepest, low, peak)
+            peak, low = flat, np.inf
         if limit > 0.0 and opening - flat >= limit * opening:
             blocked = day
         j = after
-    flat = wallet / UNIT
-    marks[day:] = flat
-    out.note, out.deepest, out.equity = DONE, deepest, flat
+    for d in range(day, len(marks)):
+        marks[d] = flat
+    out.note, out.deepest, out.equity = DONE, deeper(deepest, low, peak), flat
 
 
-@borrowing
+@part
+def _lacks_margin(notional, leverage, free):
+    # The division, which decides, only where it could.
+    return notional > free * leverage * (1.0 - 1e-9) and notional / leverage > free
+
+
+@part
 def _steps(one, risk, g, wallet):
     if one.candle == 0 or not wallet > 0:
         return np.int64(0)
@@ -291,19 +300,18 @@ def _refuse(out, equity):
     out.note = TOO_MUCH if equity > 0.0 else USED_UP
 
 
-@borrowing
+@part
 def _add(out, side, pnl, fees, paid, risked, time, how):
-    net = pnl - fees - paid
+    # No branch here is one that the processor could foresee.
+    net, zero = pnl - fees - paid, np.int64(0)
     out.best = net if out.trades == 0 else max(out.best, net)
     out.worst = net if out.trades == 0 else min(out.worst, net)
     out.trades += 1
     out.longs += 1 if side > 0 else 0
-    if net > 0:
-        out.wins += 1
-        out.gained += net
-    elif net < 0:
-        out.losses += 1
-        out.paid -= net
+    out.wins += 1 if net > 0 else 0
+    out.losses += 1 if net < 0 else 0
+    out.gained += max(net, zero)
+    out.paid -= min(net, zero)
     out.gross, out.fees, out.funding = out.gross + pnl, out.fees + fees, out.funding + paid
     out.r += net / UNIT / risked
     out.held += time
