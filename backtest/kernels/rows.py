@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from backtest.kernels.bits import ENTRY, EXIT_LONG, EXIT_SHORT, LONG, UNION, combine
 from backtest.kernels.exits import Words
-from backtest.kernels.walk import walk
+from backtest.kernels.walk import list_signals, walk
 from strategy.kernel import borrowing
 from strategy.metrics.sums import spread_of
 
@@ -53,6 +53,8 @@ class Room(NamedTuple):
     bits : uint64 (6, w)
         See `backtest.kernels.bits`.
     stack : uint64 (depth, w)
+    at, spots : int64
+        See `backtest.kernels.walk.list_signals`.
     marks, returns : float64 (days,)
     p : record array of POSITION (1,)
     tables : record array of EXIT (tables, 2, places)
@@ -63,6 +65,8 @@ class Room(NamedTuple):
 
     bits: NDArray[np.uint64]
     stack: NDArray[np.uint64]
+    at: NDArray[np.int64]
+    spots: NDArray[np.int64]
     marks: NDArray[np.float64]
     returns: NDArray[np.float64]
     p: Any
@@ -79,15 +83,19 @@ class Room(NamedTuple):
 def walk_rows(ground, conditions, rows, risks, costs, room, out, trades):
     """Walk through combinations; their sums are left in `out`."""
     current, bits, days = np.int64(-1), room.bits, len(room.marks)
+    last = len(ground.prices) - 1
     for at in range(len(rows.row)):
         if rows.mask[at] != current:
             current = rows.mask[at]
             mask_bits(conditions, current, room.stack, bits)
+            list_signals(bits, last, room.at, room.spots)
         t, s = rows.table[at], rows.setting[at]
         one = out[rows.row[at]]
         walk(
             ground,
             bits,
+            room.at,
+            room.spots,
             room.tables[t],
             room.stamps[t],
             Words(room.stop[t], room.take[t], room.trail[t], room.slip[t], room.ahead[t]),

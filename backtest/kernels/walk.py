@@ -10,10 +10,13 @@ from backtest.kernels.bits import (
     EXIT_LONG,
     EXIT_SHORT,
     LONG,
+    UNION,
     is_one,
     next_one,
+    ones,
     place_of,
     prefetch,
+    trailing_zeros,
 )
 from backtest.kernels.exits import AMBIGUOUS, CLOSE, OPEN, ORDERED, REASON, find_exit, slip_at
 from backtest.kernels.marks import certain, deeper, follow
@@ -121,8 +124,32 @@ class Ground(NamedTuple):
     timeframe_ms: int
 
 
+AHEAD = 3
+
+
 @borrowing
-def walk(ground, bits, table, stamp, words, risk, costs, marks, p, out, trades):
+def list_signals(bits, last, at, spots):
+    """Write the entry signals in the order of time: candles in `at`, and in `spots` twice the place
+    in the tables, plus 1 for a short. Behind the last one stands what is never reached."""
+    count, before = 0, np.int64(0)
+    for k in range(bits.shape[1]):
+        word, union = bits[ENTRY, k], bits[UNION, k]
+        while word != np.uint64(0):
+            bit = trailing_zeros(word)
+            low = (np.uint64(1) << np.uint64(bit)) - np.uint64(1)
+            if k * 64 + bit < last:
+                short = 0 if (bits[LONG, k] >> np.uint64(bit)) & np.uint64(1) != np.uint64(0) else 1
+                at[count] = k * 64 + bit
+                spots[count] = 2 * (before + ones(union & low)) + short
+                count += 1
+            word &= word - np.uint64(1)
+        before += ones(union)
+    for behind in range(AHEAD):
+        at[count + behind], spots[count + behind] = last, 0
+
+
+@borrowing
+def walk(ground, bits, at, spots, table, stamp, words, risk, costs, marks, p, out, trades):
     """Make the trades of one combination.
 
     Parameters
@@ -130,6 +157,8 @@ def walk(ground, bits, table, stamp, words, risk, costs, marks, p, out, trades):
     ground : Ground
     bits : uint64 (6, w)
         What the rules say, see `backtest.kernels.bits`.
+    at, spots : int64
+        The entry signals, see `list_signals`.
     table : record array of EXIT (2, places)
         Long and short; what is not known yet is found and left there.
     stamp : int
@@ -160,23 +189,25 @@ def walk(ground, bits, table, stamp, words, risk, costs, marks, p, out, trades):
     while ends[day] < 0:
         marks[day] = ground.balance
         day += 1
-    j = next_one(bits, ENTRY, 0, last)
+    signal = 0
+    j = at[0]
     while j < last:
         while ends[day] < j:
             marks[day], opening = flat, flat
             day += 1
         steps, reversal = np.int64(0), 0
         if blocked != day and j >= cooldown_until:
-            side = 1 if is_one(bits, LONG, j) else -1
-            place = place_of(bits, j)
-            one = table[0 if side > 0 else 1, place]
+            row, place = spots[signal] & 1, spots[signal] >> 1
+            side = 1 - 2 * row
+            one = table[row, place]
             if one.stamp != stamp:
                 find_exit(one, stamp, ground, words, j, place, side, risk, costs, g, p)
             steps = _steps(one, risk, g, wallet)
             if _lacks_margin(qty_of(steps, g) * one.entry, risk.leverage, flat):
                 steps = np.int64(0)
         if steps == 0:
-            j = next_one(bits, ENTRY, j + 1, last)
+            signal += 1
+            j = at[signal]
             continue
         while ends[day] == j:
             marks[day], opening = flat, flat
@@ -197,10 +228,12 @@ def walk(ground, bits, table, stamp, words, risk, costs, marks, p, out, trades):
                 x = own + 1
                 leave = slipped(prices[x, OPEN], -side, slip_at(costs, words.slip, x), g)
                 time = times[x] - times[e]
-            # What follows takes as long as the memory needs to bring the next trade's exit.
-            after = next_one(bits, ENTRY, x, last)
-            if after < last:
-                prefetch(table, 0 if is_one(bits, LONG, after) else 1, place_of(bits, after))
+            while at[signal] < x:
+                signal += 1
+            # What follows takes as long as the memory needs to bring the next trade's exit, and
+            # those of signals that may be the one after it.
+            for ahead in range(signal, signal + AHEAD):
+                prefetch(table, spots[ahead] & 1, spots[ahead] >> 1)
             while pays[pay].candle < e or (pays[pay].candle == e and pays[pay].before != 0):
                 pay += 1
             a, paid, shut, decided = e, np.int64(0), False, wallet
@@ -275,7 +308,7 @@ def walk(ground, bits, table, stamp, words, risk, costs, marks, p, out, trades):
             peak, low = flat, np.inf
         if limit > 0.0 and opening - flat >= limit * opening:
             blocked = day
-        j = after
+        j = at[signal]
     for d in range(day, len(marks)):
         marks[d] = flat
     out.note, out.deepest, out.equity = DONE, deeper(deepest, low, peak), flat
