@@ -11,7 +11,15 @@ from strategy.dated import RuleChange, SymbolTiers
 from strategy.grid import grid
 from strategy.margin import LIQUIDATION_FEE, TIER, Marks
 from strategy.timeframes import timeframe_ms
-from tests.backtest.random_markets import World, draw_funded, draw_world, markets_of
+from tests.backtest.random_markets import (
+    World,
+    draw_funded,
+    draw_limited,
+    draw_slipping,
+    draw_world,
+    markets_of,
+    spread_of,
+)
 from tests.backtest.script import Bar, scripted
 from tests.backtest.slow_margin import SlowMargin, Terms, Tier
 from tests.backtest.slow_market import Rules
@@ -30,9 +38,10 @@ class Margined:
 
 def draw_margined(seed: int, length: int, symbols: int) -> Margined:
     """Draw a world whose positions can be liquidated, and often are; but for risk, costs, stops and
-    exchange rules it is one of `draw_world` or `draw_funded`."""
+    exchange rules it is one of the worlds without margin."""
     rng = random.Random(seed)
-    world = (draw_funded if rng.random() < 0.5 else draw_world)(seed, length, symbols)
+    draws = (draw_world, draw_funded, draw_funded, draw_slipping, draw_limited)
+    world = rng.choice(draws)(seed, length, symbols)
     leverage = rng.choice([1.0, 3.0, 20.0, 50.0])
     risk = world.risk._replace(
         per_trade=rng.choice([0.05, 0.5, 1.0]),
@@ -127,13 +136,14 @@ def run_fast_margined(drawn: Margined) -> Result:
     world = drawn.world
     grids = [_grid(its[0][1].rules) for its in drawn.terms]
     return backtest(
-        scripted(world.timeframe, take=world.take, trail=world.trail),
+        scripted(world.timeframe, take=world.take, trail=world.trail, limit=world.limit),
         world.candles,
         risk=world.risk,
         costs=world.costs,
         balance=world.balance,
         grids=np.concatenate(grids).view(np.recarray),
         funding=world.funding or None,
+        spreads=[spread_of(each) for each in world.spreads] or None,
         tiers=[symbol_tiers(its[0][1]) for its in drawn.terms],
         marks=[None if marks is None else _as_arrays(world, marks) for marks in drawn.marks],
         changes=[
