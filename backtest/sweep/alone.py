@@ -71,7 +71,15 @@ def run_of(inputs: Inputs, grid: Grid, rows: Iterable[pa.Table], number: int, ru
     its = inputs_of(inputs, grid.names, [row[name] for name in grid.names])
     result = run(its)
     record = record_of(
-        result, kind="backtest", created_ms=now_ms(), command=(), rules=its.rules, notes=its.notes
+        result,
+        kind="backtest",
+        created_ms=now_ms(),
+        command=(),
+        rules=its.rules,
+        notes=its.notes,
+        detail=its.detail,
+        terms=its.terms,
+        marks=its.marks,
     )
     trades = trade_table(result.trades, result.symbols)
     closed = part_table(result.parts, result.trades, result.symbols)
@@ -128,6 +136,9 @@ def sweep_record(
         command=command,
         rules=inputs.rules,
         notes=(*inputs.notes, *told),
+        detail=inputs.detail,
+        terms=inputs.terms,
+        marks=inputs.marks,
         seed=None if grid.drawn is None else seed,
         name=name,
     )
