@@ -2,12 +2,14 @@
 
 import numpy as np
 
-from backtest.kernels.exits import CLOSE, COARSE, FINE
+from backtest.kernels.exits import CLOSE, COARSE, FINE, HIGH, LOW
 from strategy.account import MOST
 from strategy.kernel import borrowing, part
+from strategy.margin import liquidation_price
 
 # Who compares products instead of quotients leaves this much to their rounding.
 _SLACK = 1e-12
+_NEAR = 1e-6  # of a liquidation price: far more than rounding could do
 
 
 @part
@@ -83,6 +85,36 @@ def follow(prices, blocks, a, b, wallet, held, entry, limit, opening, peak, low,
             deepest = deeper(deepest, low, peak)
             peak, low = value, np.inf
     return np.nan, peak, low, deepest, lost
+
+
+@borrowing
+def is_near(ground, side, qty, entry, collateral, e, x):
+    """Say whether a position comes so near to its liquidation, from candle e to x, that it could be
+    liquidated.
+
+    Parameters
+    ----------
+    collateral : float
+        The least that the wallet held meanwhile.
+    """
+    level = liquidation_price(side, qty, entry, collateral, ground.tiers, 0)
+    marks, blocks, coarse = ground.marks, ground.mark_blocks, len(ground.marks) // FINE
+    i, low, high = e, np.inf, -np.inf
+    while i <= x:
+        if i % FINE != 0 or i + FINE > x:
+            low, high = min(low, marks[i, LOW]), max(high, marks[i, HIGH])
+            i += 1
+            continue
+        if i % COARSE == 0 and i + COARSE <= x:
+            b = coarse + i // COARSE
+            i += COARSE
+        else:
+            b = i // FINE
+            i += FINE
+        low, high = min(low, blocks[b, 0]), max(high, blocks[b, 1])
+    if side > 0:
+        return not low > level * (1.0 + _NEAR)
+    return not high < level * (1.0 - _NEAR)
 
 
 @borrowing

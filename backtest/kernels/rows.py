@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from backtest.kernels.bits import ENTRY, EXIT_LONG, EXIT_SHORT, LONG, UNION, combine
 from backtest.kernels.exits import Words
-from backtest.kernels.walk import list_signals, walk
+from backtest.kernels.walk import NEAR, list_signals, walk
 from strategy.kernel import borrowing
 from strategy.metrics.sums import spread_of
 
@@ -80,10 +80,10 @@ class Room(NamedTuple):
 
 
 @borrowing
-def walk_rows(ground, conditions, rows, risks, costs, room, out, trades):
+def walk_rows(ground, conditions, rows, risks, costs, grids, room, out, trades):
     """Walk through combinations; their sums are left in `out`."""
     current, bits, days = np.int64(-1), room.bits, len(room.marks)
-    last = len(ground.prices) - 1
+    last, liquidates = len(ground.prices) - 1, len(ground.tiers.each) > 0
     for at in range(len(rows.row)):
         if rows.mask[at] != current:
             current = rows.mask[at]
@@ -101,12 +101,15 @@ def walk_rows(ground, conditions, rows, risks, costs, room, out, trades):
             Words(room.stop[t], room.take[t], room.trail[t], room.slip[t], room.ahead[t]),
             risks[s],
             costs[s],
+            grids[s],
             room.marks,
             room.p[0],
             one,
             trades,
         )
         if one.note != 0:
+            # Where positions are liquidated, an account may also end at nothing.
+            one.note = NEAR if liquidates else one.note
             continue
         value = ground.balance
         one.best_day, one.worst_day = -np.inf, np.inf

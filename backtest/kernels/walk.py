@@ -19,16 +19,17 @@ from backtest.kernels.bits import (
     trailing_zeros,
 )
 from backtest.kernels.exits import AMBIGUOUS, CLOSE, OPEN, ORDERED, REASON, find_exit, slip_at
-from backtest.kernels.marks import certain, deeper, follow
+from backtest.kernels.marks import certain, deeper, follow, is_near
 from strategy.account import MOST, fee_of, funding_of, money
 from strategy.fills import slipped
 from strategy.grid import qty_of
 from strategy.kernel import borrowing, part
+from strategy.margin import Tiers
 from strategy.records import BY_END, BY_REVERSAL, BY_SIGNAL, UNIT
 from strategy.risk import APPROVED, steps_of
 
 # What a row ended with.
-DONE, USED_UP, TOO_MUCH = range(3)
+DONE, USED_UP, TOO_MUCH, NEAR = range(4)  # NEAR a liquidation: it has to be walked
 # What is left of a combination: sums over its trades, and its curve.
 SUMS = np.dtype(
     [
@@ -109,7 +110,10 @@ class Ground(NamedTuple):
         The last candle of each UTC day; behind the last day stands one that never ends.
     pays : record array of PAY
         Behind the last one stands one that never comes.
-    g : record of GRID
+    tiers : Tiers
+        Empty where nothing is liquidated.
+    marks, mark_blocks : float64
+        Mark prices, as `prices` and `blocks`.
     balance : float
     timeframe_ms : int
     """
@@ -119,7 +123,9 @@ class Ground(NamedTuple):
     blocks: NDArray[np.float64]
     ends: NDArray[np.int64]
     pays: Any
-    g: Any
+    tiers: Tiers
+    marks: NDArray[np.float64]
+    mark_blocks: NDArray[np.float64]
     balance: float
     timeframe_ms: int
 
@@ -149,7 +155,7 @@ def list_signals(bits, last, at, spots):
 
 
 @borrowing
-def walk(ground, bits, at, spots, table, stamp, words, risk, costs, marks, p, out, trades):
+def walk(ground, bits, at, spots, table, stamp, words, risk, costs, g, marks, p, out, trades):
     """Make the trades of one combination.
 
     Parameters
@@ -165,6 +171,7 @@ def walk(ground, bits, at, spots, table, stamp, words, risk, costs, marks, p, ou
         Marks what the table knows already.
     words : backtest.kernels.exits.Words
     risk, costs : records with the fields of Risk and Costs
+    g : record of GRID
     marks : float64 (days,)
         Becomes the equity at the end of each day.
     p : record of POSITION
@@ -175,7 +182,8 @@ def walk(ground, bits, at, spots, table, stamp, words, risk, costs, marks, p, ou
         Becomes the trades, or is empty.
     """
     prices, times, blocks = ground.prices, ground.times, ground.blocks
-    ends, pays, g, length = ground.ends, ground.pays, ground.g, ground.timeframe_ms
+    ends, pays, length = ground.ends, ground.pays, ground.timeframe_ms
+    liquidates = len(ground.tiers.each) > 0
     last, limit = len(prices) - 1, risk.daily_loss_limit
     wallet = np.int64(np.rint(ground.balance * UNIT))
     flat = wallet / UNIT
@@ -236,7 +244,7 @@ def walk(ground, bits, at, spots, table, stamp, words, risk, costs, marks, p, ou
                 prefetch(table, spots[ahead] & 1, spots[ahead] >> 1)
             while pays[pay].candle < e or (pays[pay].candle == e and pays[pay].before != 0):
                 pay += 1
-            a, paid, shut, decided = e, np.int64(0), False, wallet
+            a, paid, shut, decided, least = e, np.int64(0), False, wallet, wallet
             while True:
                 while pays[pay].candle <= a and (
                     a < x or pays[pay].before != 0 or how & ORDERED == 0
@@ -246,6 +254,7 @@ def walk(ground, bits, at, spots, table, stamp, words, risk, costs, marks, p, ou
                         return
                     due = funding_of(taken, g, pays[pay].price, pays[pay].rate)
                     wallet, paid, pay = wallet - due, paid + due, pay + 1
+                    least = min(least, wallet)
                 if a == x:
                     break
                 b = min(x, ends[day] + 1, pays[pay].candle)
@@ -270,6 +279,9 @@ def walk(ground, bits, at, spots, table, stamp, words, risk, costs, marks, p, ou
                         marks[day] = opening
                         day += 1
                 a = b
+            if liquidates and is_near(ground, side, qty, entry, least / UNIT, e, x):
+                out.note = NEAR
+                return
             if how == BY_END:
                 value = wallet / UNIT + held * (prices[x, CLOSE] - entry)
                 if not 0.0 < value < MOST:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backtest.inputs import run
-from backtest.kernels.walk import SUMS, SWEPT
+from backtest.kernels.walk import NEAR, SUMS, SWEPT
 from backtest.sweep.figures import NOT_TOGETHER, SweepTable
 from backtest.sweep.groups import Codes
 from backtest.sweep.masks import Batch, batches
@@ -72,10 +72,10 @@ def trades_of(plan: SweepPlan, row: Sequence[float] | NDArray[np.float64]) -> An
     """
     values = np.array(row, np.float64).reshape(1, -1)
     table = SweepTable.blank(1)
-    if plan.why_walked(*plan.settings(values[0])):
-        return _run(plan, values[0]).trades
+    walked = bool(plan.why_walked(*plan.settings(values[0])))
     trades = np.zeros(len(plan.candles.arrays["open_time"]), SWEPT)
-    _sweep(plan, values, table, 1, MEMORY, trades)
+    if walked or _sweep(plan, values, table, 1, MEMORY, trades):
+        return _run(plan, values[0]).trades
     return trades[trades["side"] != 0]
 
 
@@ -86,7 +86,8 @@ def _sweep(
     threads: int,
     memory: int,
     trades: Any,
-) -> None:
+) -> int:
+    # How many combinations came near a liquidation and were walked after all.
     codes = Codes(values)
     _check_params(plan, values)
     named = [at for at, axis in enumerate(plan.axes) if "." in axis]
@@ -107,14 +108,20 @@ def _sweep(
     _walk_candles(plan, values, rows, table, threads)
     rows = np.flatnonzero(known[setting] & ~walked[setting])
     if not len(rows):
-        return
+        return 0
     sums: Any = np.zeros(len(values), SUMS).view(np.recarray)
     for batch in batches(plan, values, codes, rows, setting, settings, memory // 3):
         _walk_batch(plan, batch, sums, threads, memory // 3, trades.view(np.recarray))
     times, length = plan.candles.arrays["open_time"], plan.candles.timeframe_ms
     span_ms = int(times[-1]) + length - int(times[0])
     assert plan.ground is not None
-    table.fill(rows, sums[rows], plan.inputs.balance, len(plan.ground.ends) - 1, span_ms)
+    near = sums.note[rows] == NEAR
+    known_rows = rows[~near]
+    table.fill(
+        known_rows, sums[known_rows], plan.inputs.balance, len(plan.ground.ends) - 1, span_ms
+    )
+    _walk_candles(plan, values, rows[near], table, threads)
+    return int(near.sum())
 
 
 def _check_params(plan: SweepPlan, values: NDArray[np.float64]) -> None:

@@ -12,6 +12,8 @@ from backtest.kernels.exits import blocks_of
 from backtest.kernels.walk import PAY, Ground
 from backtest.sweep.conditions import parse, reads_of
 from backtest.sweep.recorded import note, recorded
+from data.margin import tiers_of
+from strategy.dated import SymbolTiers, dated_rules
 from strategy.errors import WickError, did_you_mean
 from strategy.fills import Costs, checked_costs
 from strategy.metrics import day_ends
@@ -141,9 +143,20 @@ class SweepPlan:
         if self.ground is None:
             count = len(self.inputs.candles)
             why.append(f"{count} symbols share one balance: candles are walked")
+        elif any(len(its) > 1 for its in self.inputs.terms):
+            why.append("exchange rules change inside the run: candles are walked")
         elif len(self.ground.prices) < 2:
             why.append("there is one candle: it is walked")
         return why
+
+    def grids(self, risks: Sequence[Risk | None]) -> Any:
+        """Return the symbol's grid for each of these settings: the leverage bounds a position."""
+        tiers = _tiers(self.inputs)
+        each = [
+            dated_rules(self.inputs.grids, [tiers], [[]], risk.leverage if risk else 1.0)[0]
+            for risk in risks
+        ]
+        return np.concatenate(each).view(np.recarray)
 
     def says(self) -> list[str]:
         """Say what combinations share, and why some walk through the candles."""
@@ -165,7 +178,10 @@ class SweepPlan:
         )
         named = ", ".join(axis for axis in self.axes if axis in self._exit_names())
         its = f"once for each distinct {named}" if named else "once"
-        return [*out, f"exits are tabulated {its}", *why]
+        out.append(f"exits are tabulated {its}")
+        if _tiers(self.inputs) is not None:
+            out.append("a combination that comes near a liquidation is walked through the candles")
+        return out + why
 
     def _exit_names(self) -> set[str]:
         return {*self.distances.params, *self.reads, *EXIT_SETTINGS}
@@ -176,6 +192,7 @@ def _ground(inputs: Inputs) -> Ground:
     arrays, length = candles.arrays, candles.timeframe_ms
     times = arrays["open_time"]
     prices = np.stack([arrays[name] for name in ("open", "high", "low", "close")], axis=1)
+    blocks, marks = blocks_of(prices), _marks(inputs, times, prices)
     ends = np.searchsorted(times, day_ends(times, length) - length, side="right") - 1
     # A candle books what comes before its close; its mark is the close before it.
     its = funding.within(int(times[0]), int(times[-1]) + length)
@@ -191,13 +208,32 @@ def _ground(inputs: Inputs) -> Ground:
     return Ground(
         prices=prices,
         times=view,
-        blocks=blocks_of(prices),
+        blocks=blocks,
         ends=np.append(ends, _NEVER),
         pays=pays,
-        g=inputs.grids.view(np.recarray)[0],
+        tiers=dated_rules(inputs.grids, [_tiers(inputs)], [[]], 1.0)[1],
+        marks=marks,
+        mark_blocks=blocks if marks is prices else blocks_of(marks),
         balance=inputs.balance,
         timeframe_ms=length,
     )
+
+
+def _tiers(inputs: Inputs) -> SymbolTiers | None:
+    return tiers_of(inputs.terms[0][0].margin) if inputs.terms else None
+
+
+def _marks(
+    inputs: Inputs, times: NDArray[np.int64], prices: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    one = next(iter(inputs.marks), None)
+    if one is None:
+        return prices
+    at = one.rows_of(times)
+    # Where there is no mark price, the contract's own stand in.
+    out, known = prices.copy(), at >= 0
+    out[known] = np.stack(one[1:], axis=1)[at[known]]
+    return out
 
 
 def cores() -> int:

@@ -67,6 +67,7 @@ class Worker:
         self.plan, self.batch, self.sums, self.trades = plan, batch, sums, trades
         self.risks = records(Risk, [one and one[0] for one in batch.settings])
         self.costs = records(Costs, [one and one[1] for one in batch.settings])
+        self.grids = plan.grids([one and one[0] for one in batch.settings])
         assert plan.ground is not None
         w, days = batch.conditions.words.shape[1], len(plan.ground.ends) - 1
         self.n = len(plan.ground.prices)
@@ -98,6 +99,7 @@ class Worker:
             rows,
             self.risks,
             self.costs,
+            self.grids,
             room,
             self.sums,
             self.trades,

@@ -2,25 +2,31 @@
 
 import dataclasses
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backtest.inputs import Inputs, run
 from backtest.sweep import NOTES, SweepPlan, SweepTable, evaluate, trades_of
+from data.rest.listings import Bracket
 from data.run_record import figures_of
+from data.symbols import DatedRules, MarginRules, SymbolRules
 from strategy.candles import Candles
 from strategy.errors import RunRefused, WickError
 from strategy.funding import no_funding
 from strategy.grid import grid
 from strategy.load import Strategy, load
+from strategy.margin import Marks
 from strategy.risk import Risk
 from strategy.slippage import Spread
+from strategy.timeframes import timeframe_ms
+from tests.backtest.random_margins import Margined
 from tests.backtest.random_markets import World, draw_risk
 from tests.backtest.script import scripted
+from tests.backtest.slow_margin import Terms
 
 SETTINGS = tuple(f"risk.{name}" for name in Risk._fields)
 SETTINGS += ("costs.fee_rate", "costs.slippage", "costs.atr", "costs.spread")
@@ -49,6 +55,40 @@ def inputs_of(world: World, strategy: Strategy | None = None) -> Inputs:
         source=None,
         spreads=tuple(_spread(one, at) for at, one in enumerate(candles)),
     )
+
+
+def margined_inputs(drawn: Margined) -> Inputs:
+    """Give a world with the tiers and rules that its symbols begin with, and its mark prices."""
+    first = [its[0][1] for its in drawn.terms]
+    rules = cast(SymbolRules, None)  # only those of later changes are read from here
+    records = [
+        grid(one.tick, one.step, one.min_qty, one.max_qty, one.min_notional)
+        for one in (terms.rules for terms in first)
+    ]
+    return dataclasses.replace(
+        inputs_of(drawn.world),
+        terms=tuple((DatedRules(0, rules, _margin(one)),) for one in first),
+        marks=tuple(_marks(drawn.world, one) for one in drawn.marks),
+        grids=np.concatenate(records).view(np.recarray),
+    )
+
+
+def _marks(world: World, marks: Mapping[int, tuple[float, ...]] | None) -> Marks | None:
+    if marks is None:
+        return None
+    times = [world.start + at * timeframe_ms(world.timeframe) for at in marks]
+    rows = np.array(list(marks.values())).reshape(-1, 4)
+    return Marks(np.array(times, np.int64), *np.ascontiguousarray(rows.T))
+
+
+def _margin(terms: Terms) -> MarginRules | None:
+    if terms.tiers is None:
+        return None
+    brackets = tuple(
+        Bracket(str(one.floor), str(one.cap), str(one.rate), str(one.amount), int(one.leverage))
+        for one in terms.tiers
+    )
+    return MarginRules(brackets, str(terms.fee), None)
 
 
 def _spread(candles: Candles, seed: int) -> Spread | None:

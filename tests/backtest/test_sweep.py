@@ -1,6 +1,7 @@
 """The sweep makes the trades and figures of single runs, to the last bit."""
 
 import dataclasses
+import itertools
 import os
 import random
 import subprocess
@@ -18,9 +19,17 @@ from strategy.errors import WickError
 from strategy.fills import Costs
 from strategy.options import OPTIONS, Option
 from strategy.risk import Risk
+from tests.backtest.random_margins import draw_margined
 from tests.backtest.random_markets import draw_funded, draw_world
 from tests.backtest.script import scripted
-from tests.backtest.sweeps import SETTINGS, assert_same, draw_settings, draw_strategy, inputs_of
+from tests.backtest.sweeps import (
+    SETTINGS,
+    assert_same,
+    draw_settings,
+    draw_strategy,
+    inputs_of,
+    margined_inputs,
+)
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = int(os.environ.get("WICK_TEST_EXAMPLES", "1500"))
@@ -35,6 +44,38 @@ def test_every_combination_of_settings_equals_its_single_run(
     world = draw(seed, length, symbols)  # type: ignore[operator]
     values = draw_settings(seed, 8, has_trail=world.trail)
     assert_same(inputs_of(world), SETTINGS, values, threads=1)
+
+
+@settings(max_examples=EXAMPLES // 10, deadline=None)
+@given(SEEDS, st.integers(1, 300))
+def test_combinations_that_may_be_liquidated_equal_their_single_runs(
+    seed: int, length: int
+) -> None:
+    inputs = margined_inputs(draw_margined(seed, length, 1))
+    axes = ("risk.per_trade", "risk.leverage", "risk.max_leverage", "costs.fee_rate")
+    rows = itertools.product((0.001, 0.05, 1.0), (20.0, 75.0), (1.0, 20.0), (0.0005,))
+    assert_same(inputs, axes, np.array([*rows, (0.3, 50.0, 50.0, 0.01)]), threads=1)
+
+
+def test_tiers_alone_send_no_combination_through_the_candles() -> None:
+    # With at most half the wallet as notional, a liquidation is far away.
+    terms = margined_inputs(draw_margined(3, 300, 1)).terms
+    risk = Risk(per_trade=0.001, max_leverage=0.5)
+    inputs = dataclasses.replace(grid_world()[0], risk=risk, terms=terms)
+    plan = SweepPlan.of(inputs, ("risk.per_trade",))
+    assert plan.says()[-1] == (
+        "a combination that comes near a liquidation is walked through the candles"
+    )
+    trades = trades_of(plan, [0.001])
+    assert len(trades) > 0
+    assert "mae" not in trades.dtype.names
+
+
+def test_rules_that_change_inside_the_run_are_walked() -> None:
+    inputs = margined_inputs(draw_margined(3, 60, 1))
+    inputs = dataclasses.replace(inputs, risk=Risk(), terms=(inputs.terms[0] * 2,))
+    plan = SweepPlan.of(inputs, ("risk.per_trade",))
+    assert plan.says()[-1] == "exchange rules change inside the run: candles are walked"
 
 
 @pytest.mark.parametrize("seed", range(max(EXAMPLES // 125, 3)))
