@@ -6,8 +6,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from backtest.inputs import Asked
+import numpy as np
+
+from backtest.inputs import Asked, gather
 from backtest.running import run_asked
+from backtest.sweep import SweepPlan, evaluate
 from data.runs import keep
 from data.store import load as load_candles
 from data.synthetic import synthetic_market
@@ -42,6 +45,7 @@ def steps() -> Iterator[tuple[str, Callable[[], Any]]]:
             yield one, partial(_run, one, names[:1], SHORT.get(one, ()), store, runs)
         options = (*SHORT["rsi_macd_atr"], *OPTIONS)
         yield "two symbols", partial(_run, "rsi_macd_atr", names, options, store, runs)
+        yield "a sweep", partial(_sweep, names[:1], SHORT["rsi_macd_atr"], store, runs)
         candles = load_candles(store, "um", names[0], "1m")
         for indicator in all_indicators():
             yield indicator.name, partial(_indicator, indicator, candles)
@@ -54,6 +58,11 @@ def _indicator(one: Indicator, candles: Candles) -> None:
         given["condition"] = candles.close > candles.open
     lengths = {name: LENGTH if value is None else value for name, value in one.numbers.items()}
     one.function(**given, **lengths, **dict.fromkeys(one.candles, candles))
+
+
+def _sweep(symbols: tuple[str, ...], changes: tuple[str, ...], store: Path, runs: Path) -> None:
+    inputs = gather(Asked("rsi_macd_atr", symbols, "um", changes=changes), store, runs)
+    evaluate(SweepPlan.of(inputs, ("rsi", "stop")), np.array([[7.0, 2.0], [9.0, 3.0]]))
 
 
 def _run(

@@ -12,7 +12,8 @@ from tests.benchmarks.workload import Market
 
 THEIR_COMBINATIONS = 100  # in two processes; for 1,000 it is counted up
 TEXT = """- Every sweep runs in a process of its own with two threads: from candles in memory to a
-  table of figures, planning and indicators included.
+  table of figures, planning and indicators included; compiled kernels were loaded before, as on
+  vectorbt's side.
 - vectorbt's loop runs {count} combinations spread over the same grid in two processes at once, with
   indicator columns shared by hand; its time for 1,000 is that of the columns and ten times the
   loop's. Three figures a combination are asked of it, of ours all.
