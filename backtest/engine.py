@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from backtest.detail import finer_of
 from backtest.joining import join, offsets, timeline_of
+from backtest.kernels.late import no_orders
 from backtest.kernels.market import Desk, Finer, Market, Record, Words, begin
 from backtest.kernels.search import entry_candles
 from backtest.kernels.simulate import simulate
@@ -30,6 +31,7 @@ from strategy.records import ACCOUNT, ORDER, PART, POSITION, SAID, TRADE, UNIT
 from strategy.risk import REFUSALS, Risk, checked
 from strategy.slippage import Spread, check_spread, slippage_columns
 from strategy.tape import Identity, Tape, memo
+from strategy.timeframes import timeframe_ms
 
 Grids = NDArray[np.void]
 
@@ -177,7 +179,7 @@ def backtest(
     )
     costs = checked_costs(costs)
     check_threads(threads)
-    _refuse_unknown(costs)
+    _refuse_unmodelled(costs, strategy.timeframe)
     if costs.limit_through and not strategy.has_limit:
         raise WickError(
             f"costs.limit_through is 1, but {strategy.name} has no rule limit_distance",
@@ -276,13 +278,19 @@ def _all_signals(
         return [job.result() for job in jobs]
 
 
-def _refuse_unknown(costs: Costs) -> None:
-    for name in ("volume_share", "latency_ms"):
-        if getattr(costs, name):
-            raise WickError(
-                f"costs.{name} is {getattr(costs, name):g}, but a backtest does not model it yet",
-                f"--set costs.{name}=0",
-            )
+def _refuse_unmodelled(costs: Costs, timeframe: str) -> None:
+    if costs.volume_share:
+        raise WickError(
+            f"costs.volume_share is {costs.volume_share:g}, but a backtest does not model it yet",
+            "--set costs.volume_share=0",
+        )
+    if costs.latency_ms and timeframe_ms(timeframe) >= _MINUTE_MS:
+        raise WickError(
+            f"costs.latency_ms is {costs.latency_ms:g}, which candles of {timeframe} do not show: "
+            "expected candles shorter than a minute",
+            "make them of trades with wick data tumble SYMBOL --timeframe 1s, or "
+            "--set costs.latency_ms=0",
+        )
 
 
 def _slips(
@@ -377,7 +385,8 @@ def _run(
     o, h, l, c = _marked(market, marks)  # noqa: E741
     margin = Margin(tiers, o, h, l, c, np.zeros(symbols), np.full(symbols, np.nan))
     positions, orders, said = blank
-    desk = Desk(risk, costs, now, positions, orders, said, margin, changes)
+    late = no_orders(int(costs.latency_ms), symbols, every[0].timeframe_ms)
+    desk = Desk(risk, costs, now, positions, orders, said, margin, changes, late)
     # Every trade needs an entry signal of its own, so there cannot be more; untouched pages cost
     # nothing.
     trades = np.empty(len(at) + 1, TRADE).view(np.recarray)
@@ -460,4 +469,5 @@ def _refuse(time_ms: int, count: int, equity: float) -> NoReturn:
     )
 
 
+_MINUTE_MS = 60_000
 _FIELDS = ("open_time", "open", "high", "low", "close")

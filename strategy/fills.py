@@ -39,7 +39,7 @@ class Costs(NamedTuple):
     volume_share : float
         Largest share of a candle's volume that an order fills; the rest waits for the next one.
     latency_ms : float
-        Time from a decision to its orders' arrival.
+        Time from a decision to its orders' arrival, in whole ms; on candles under a minute.
     limit_through : int
         1: a limit order fills only if the price trades beyond it; 0: a touch fills.
     intrabar : int
@@ -67,10 +67,11 @@ _BELOW = {  # exclusive upper bounds
     "atr": 10.0,
     "impact": 1e6,
     "volume_share": 1.0 + 1e-12,
-    "latency_ms": 86_400_000.0,
+    "latency_ms": 60_000.0,
     "limit_through": 2.0,
     "intrabar": 3.0,
 }
+_WHOLE = ("latency_ms", "limit_through", "intrabar")
 
 
 def checked_costs(costs: Costs) -> Costs:
@@ -82,10 +83,8 @@ def checked_costs(costs: Costs) -> Costs:
         A value is out of range, or not the whole number that it has to be.
     """
     for name, value in costs._asdict().items():
-        if not 0.0 <= value < _BELOW[name] or (
-            name in ("limit_through", "intrabar") and value != int(value)
-        ):
-            whole = "a whole number " if name in ("limit_through", "intrabar") else ""
+        if not 0.0 <= value < _BELOW[name] or (name in _WHOLE and value != int(value)):
+            whole = "a whole number " if name in _WHOLE else ""
             raise WickError(
                 f"costs.{name} is {value}, expected {whole}from 0 to below {_BELOW[name]:g}",
                 f"--set costs.{name}={Costs._field_defaults[name]:g}",

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from backtest.kernels.late import Late
 from strategy.dated import Changes
 from strategy.fills import MOST_EXTRA, Costs
 from strategy.funding import NEVER
@@ -115,6 +116,7 @@ class Desk(NamedTuple):
     said : record array of SAID
     margin : Margin
     changes : Changes
+    late : Late
     """
 
     risk: Risk
@@ -125,6 +127,7 @@ class Desk(NamedTuple):
     said: Any
     margin: Margin
     changes: Changes
+    late: Late
 
 
 class Record(NamedTuple):

@@ -1,6 +1,7 @@
 """Orders of a decision: market orders at the next open, limit orders there and inside the candles
 they rest in."""
 
+from backtest.kernels.late import entry_arrived, exit_arrived, send_stops
 from backtest.kernels.market import has_trades, slip_of
 from backtest.kernels.resting import close, closed, match
 from strategy.booking import open_position
@@ -20,7 +21,9 @@ def fill_orders(who, cursor, market, desk, book, record, count, partial):
     for s in who:
         order = orders[s]
         i = cursor[s]
-        if said[s].present != 0 and order.close_reason != 0 and has_trades(market, i):
+        if said[s].present == 0 or order.close_reason == 0:
+            continue
+        if has_trades(market, i) and exit_arrived(desk.late, s, market.open_time[i]):
             qty = qty_of(abs(desk.positions[s].steps), desk.grids[s])
             candle, slippage = i - market.first[s], slip_of(costs, market, i, qty)
             trade = close(s, market.o[i], slippage, candle, desk, book, record, count, partial)
@@ -29,7 +32,9 @@ def fill_orders(who, cursor, market, desk, book, record, count, partial):
     for s in who:
         order = orders[s]
         i = cursor[s]
-        if said[s].present != 0 and order.side != 0 and has_trades(market, i):
+        if said[s].present == 0 or order.side == 0:
+            continue
+        if has_trades(market, i) and entry_arrived(desk.late, s, market.open_time[i]):
             answer = _at_open(order, market.o[i], desk.risk, costs, desk.grids[s])
             if answer != _WAITS:
                 time = market.open_time[i]
@@ -61,6 +66,10 @@ def fill_limits(who, cursor, market, closed_at, desk, book, record, count, parti
         fill, last = positions[s].entry, market.c[i]
         h = max(fill, last) if side > 0 else market.h[i]
         l = market.l[i] if side > 0 else min(fill, last)  # noqa: E741
+        if desk.late.ms > 0:  # stop and takes are on their way
+            p = positions[s]
+            p.lowest, p.highest = min(p.lowest, l), max(p.highest, h)
+            continue
         count, partial = match(
             s,
             i - market.first[s],
@@ -119,3 +128,5 @@ def _enter(who, s, i, price, time, answer, market, desk, book, record):
     order.side, order.steps, order.limit, order.rests = 0, 0, 0.0, 0
     if answer != APPROVED:
         record.refused[s, answer] += 1
+    elif desk.late.ms > 0:
+        send_stops(desk.late, s, desk.positions[s], time)

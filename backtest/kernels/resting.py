@@ -46,6 +46,26 @@ def fill_resting(s, candle, i, who, market, opened, closed_at, desk, book, recor
 
 
 @borrowing
+def fill_unguarded(
+    s, candle, i, who, market, opened, closed_at, desk, book, record, count, partial
+):
+    """Tell a position a candle in which its stop and takes are not at the exchange yet: it can be
+    liquidated."""
+    p, before = desk.positions[s], count
+    stop, take, part_1, part_2 = p.stop_level, p.take_level, p.part_level_1, p.part_level_2
+    p.stop_level = 0.0 if p.steps > 0 else np.inf
+    p.take_level, p.part_level_1, p.part_level_2 = 0.0, 0.0, 0.0
+    count, partial = fill_resting(
+        s, candle, i, who, market, opened, closed_at, desk, book, record, count, partial
+    )
+    if count > before:
+        record.trades[before].last_stop, record.trades[before].take = stop, take
+    else:
+        p.stop_level, p.take_level, p.part_level_1, p.part_level_2 = stop, take, part_1, part_2
+    return count, partial
+
+
+@borrowing
 def in_reach(p, s, i, margin):
     """Say whether the mark price of candle i reaches a position's liquidation price."""
     return reaches(p, margin.l[i] if p.steps > 0 else margin.h[i], margin.level[s])

@@ -8,10 +8,17 @@ import numpy as np
 
 from backtest.kernels.detailed import fill_detailed
 from backtest.kernels.hold import catch_up, mark_through, next_due
+from backtest.kernels.late import (
+    after_decision,
+    before_decision,
+    is_unguarded,
+    is_watched,
+    meet_exchange,
+)
 from backtest.kernels.liquidate import before_liquidation, liquidate
 from backtest.kernels.orders import fill_limits, fill_orders
 from backtest.kernels.queue import pop, push
-from backtest.kernels.resting import close, closed, fill_resting
+from backtest.kernels.resting import close, closed, fill_resting, fill_unguarded
 from backtest.kernels.search import search
 from strategy.account import MOST, mark, step
 from strategy.dated import take_changes
@@ -55,7 +62,7 @@ def simulate(
         The instant at which the equity was used up or beyond `MOST`, -1 if it never was.
     """
     positions, orders, said, grids = desk.positions, desk.orders, desk.said, desk.grids
-    equity, risk = record.equity, desk.risk
+    equity, risk, late = record.equity, desk.risk, desk.late
     n, book = len(timeline), account[0]
     has_ahead, detailed = len(market.ahead) > 0, desk.costs.intrabar == DETAIL
     for s in range(len(positions)):
@@ -85,6 +92,10 @@ def simulate(
             waiting -= 1
         who = walk.busy[:many]
         ordered = _look(who, opens, all_due, market, words, walk, desk)
+        if late.ms > 0:
+            for s in who:
+                if said[s].present != 0 and positions[s].steps != 0:
+                    meet_exchange(late, s, positions[s], opens)
         if instants[instant].time <= opens:
             instant = pay_funding(book, positions, grids, instants, instant, opens + 1)
             if instant < 0:
@@ -111,7 +122,11 @@ def simulate(
             i = walk.cursor[s]
             if said[s].present != 0:
                 candle = said[s].candle
-                if positions[s].steps != 0 and detailed:
+                if positions[s].steps != 0 and is_unguarded(late, s, opens):
+                    count, partial = fill_unguarded(
+                        s, candle, i, who, market, opens, now, desk, book, record, count, partial
+                    )
+                elif positions[s].steps != 0 and detailed:
                     count, partial = fill_detailed(
                         s,
                         candle,
@@ -139,6 +154,9 @@ def simulate(
             count, partial = liquidate(
                 who, walk.cursor, market, desk, book, record, count, partial, True, now
             )
+        if late.ms > 0:
+            for s in who:
+                before_decision(late, s, positions[s], orders[s], said[s].present)
         if len(desk.changes.time) > 0:
             take_changes(desk.changes, now, who, positions, orders, grids, desk.margin.tiers)
         step(
@@ -154,6 +172,9 @@ def simulate(
             now,
             record.refused,
         )
+        if late.ms > 0:
+            for s in who:
+                after_decision(late, s, positions[s], orders[s], now)
         equity[k] = book.equity
         if not _goes_on(book.equity, liquidates):
             return count, partial, k
@@ -165,6 +186,8 @@ def simulate(
             orders[s].side, orders[s].close_reason = 0, 0
             if positions[s].steps != 0:
                 candle = said[s].candle
+                if late.ms > 0:
+                    meet_exchange(late, s, positions[s], now)
                 trade = close(s, market.c[i], 0.0, candle, desk, book, record, count, partial)
                 trade.exit_reason = BY_END
                 count, partial = closed(trade, now, record, count, partial)
@@ -252,7 +275,10 @@ def _sort_out(many, waiting, opens, market, words, walk, desk):
             continue
         elif walk.due[s] <= opens:
             walk.seen[s] = i
-            walk.due[s] = market.open_time[next_due(s, i, market, words, desk)]
+            after, has_trail = i + 1, len(words.trail) > 0
+            if not is_watched(desk.late, desk.risk, has_trail, s, market.open_time[after]):
+                after = next_due(s, i, market, words, desk)
+            walk.due[s] = market.open_time[after]
         walk.busy[kept] = s
         kept += 1
     return kept, waiting

@@ -6,11 +6,13 @@ one division that makes them floats.
 """
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 
 from strategy.fills import Costs
 from strategy.risk import Risk
 from tests.backtest.slow_detail import Look, Walked, looks_of
+from tests.backtest.slow_latency import is_there, send, settle
 from tests.backtest.slow_limits import (
     after_the_fill,
     at_open,
@@ -50,6 +52,7 @@ class SlowEngine:
     marks: list[tuple[int, float]] = field(default_factory=list)  # (close time, equity)
     refused: dict[tuple[int, str], int] = field(default_factory=dict)
     walked: Walked = field(default_factory=Walked)
+    late: Counter[str] = field(default_factory=Counter)  # what came too late, or at once
     blocked_day: int = -1
     broke: int | None = None  # close time at which nothing was left
 
@@ -96,12 +99,17 @@ class SlowEngine:
             self.before_mark(time)
             self.mark(time)
             self.decide(time)
+            send(self.markets, time + self.timeframe_ms, self.latency_ms)
             if not self.is_over(self.marks[-1][1]):
                 self.end_of_data(time)
             if self.is_over(self.marks[-1][1]):
                 self.broke = time + self.timeframe_ms
                 return self
         return self
+
+    @property
+    def latency_ms(self) -> int:
+        return int(self.costs.latency_ms)
 
     # Between the decision and the open, and inside the candle before resting orders.
 
@@ -152,15 +160,22 @@ class SlowEngine:
 
     def market_orders(self, time: int) -> None:
         for market in self.markets:
+            if market.candle(time):
+                settle(market, time)
+        for market in self.markets:
             found = market.candle(time)
             if found and market.exit and market.trade and self.fills_in(found[1]):
                 position, candle = found
+                if not is_there(market.exit_arrives, time):
+                    continue
                 slip, why = self.slip_in(market, position, market.left), market.exit
                 self.close(market, candle.open, slip, why, time, position).ordered = 1
         for market in self.markets:
             found = market.candle(time)
             if found and market.entry and self.fills_in(found[1]):
                 position, candle = found
+                if not is_there(market.entry.arrives, time):
+                    continue
                 entry, what = market.entry, at_open(market, candle.open, self.risk, self.costs)
                 if what == "rests":
                     entry.rests = True
@@ -187,6 +202,9 @@ class SlowEngine:
             self.open(market, entry, candle.open, end - 1, position)
             if market.trade:
                 rest = after_the_fill(entry, candle)
+                if self.latency_ms:
+                    market.extremes += [rest.low, rest.high]
+                    continue
                 look = Look(end, end, rest.open, rest.high, rest.low)
                 self.meet(market, market.trade, [look], position)
 
@@ -228,6 +246,7 @@ class SlowEngine:
         fee = money(rate * (qty * fill))
         self.wallet -= fee
         market.extremes, market.moved, market.parts = [fill], "stop", []
+        market.stops, market.guarded = [(time, stop, "stop")], time + self.latency_ms
         market.left, market.distance = entry.steps, entry.stop
         market.ladder = self.ladder(market, entry, fill)
         market.trade = Trade(
@@ -279,6 +298,7 @@ class SlowEngine:
         legs, fill = market.parts, last.price
         trade.pnl = sum(leg.pnl for leg in legs)
         trade.exit_price, trade.exit_reason = fill, why
+        self.late["an exit dropped"] += market.exit is not None and market.exit != why
         if {leg.price for leg in legs} != {fill}:
             trade.exit_price = sum(leg.steps * leg.price for leg in legs) / trade.steps
         trade.parts = len(legs) - 1
@@ -294,7 +314,7 @@ class SlowEngine:
         ]
         trade.mae, trade.mfe = min(moves), max(moves)
         self.trades.append(trade)
-        market.trade, market.exit = None, None
+        market.trade, market.exit, market.exit_arrives = None, None, None
         return trade
 
     def close_part(
@@ -331,6 +351,10 @@ class SlowEngine:
         if trade is not None and trade.entry_time <= time:
             if not self.fills_in(candle):
                 market.extremes += [candle.low, candle.high]
+                return
+            if time < market.guarded:
+                if not self.liquidates_inside(market, position, stopped=False, took=False):
+                    market.extremes += [candle.low, candle.high]
                 return
             counts = self.walked
             how = 0.0 if self.in_reach(market, position) else self.costs.intrabar
@@ -478,16 +502,19 @@ class SlowEngine:
         trails = float(rules.tick) <= distance < math.inf
         if trails and gained >= risk.trail_after * market.distance:
             wanted.append((away(best - trade.side * distance), "trailing"))
-        level, why = trade.last_stop, market.moved
+        _, last, why = market.stops[-1]
+        level = last
         for candidate, reason in wanted:
             if trade.side * candidate > trade.side * level:
                 level, why = candidate, reason
-        if level == trade.last_stop:
+        if level == last:
             return
         if trade.side * candle.close <= trade.side * level:
             market.exit = why
         else:
-            trade.last_stop, market.moved = level, why
+            arrives = candle.time + self.timeframe_ms + self.latency_ms
+            self.late["moves on their way"] += market.stops[-1][0] > arrives - self.latency_ms
+            market.stops.append((arrives, level, why))
 
     def decide_entries(
         self, there: list[tuple[Market, tuple[int, Candle] | None]], *, blocked: bool
@@ -511,7 +538,7 @@ class SlowEngine:
             position, said = found[0], found[1].said
             side = 1 if said.long else -1
             reverses = market.exit == "reversal"
-            if market.trade and not reverses:
+            if market.entry or (market.trade and not reverses):
                 continue
             own = market.notional()
             if blocked:
@@ -614,6 +641,7 @@ class SlowEngine:
                 continue
             market.entry = None
             if market.trade:
+                settle(market, time + self.timeframe_ms)
                 position, last = len(market.candles) - 1, market.candles[-1]
                 self.close(market, last.close, 0.0, "end", time + self.timeframe_ms, position)
                 self.marks.pop()

@@ -148,6 +148,7 @@ class Entry:
     limit: float | None = None
     placed: int = 0  # the candle it was decided at
     rests: bool = False
+    arrives: int | None = None
 
 
 @dataclass(slots=True)
@@ -166,11 +167,14 @@ class Market:
     left: int = 0  # steps of it that are still held
     distance: float = 0.0  # its stop's, as decided
     moved: str = "stop"  # why its stop lies where it lies
+    stops: list[tuple[int, float, str]] = field(default_factory=list)  # arrival, level, why
+    guarded: int = 0  # when stop and takes have arrived
     ladder: list[tuple[float, int]] = field(default_factory=list)  # level and steps, nearest first
     parts: list[Part] = field(default_factory=list)  # what was closed of it
     extremes: list[float] = field(default_factory=list)
     rests_until: int = 0  # the first candle that may enter after a loss
     exit: str | None = None
+    exit_arrives: int | None = None
     entry: Entry | None = None
     mark: float = 0.0
     closed: int = 0  # candles of it

@@ -17,6 +17,7 @@ from strategy.fills import Costs
 from strategy.grid import grid
 from strategy.records import EXIT_REASONS
 from strategy.risk import REFUSALS, Risk
+from tests.backtest.late_markets import draw_late
 from tests.backtest.random_markets import World, draw_funded, draw_world, run_fast
 from tests.backtest.script import FREE, WIDE, Bar, run
 from tests.backtest.slow_market import Rules
@@ -24,9 +25,9 @@ from tests.backtest.slow_market import Rules
 ROOT = Path(__file__).parents[2]
 EXAMPLES = int(os.environ.get("WICK_TEST_EXAMPLES", "1500")) // 5
 SEEDS = st.integers(0, 2**32)
-WORLDS, FUNDED = (
+WORLDS, FUNDED, LATE = (
     st.builds(draw, seed=SEEDS, length=st.integers(1, 90), symbols=st.integers(1, 3))
-    for draw in (draw_world, draw_funded)
+    for draw in (draw_world, draw_funded, draw_late)
 )
 examples = settings(max_examples=EXAMPLES, deadline=None)
 
@@ -41,7 +42,7 @@ def solvent(world: World) -> Result:
 
 
 @examples
-@given(WORLDS | FUNDED)
+@given(WORLDS | FUNDED | LATE)
 def test_money_is_conserved_to_the_last_unit(world: World) -> None:
     result = solvent(world)
     trades = result.trades
@@ -51,7 +52,7 @@ def test_money_is_conserved_to_the_last_unit(world: World) -> None:
 
 
 @examples
-@given(WORLDS | FUNDED)
+@given(WORLDS | FUNDED | LATE)
 def test_records_are_consistent(world: World) -> None:
     result = solvent(world)
     trades = result.trades

@@ -19,6 +19,7 @@ from strategy.errors import WickError
 from strategy.fills import Costs
 from strategy.options import OPTIONS, Option
 from strategy.risk import Risk
+from tests.backtest.late_markets import draw_late
 from tests.backtest.random_margins import draw_margined
 from tests.backtest.random_markets import draw_funded, draw_world
 from tests.backtest.script import scripted
@@ -157,6 +158,9 @@ def test_an_option_is_tabulated_or_falls_back_and_says_so(option: Option) -> Non
     if "limit" in name.replace("loss_limit", ""):
         world = draw_funded(12, 300, 1)
         inputs = inputs_of(world, scripted(world.timeframe, limit=0.5))
+        inputs = dataclasses.replace(inputs, risk=Risk())
+    if name == "costs.latency_ms":
+        inputs = inputs_of(draw_late(49, 300, 1))  # candles of a second
         inputs = dataclasses.replace(inputs, risk=Risk())
     axes = ("risk.per_trade",) if name.startswith("rule.") else (name, *TOGETHER.get(name, ()))
     row = [VALUES.get(one, 1.0) for one in axes]
