@@ -172,10 +172,11 @@ def folders(settings: Settings) -> Iterator[Finding]:
 
 def redis(settings: Settings) -> Finding:
     """Ask the session's Redis, or start one as a session would."""
+    from live.connect import shown
     from live.redis_server import remove_socket, start_embedded, url_of
 
     if settings.redis:
-        return _asked(settings.redis, f"it is set as redis = {settings.redis!r}")
+        return _asked(settings.redis, f"it is set as redis = {shown(settings.redis)!r}")
     with tempfile.TemporaryDirectory(prefix="wick-doctor-") as scratch:
         folder = Path(scratch)
         try:

@@ -54,7 +54,8 @@ OPTIONS = (
     Option("risk.limit_wait", False, False, False, False),
     Option("risk.limit_tif", False, False, False, False),
     Option("rule.limit_distance", False, False, False, False),
-    Option("rule.entry_priority", False, False, False, False),
+    # Combinations of one symbol are tabulated, and that has no order.
+    Option("rule.entry_priority", False, False, False, True),
     Option("risk.isolated", False, False, False, False),
     Option("costs.fee_rate", True, True, True, True),
     Option("costs.slippage", True, True, True, True),

@@ -21,7 +21,7 @@ from strategy.options import OPTIONS, Option
 from strategy.risk import Risk
 from tests.backtest.late_markets import draw_late
 from tests.backtest.random_margins import draw_margined
-from tests.backtest.random_markets import draw_funded, draw_world
+from tests.backtest.random_markets import draw_funded, draw_ranked, draw_world
 from tests.backtest.script import scripted
 from tests.backtest.sweeps import (
     SETTINGS,
@@ -139,6 +139,7 @@ VALUES = {
     "costs.fee_rate": 0.001,
     "costs.slippage": 0.001,
     "costs.maker_rate": 0.001,
+    "costs.impact": 1e-4,
     "costs.volume_share": 0.5,
 }
 TOGETHER = {
@@ -159,6 +160,10 @@ def test_an_option_is_tabulated_or_falls_back_and_says_so(option: Option) -> Non
         world = draw_funded(12, 300, 1)
         inputs = inputs_of(world, scripted(world.timeframe, limit=0.5))
         inputs = dataclasses.replace(inputs, risk=Risk())
+    if name == "rule.entry_priority":
+        world = draw_ranked(12, 300, 1)
+        inputs = inputs_of(world, scripted(world.timeframe, take=world.take, ranked=True))
+        inputs = dataclasses.replace(inputs, risk=Risk(), costs=Costs())
     if name == "costs.latency_ms":
         inputs = inputs_of(draw_late(49, 300, 1))  # candles of a second
         inputs = dataclasses.replace(inputs, risk=Risk())
@@ -172,6 +177,10 @@ def test_an_option_is_tabulated_or_falls_back_and_says_so(option: Option) -> Non
     else:
         assert f"{name} is set: candles are walked" in why
         assert any(name in sentence and "walked" in sentence for sentence in plan.says())
+    if name == "costs.volume_share":
+        with pytest.raises(WickError, match="a backtest does not model it yet"):
+            trades_of(plan, row)
+        return
     # A walked combination's trades are whole records, a tabulated one's are not.
     assert ("mae" in trades_of(plan, row).dtype.names) == (not option.tabulated)
     assert_same(inputs, axes, np.array([row]))

@@ -102,6 +102,17 @@ def test_a_redis_that_does_not_answer_fails(
     assert found["redis"]["said"].startswith("no answer")
 
 
+def test_the_password_of_a_redis_is_never_shown(
+    quiet: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WICK_REDIS", "redis://someone:aWordThatNobodySees@127.0.0.1:9")
+    for extra in ((), ("--json",)):
+        said = command("doctor", "--no-warm", *extra)
+        assert said.code == 1
+        assert "redis://127.0.0.1:9" in said.out
+        assert "aWordThatNobodySees" not in said.out + said.err
+
+
 @pytest.mark.parametrize(("away_ms", "code"), [(0, 0), (5_000, 1), (-5_000, 1)])
 def test_the_exchanges_time_is_compared_where_it_can_be_asked(
     quiet: Path,

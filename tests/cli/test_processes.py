@@ -56,8 +56,8 @@ def test_a_reader_that_stops_after_one_line_is_no_error(stored: Path) -> None:
 
 # A moment of a command: module, class in it or nothing, function, its how manieth call.
 COMPUTING = ("backtest.engine", "", "signals_of", "1")
-FIRST_FILE = ("data.runs", "", "_write", "1")
-SECOND_FILE = ("data.runs", "", "_write", "2")
+FIRST_FILE = ("data.runs", "", "write_table", "1")
+SECOND_FILE = ("data.runs", "", "write_table", "2")
 BEFORE_THE_NAME = ("pathlib", "Path", "rename", "1")
 SEARCHING = ("research.tune", "", "_value", "2")
 REPORTING = ("pathlib", "Path", "replace", "1")
@@ -147,14 +147,14 @@ def test_an_interrupt_or_a_kill_while_compiling_does_no_harm(stored: Path) -> No
             assert "Traceback" not in err
     assert {p: raw for p, raw in tree(stored).items() if not p.startswith("cache")} == before
     done = process(*BACKTEST, "--json", cwd=stored, env=environment)
-    out, err = done.communicate(timeout=120)
+    out, err = done.communicate(timeout=300)
     assert done.returncode == 0, err
     assert json.loads(out)["id"]
 
 
 def test_two_backtests_at_once_are_two_runs(stored: Path) -> None:
     both = [process(*BACKTEST, cwd=stored) for _ in range(2)]
-    said = [running.communicate(timeout=120) for running in both]
+    said = [running.communicate(timeout=300) for running in both]
     assert [running.returncode for running in both] == [0, 0], said
     found = whole_runs(stored / "var" / "runs")
     assert len({record.id for record in found}) == 2
