@@ -7,7 +7,9 @@ from numpy.typing import NDArray
 
 from backtest.kernels.bits import ENTRY, EXIT_LONG, EXIT_SHORT, LONG, UNION, combine
 from backtest.kernels.exits import Words
-from backtest.kernels.walk import NEAR, list_signals, walk
+from backtest.kernels.lanes import LANES, is_free, settle, take, tally
+from backtest.kernels.signals import Signals, list_signals
+from backtest.kernels.walk import ANEW, GOES_ON, NEAR, begin, walk
 from strategy.kernel import borrowing
 from strategy.metrics.sums import spread_of
 
@@ -53,11 +55,15 @@ class Room(NamedTuple):
     bits : uint64 (6, w)
         See `backtest.kernels.bits`.
     stack : uint64 (depth, w)
-    at, spots : int64
-        See `backtest.kernels.walk.list_signals`.
-    marks, returns : float64 (days,)
+    signals : backtest.kernels.signals.Signals
+    marks : float64 (LANES, days)
+    returns : float64 (days,)
     p : record array of POSITION (1,)
+    lanes : record array of WALK (LANES,)
+    taken : record array of TAKEN (LANES, CHUNK)
     tables : record array of EXIT (tables, 2, places)
+    exits : int32 (tables, 2 * places)
+        Their field `candle`, place by place long and short; below 0 where it is not known yet.
     stamps : int64 (tables,)
     stop, take : float64 (tables, places)
     trail, slip, ahead : float64 (tables, n)
@@ -65,12 +71,14 @@ class Room(NamedTuple):
 
     bits: NDArray[np.uint64]
     stack: NDArray[np.uint64]
-    at: NDArray[np.int64]
-    spots: NDArray[np.int64]
+    signals: Signals
     marks: NDArray[np.float64]
     returns: NDArray[np.float64]
     p: Any
+    lanes: Any
+    taken: Any
     tables: Any
+    exits: NDArray[np.int32]
     stamps: NDArray[np.int64]
     stop: NDArray[np.float64]
     take: NDArray[np.float64]
@@ -82,42 +90,65 @@ class Room(NamedTuple):
 @borrowing
 def walk_rows(ground, conditions, rows, risks, costs, grids, room, out, trades):
     """Walk through combinations; their sums are left in `out`."""
-    current, bits, days = np.int64(-1), room.bits, len(room.marks)
-    last, liquidates = len(ground.prices) - 1, len(ground.tiers.each) > 0
-    for at in range(len(rows.row)):
-        if rows.mask[at] != current:
-            current = rows.mask[at]
-            mask_bits(conditions, current, room.stack, bits)
-            list_signals(bits, last, room.at, room.spots)
-        t, s = rows.table[at], rows.setting[at]
-        one = out[rows.row[at]]
-        walk(
-            ground,
-            bits,
-            room.at,
-            room.spots,
-            room.tables[t],
-            room.stamps[t],
-            Words(room.stop[t], room.take[t], room.trail[t], room.slip[t], room.ahead[t]),
-            risks[s],
-            costs[s],
-            grids[s],
-            room.marks,
-            room.p[0],
-            one,
-            trades,
-        )
-        if one.note != 0:
-            # Where positions are liquidated, an account may also end at nothing.
-            one.note = NEAR if liquidates else one.note
-            continue
-        value = ground.balance
-        one.best_day, one.worst_day = -np.inf, np.inf
-        for d in range(days):
-            r = room.marks[d] / value - 1.0
-            value, room.returns[d] = room.marks[d], r
-            one.best_day, one.worst_day = max(one.best_day, r), min(one.worst_day, r)
-        one.mean, one.second, one.downside = spread_of(room.returns)
+    current, last, start = np.int64(-1), len(ground.prices) - 1, 0
+    while start < len(rows.row):
+        if rows.mask[start] != current:
+            current = rows.mask[start]
+            mask_bits(conditions, current, room.stack, room.bits)
+            list_signals(room.bits, last, room.signals)
+        lanes = 0
+        while (
+            lanes < LANES
+            and start + lanes < len(rows.row)
+            and rows.mask[start + lanes] == current
+            and is_free(ground, risks[rows.setting[start + lanes]])
+        ):
+            lanes += 1
+        for n in range(max(lanes, 1)):
+            begin(ground, room.lanes[n], room.marks[n], out[rows.row[start + n]])
+        _walk_together(ground, room, rows, start, lanes, risks, costs, grids, out, trades)
+        for n in range(max(lanes, 1)):
+            one, lane, marks = out[rows.row[start + n]], room.lanes[n], room.marks[n]
+            t, s = rows.table[start + n], rows.setting[start + n]
+            if lane.ended == ANEW:
+                begin(ground, lane, marks, one)
+            words = Words(room.stop[t], room.take[t], room.trail[t], room.slip[t], room.ahead[t])
+            walk(
+                ground, room.bits, room.signals, room.tables[t], room.stamps[t], words, risks[s],
+                costs[s], grids[s], marks, room.p[0], lane, one, trades,
+            )  # fmt: skip
+            _finish(ground, marks, room.returns, one)
+        start += max(lanes, 1)
+
+
+@borrowing
+def _walk_together(ground, room, rows, start, lanes, risks, costs, grids, out, trades):
+    last, busy = len(ground.prices) - 1, lanes > 0
+    while busy:
+        busy = False
+        take(ground, room, rows, start, lanes, risks, costs, grids)
+        settle(ground, room, rows, start, lanes, risks, costs, grids)
+        for n in range(lanes):
+            lane, s = room.lanes[n], rows.setting[start + n]
+            if lane.ended != ANEW:
+                t = rows.table[start + n]
+                tally(ground, room, n, t, grids[s], out[rows.row[start + n]], trades)
+            busy |= lane.ended == GOES_ON and room.signals.at[lane.signal] < last
+
+
+@borrowing
+def _finish(ground, marks, returns, one):
+    if one.note != 0:
+        # Where positions are liquidated, an account may also end at nothing.
+        one.note = NEAR if len(ground.tiers.each) > 0 else one.note
+        return
+    value = ground.balance
+    one.best_day, one.worst_day = -np.inf, np.inf
+    for d in range(len(marks)):
+        r = marks[d] / value - 1.0
+        value, returns[d] = marks[d], r
+        one.best_day, one.worst_day = max(one.best_day, r), min(one.worst_day, r)
+    one.mean, one.second, one.downside = spread_of(returns)
 
 
 @borrowing

@@ -10,16 +10,14 @@ from backtest.kernels.bits import (
     EXIT_LONG,
     EXIT_SHORT,
     LONG,
-    UNION,
     is_one,
     next_one,
-    ones,
     place_of,
     prefetch,
-    trailing_zeros,
 )
 from backtest.kernels.exits import AMBIGUOUS, CLOSE, OPEN, ORDERED, REASON, find_exit, slip_at
 from backtest.kernels.marks import certain, deeper, follow, is_near
+from backtest.kernels.signals import AHEAD
 from strategy.account import MOST, fee_of, funding_of, money
 from strategy.fills import slipped
 from strategy.grid import qty_of
@@ -95,6 +93,28 @@ PAY = np.dtype(
 )
 
 
+# Whether those that are walked side by side go on, go on alone, or begin anew and alone.
+GOES_ON, ALONE, ANEW = range(3)
+# How far a combination has come, flat and behind its latest trade.
+WALK = np.dtype(
+    [
+        ("signal", np.int64),  # the next one that may become a trade
+        ("wallet", np.int64),  # units
+        ("day", np.int64),  # the first one whose end is not known yet
+        ("peak", np.float64),  # of the equity
+        ("low", np.float64),  # since then, where it may matter
+        ("deepest", np.float64),  # fall below the peaks before
+        # what several combinations side by side need besides, see `backtest.kernels.lanes`
+        ("count", np.int64),  # trades that are found, but not summed up yet
+        ("reverses", np.int64),  # the next signal would turn the open position
+        ("decided", np.int64),  # the wallet at the close before the latest exit
+        ("began", np.int64),  # the wallet before the trades that are counted
+        ("ended", np.int64),  # GOES_ON, ALONE or ANEW
+    ],
+    align=True,
+)
+
+
 class Ground(NamedTuple):
     """What all combinations walk on.
 
@@ -130,41 +150,16 @@ class Ground(NamedTuple):
     timeframe_ms: int
 
 
-AHEAD = 3
-
-
 @borrowing
-def list_signals(bits, last, at, spots):
-    """Write the entry signals in the order of time: candles in `at`, and in `spots` twice the place
-    in the tables, plus 1 for a short. Behind the last one stands what is never reached."""
-    count, before = 0, np.int64(0)
-    for k in range(bits.shape[1]):
-        word, union = bits[ENTRY, k], bits[UNION, k]
-        while word != np.uint64(0):
-            bit = trailing_zeros(word)
-            low = (np.uint64(1) << np.uint64(bit)) - np.uint64(1)
-            if k * 64 + bit < last:
-                short = 0 if (bits[LONG, k] >> np.uint64(bit)) & np.uint64(1) != np.uint64(0) else 1
-                at[count] = k * 64 + bit
-                spots[count] = 2 * (before + ones(union & low)) + short
-                count += 1
-            word &= word - np.uint64(1)
-        before += ones(union)
-    for behind in range(AHEAD):
-        at[count + behind], spots[count + behind] = last, 0
-
-
-@borrowing
-def walk(ground, bits, at, spots, table, stamp, words, risk, costs, g, marks, p, out, trades):
-    """Make the trades of one combination.
+def walk(ground, bits, signals, table, stamp, words, risk, costs, g, marks, p, state, out, trades):
+    """Make the trades of one combination, from where it has come to.
 
     Parameters
     ----------
     ground : Ground
     bits : uint64 (6, w)
         What the rules say, see `backtest.kernels.bits`.
-    at, spots : int64
-        The entry signals, see `list_signals`.
+    signals : backtest.kernels.signals.Signals
     table : record array of EXIT (2, places)
         Long and short; what is not known yet is found and left there.
     stamp : int
@@ -176,29 +171,23 @@ def walk(ground, bits, at, spots, table, stamp, words, risk, costs, g, marks, p,
         Becomes the equity at the end of each day.
     p : record of POSITION
         Scratch.
+    state : record of WALK
+        See `begin`.
     out : record of SUMS
-        All zero.
+        Of the trades so far.
     trades : record array of SWEPT
         Becomes the trades, or is empty.
     """
+    at, spots = signals.at, signals.spots
     prices, times, blocks = ground.prices, ground.times, ground.blocks
     ends, pays, length = ground.ends, ground.pays, ground.timeframe_ms
     liquidates = len(ground.tiers.each) > 0
     last, limit = len(prices) - 1, risk.daily_loss_limit
-    wallet = np.int64(np.rint(ground.balance * UNIT))
-    flat = wallet / UNIT
-    day, opening, blocked = 0, flat, -1  # the day entries are blocked on
-    peak, low, deepest = ground.balance, np.inf, 0.0
-    if flat < peak:
-        low = flat
-    else:
-        peak = flat
+    wallet, day, signal = state.wallet, state.day, state.signal
+    flat, peak, low, deepest = wallet / UNIT, state.peak, state.low, state.deepest
+    opening, blocked = flat, -1  # the day entries are blocked on
     pay, cooldown_until, rest = 0, np.int64(0), np.int64(risk.cooldown)
-    while ends[day] < 0:
-        marks[day] = ground.balance
-        day += 1
-    signal = 0
-    j = at[0]
+    j = np.int64(at[signal])
     while j < last:
         while ends[day] < j:
             marks[day], opening = flat, flat
@@ -210,12 +199,15 @@ def walk(ground, bits, at, spots, table, stamp, words, risk, costs, g, marks, p,
             one = table[row, place]
             if one.stamp != stamp:
                 find_exit(one, stamp, ground, words, j, place, side, risk, costs, g, p)
-            steps = _steps(one, risk, g, wallet)
-            if _lacks_margin(qty_of(steps, g) * one.entry, risk.leverage, flat):
+            steps = steps_at(one, risk, g, wallet)
+            if lacks_margin(qty_of(steps, g) * one.entry, risk.leverage, flat):
                 steps = np.int64(0)
         if steps == 0:
+            if is_spent(risk, g, flat):
+                break
             signal += 1
-            j = at[signal]
+            prefetch(table, spots[signal + 1] & 1, spots[signal + 1] >> 1)
+            j = np.int64(at[signal])
             continue
         while ends[day] == j:
             marks[day], opening = flat, flat
@@ -295,18 +287,18 @@ def walk(ground, bits, at, spots, table, stamp, words, risk, costs, g, marks, p,
                 one = table[1 if side > 0 else 0, place]
                 if one.stamp != stamp:
                     find_exit(one, stamp, ground, words, j, place, -side, risk, costs, g, p)
-                steps = _steps(one, risk, g, decided)
+                steps = steps_at(one, risk, g, decided)
             fee = fee_of(costs.fee_rate, qty, leave)
             pnl = money(held * (leave - entry))
             wallet += pnl - fee
             fees += fee
             if len(trades) > 0:
-                _write(trades[out.trades], times, e, x, time, taken, entry, leave, how, reversal)
-                _book(trades[out.trades], pnl, fees, paid, qty * distance)
-            _add(out, side, pnl, fees, paid, qty * distance, time, how)
+                write(trades[out.trades], times, e, x, time, taken, entry, leave, how, reversal)
+                book(trades[out.trades], pnl, fees, paid, qty * distance)
+            add(out, side, pnl, fees, paid, qty * distance, time, how)
             cooldown_until = x + rest if pnl < fees + paid else cooldown_until
             flat = wallet / UNIT
-            if steps != 0 and _lacks_margin(qty_of(steps, g) * one.entry, risk.leverage, flat):
+            if steps != 0 and lacks_margin(qty_of(steps, g) * one.entry, risk.leverage, flat):
                 steps = np.int64(0)
             side, reversal = -side, 1
         # Flat at the close of the exit candle.
@@ -320,20 +312,48 @@ def walk(ground, bits, at, spots, table, stamp, words, risk, costs, g, marks, p,
             peak, low = flat, np.inf
         if limit > 0.0 and opening - flat >= limit * opening:
             blocked = day
-        j = at[signal]
+        j = np.int64(at[signal])
     for d in range(day, len(marks)):
         marks[d] = flat
     out.note, out.deepest, out.equity = DONE, deeper(deepest, low, peak), flat
 
 
+@borrowing
+def begin(ground, state, marks, out):
+    """Set a combination before its first candle, its sums to nothing."""
+    state.signal, state.wallet = 0, np.int64(np.rint(ground.balance * UNIT))
+    flat, state.peak, state.low, state.deepest = state.wallet / UNIT, ground.balance, np.inf, 0.0
+    if flat < ground.balance:
+        state.low = flat
+    else:
+        state.peak = flat
+    state.day, state.count, state.reverses, state.ended = 0, 0, 0, GOES_ON
+    state.began = state.wallet
+    while ground.ends[state.day] < 0:
+        marks[state.day] = ground.balance
+        state.day += 1
+    out.note, out.trades, out.longs, out.wins, out.losses = DONE, 0, 0, 0, 0
+    out.gained, out.paid, out.best, out.worst, out.gross, out.fees = 0.0, 0.0, 0, 0, 0, 0
+    out.funding, out.r, out.held, out.ambiguous, out.open_at_end = 0, 0.0, 0, 0, 0
+
+
 @part
-def _lacks_margin(notional, leverage, free):
+def is_spent(risk, g, flat):
+    """Say whether a flat account is too small for any entry, whatever the price and the stop: as
+    long as it makes no trade, that will not change."""
+    return risk.max_leverage * flat < g.min_notional * (1.0 - 1e-6)
+
+
+@part
+def lacks_margin(notional, leverage, free):
+    """Say whether a fill's notional needs more margin than there is."""
     # The division, which decides, only where it could.
     return notional > free * leverage * (1.0 - 1e-9) and notional / leverage > free
 
 
 @part
-def _steps(one, risk, g, wallet):
+def steps_at(one, risk, g, wallet):
+    """Return the steps of an entry that a wallet (units) allows, 0 where it is refused."""
     if one.candle == 0 or not wallet > 0:
         return np.int64(0)
     steps, why = steps_of(risk, g, wallet / UNIT, 0.0, one.estimate, one.stop)
@@ -346,7 +366,8 @@ def _refuse(out, equity):
 
 
 @part
-def _add(out, side, pnl, fees, paid, risked, time, how):
+def add(out, side, pnl, fees, paid, risked, time, how):
+    """Add a trade to the sums."""
     # No branch here is one that the processor could foresee.
     net, zero = pnl - fees - paid, np.int64(0)
     out.best = net if out.trades == 0 else max(out.best, net)
@@ -365,7 +386,8 @@ def _add(out, side, pnl, fees, paid, risked, time, how):
 
 
 @borrowing
-def _write(trade, times, e, x, time, taken, entry, leave, how, reversal):
+def write(trade, times, e, x, time, taken, entry, leave, how, reversal):
+    """Write down what a trade is."""
     trade.side, trade.steps = 1 if taken > 0 else -1, abs(taken)
     trade.entry_candle, trade.exit_candle = e, x
     trade.entry_time = times[e]
@@ -377,5 +399,6 @@ def _write(trade, times, e, x, time, taken, entry, leave, how, reversal):
 
 
 @borrowing
-def _book(trade, pnl, fees, paid, risked):
+def book(trade, pnl, fees, paid, risked):
+    """Write down what a trade made."""
     trade.pnl, trade.fees, trade.funding, trade.risked = pnl, fees, paid, risked

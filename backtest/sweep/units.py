@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from backtest.kernels.bits import UNION, candles_of, count_before
 from backtest.kernels.exits import EXIT
+from backtest.kernels.lanes import CHUNK, LANES, TAKEN
 from backtest.kernels.rows import Room, Rows, unite, walk_rows
-from backtest.kernels.walk import AHEAD
+from backtest.kernels.signals import AHEAD, Signals
+from backtest.kernels.walk import WALK
 from backtest.sweep.groups import Ids
 from backtest.sweep.masks import Batch
 from backtest.sweep.plan import SweepPlan
@@ -74,13 +76,15 @@ class Worker:
         self.n = len(plan.ground.prices)
         self.bits = np.empty((6, w), np.uint64)
         self.stack = np.empty((plan.parsed.depth, w), np.uint64)
-        self.marks, self.returns = np.empty(days), np.empty(days)
+        self.marks, self.returns = np.empty((LANES, days)), np.empty(days)
         self.p: Any = np.zeros(1, POSITION).view(np.recarray)
         self.tables: Any = np.zeros((0, 2, 0), EXIT).view(np.recarray)
         self.stamps = np.zeros(0, np.int64)
         self._sets: Ids = np.empty(0, np.int64)
         self._places = np.empty(0, np.int64)
-        self.signals = np.zeros((2, AHEAD), np.int64)
+        self._lists, self._firsts = np.zeros((3, AHEAD), np.int32), np.zeros(w, np.int32)
+        self.lanes: Any = np.zeros(LANES, WALK).view(np.recarray)
+        self.taken: Any = np.zeros((LANES, CHUNK), TAKEN).view(np.recarray)
 
     def run(self, unit: Unit) -> None:
         """Walk the combinations of a unit."""
@@ -112,7 +116,7 @@ class Worker:
         self._sets = sets
         unite(self.batch.conditions, sets, self.stack, self.bits, self.n)
         self._places = candles_of(self.bits[UNION], count_before(self.bits))
-        self.signals = np.zeros((2, len(self._places) + AHEAD), np.int64)
+        self._lists = np.zeros((3, len(self._places) + AHEAD), np.int32)
 
     def _room(self, unit: Unit) -> Room:
         count, places = unit.stop - unit.first, len(self._places)
@@ -131,12 +135,14 @@ class Worker:
         return Room(
             self.bits,
             self.stack,
-            self.signals[0],
-            self.signals[1],
+            Signals(self._lists[0], self._lists[1], self._lists[2], self._firsts),
             self.marks,
             self.returns,
             self.p,
+            self.lanes,
+            self.taken,
             self.tables,
+            np.full((count, 2 * places), -1, np.int32),
             self.stamps,
             *words,
         )
