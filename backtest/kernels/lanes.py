@@ -8,10 +8,19 @@ matter of settings; at the second a combination goes on alone, in `backtest.kern
 import numpy as np
 
 from backtest.kernels.bits import ENTRY, LONG, is_one, prefetch
-from backtest.kernels.exits import CLOSE, OPEN, ORDERED, Words, find_exit, slip_at
+from backtest.kernels.exits import (
+    AMBIGUOUS,
+    CLOSE,
+    OPEN,
+    ORDERED,
+    REASON,
+    Words,
+    find_exit,
+    slip_at,
+)
 from backtest.kernels.marks import certain, deeper, follow
 from backtest.kernels.signals import first_from
-from backtest.kernels.walk import ALONE, ANEW, GOES_ON, add, book, lacks_margin, steps_at, write
+from backtest.kernels.walk import ALONE, ANEW, GOES_ON, book, lacks_margin, steps_at, write
 from strategy.account import MOST, fee_of, money
 from strategy.fills import slipped
 from strategy.grid import qty_of
@@ -29,6 +38,8 @@ TAKEN = np.dtype(
         ("how", np.int32),  # what rule ends it before the table does, 0 where none does
         ("reversal", np.int32),
         ("steps", np.int64),
+        ("held", np.float64),  # quantity, signed
+        ("risked", np.float64),
         ("wallet", np.int64),  # after the entry's fee, units
         ("leave", np.float64),  # fill
         ("pnl", np.int64),
@@ -121,6 +132,7 @@ def settle(ground, room, rows, start, lanes, risks, costs, grids):
             pnl = money(side * qty * (leave - one.entry))
             decided = lane.wallet - fees
             trade.steps, trade.wallet, trade.leave = steps, decided, leave
+            trade.held, trade.risked = side * qty, qty * one.stop
             trade.pnl, trade.fees, trade.after = pnl, fees + fee, decided + pnl - fee
             lane.decided, lane.wallet = decided, trade.after
             if not 0 < trade.after < MOST * UNIT:
@@ -138,23 +150,23 @@ def _give_back(lane, taken, k):
 
 
 @borrowing
-def tally(ground, room, n, t, g, out, trades):
+def tally(ground, room, n, t, out, trades):
     """Sum up what one lane's trades made, as `backtest.kernels.walk.walk` does it."""
     prices, ends, marks, length = ground.prices, ground.ends, room.marks[n], ground.timeframe_ms
-    lane, signals, times = room.lanes[n], room.signals, ground.times
+    lane, signals, times, table = room.lanes[n], room.signals, ground.times, room.tables[t]
     flat, day, peak, low, deepest = lane.began / UNIT, lane.day, lane.peak, lane.low, lane.deepest
+    longs, duration, ambiguous, at_end = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
     for k in range(lane.count):
         trade = room.taken[n, k]
-        spot, e = signals.spots[trade.signal], np.int64(signals.at[trade.signal]) + 1
-        one, side, x = room.tables[t, spot & 1, spot >> 1], 1 - 2 * (spot & 1), trade.exit
+        spot, e, x = signals.spots[trade.signal], np.int64(signals.at[trade.signal]) + 1, trade.exit
+        one = table[spot & 1, spot >> 1]
         while ends[day] < e:
             marks[day] = flat
             day += 1
         how, time = np.int64(one.how), one.held * length
         if trade.how != 0:
             how, time = np.int64(trade.how), times[x] - times[e]
-        qty, entry = qty_of(trade.steps, g), one.entry
-        held, value = side * qty, trade.wallet / UNIT
+        held, entry, value = trade.held, one.entry, trade.wallet / UNIT
         if x > e:
             whole = trade.how == 0 and how != BY_END
             known, peak, low, deepest, _ = certain(
@@ -173,13 +185,14 @@ def tally(ground, room, n, t, g, out, trades):
         if how == BY_END and not 0.0 < value + held * (prices[x, CLOSE] - entry) < MOST:
             lane.ended = ANEW
             return
-        risked = qty * one.stop
         if len(trades) > 0:
-            one_of = trades[out.trades]
-            taken = side * trade.steps
-            write(one_of, times, e, x, time, taken, entry, trade.leave, how, trade.reversal)
-            book(one_of, trade.pnl, trade.fees, 0, risked)
-        add(out, side, trade.pnl, trade.fees, np.int64(0), risked, time, how)
+            its, taken = trades[out.trades + k], trade.steps if held > 0.0 else -trade.steps
+            write(its, times, e, x, time, taken, entry, trade.leave, how, trade.reversal)
+            book(its, trade.pnl, trade.fees, 0, trade.risked)
+        longs += 1 if held > 0.0 else 0
+        duration += time
+        ambiguous += 1 if how & AMBIGUOUS != 0 else 0
+        at_end += 1 if how & REASON == BY_END else 0
         flat = trade.after / UNIT
         if flat < peak:
             low = min(low, flat)
@@ -187,4 +200,29 @@ def tally(ground, room, n, t, g, out, trades):
             deepest = deeper(deepest, low, peak)
             peak, low = flat, np.inf
     lane.day, lane.peak, lane.low, lane.deepest = day, peak, low, deepest
+    out.longs, out.held = out.longs + longs, out.held + duration
+    out.ambiguous, out.open_at_end = out.ambiguous + ambiguous, out.open_at_end + at_end
+    _sum(room.taken[n], lane.count, out)
     lane.began, lane.count = lane.wallet, 0
+
+
+@borrowing
+def _sum(taken, count, out):
+    # In names of its own and not in `out`: those the compiler keeps in registers.
+    wins, losses, gross, paid_fees, zero = out.wins, out.losses, out.gross, out.fees, np.int64(0)
+    gained, paid, r, best, worst = out.gained, out.paid, out.r, out.best, out.worst
+    if out.trades == 0 and count > 0:
+        best = worst = taken[0].pnl - taken[0].fees
+    for k in range(count):
+        pnl, fees = taken[k].pnl, taken[k].fees
+        net = pnl - fees
+        best, worst = max(best, net), min(worst, net)
+        wins += 1 if net > 0 else 0
+        losses += 1 if net < 0 else 0
+        gained += max(net, zero)
+        paid -= min(net, zero)
+        gross, paid_fees = gross + pnl, paid_fees + fees
+        r += net / UNIT / taken[k].risked
+    out.wins, out.losses, out.gross, out.fees = wins, losses, gross, paid_fees
+    out.gained, out.paid, out.r, out.best, out.worst = gained, paid, r, best, worst
+    out.trades += count

@@ -129,10 +129,9 @@ def _walk_together(ground, room, rows, start, lanes, risks, costs, grids, out, t
         take(ground, room, rows, start, lanes, risks, costs, grids)
         settle(ground, room, rows, start, lanes, risks, costs, grids)
         for n in range(lanes):
-            lane, s = room.lanes[n], rows.setting[start + n]
+            lane, at = room.lanes[n], start + n
             if lane.ended != ANEW:
-                t = rows.table[start + n]
-                tally(ground, room, n, t, grids[s], out[rows.row[start + n]], trades)
+                tally(ground, room, n, rows.table[at], out[rows.row[at]], trades)
             busy |= lane.ended == GOES_ON and room.signals.at[lane.signal] < last
 
 

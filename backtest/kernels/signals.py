@@ -16,7 +16,7 @@ from backtest.kernels.bits import (
 )
 from strategy.kernel import borrowing, part
 
-AHEAD = 3
+FAR = 8  # signals ahead whose exits are asked for
 
 
 class Signals(NamedTuple):
@@ -24,11 +24,11 @@ class Signals(NamedTuple):
 
     Attributes
     ----------
-    at : int32 (signals + AHEAD,)
+    at : int32 (signals + FAR + 1,)
         Candles; behind the last one stands the last candle, at which nothing can be entered.
-    spots : int32 (signals + AHEAD,)
+    spots : int32 (signals + FAR + 1,)
         Twice the place in the tables of exits, plus 1 for a short.
-    ends : int32 (signals + AHEAD,)
+    ends : int32 (signals + FAR + 1,)
         The first candle after it whose rules close such a position.
     firsts : int32 (w,)
         How many stand before each word of 64 candles.
@@ -58,7 +58,7 @@ def list_signals(bits, last, signals):
                 count += 1
             word &= word - np.uint64(1)
         before += ones(union)
-    for behind in range(AHEAD):
+    for behind in range(FAR + 1):
         at[count + behind], spots[count + behind] = last, 0
     _list_ends(bits, count, last + 1, signals)
 

@@ -17,7 +17,7 @@ from backtest.kernels.bits import (
 )
 from backtest.kernels.exits import AMBIGUOUS, CLOSE, OPEN, ORDERED, REASON, find_exit, slip_at
 from backtest.kernels.marks import certain, deeper, follow, is_near
-from backtest.kernels.signals import AHEAD
+from backtest.kernels.signals import FAR
 from strategy.account import MOST, fee_of, funding_of, money
 from strategy.fills import slipped
 from strategy.grid import qty_of
@@ -93,6 +93,7 @@ PAY = np.dtype(
 )
 
 
+_NEXT = 3  # signals that may be the one after a trade
 # Whether those that are walked side by side go on, go on alone, or begin anew and alone.
 GOES_ON, ALONE, ANEW = range(3)
 # How far a combination has come, flat and behind its latest trade.
@@ -206,7 +207,7 @@ def walk(ground, bits, signals, table, stamp, words, risk, costs, g, marks, p, s
             if is_spent(risk, g, flat):
                 break
             signal += 1
-            prefetch(table, spots[signal + 1] & 1, spots[signal + 1] >> 1)
+            prefetch(table, spots[signal + FAR] & 1, spots[signal + FAR] >> 1)
             j = np.int64(at[signal])
             continue
         while ends[day] == j:
@@ -232,7 +233,7 @@ def walk(ground, bits, signals, table, stamp, words, risk, costs, g, marks, p, s
                 signal += 1
             # What follows takes as long as the memory needs to bring the next trade's exit, and
             # those of signals that may be the one after it.
-            for ahead in range(signal, signal + AHEAD):
+            for ahead in range(signal, signal + _NEXT):
                 prefetch(table, spots[ahead] & 1, spots[ahead] >> 1)
             while pays[pay].candle < e or (pays[pay].candle == e and pays[pay].before != 0):
                 pay += 1

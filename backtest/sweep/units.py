@@ -11,7 +11,7 @@ from backtest.kernels.bits import UNION, candles_of, count_before
 from backtest.kernels.exits import EXIT
 from backtest.kernels.lanes import CHUNK, LANES, TAKEN
 from backtest.kernels.rows import Room, Rows, unite, walk_rows
-from backtest.kernels.signals import AHEAD, Signals
+from backtest.kernels.signals import FAR, Signals
 from backtest.kernels.walk import WALK
 from backtest.sweep.groups import Ids
 from backtest.sweep.masks import Batch
@@ -82,7 +82,7 @@ class Worker:
         self.stamps = np.zeros(0, np.int64)
         self._sets: Ids = np.empty(0, np.int64)
         self._places = np.empty(0, np.int64)
-        self._lists, self._firsts = np.zeros((3, AHEAD), np.int32), np.zeros(w, np.int32)
+        self._lists, self._firsts = np.zeros((3, FAR + 1), np.int32), np.zeros(w, np.int32)
         self.lanes: Any = np.zeros(LANES, WALK).view(np.recarray)
         self.taken: Any = np.zeros((LANES, CHUNK), TAKEN).view(np.recarray)
 
@@ -116,7 +116,7 @@ class Worker:
         self._sets = sets
         unite(self.batch.conditions, sets, self.stack, self.bits, self.n)
         self._places = candles_of(self.bits[UNION], count_before(self.bits))
-        self._lists = np.zeros((3, len(self._places) + AHEAD), np.int32)
+        self._lists = np.zeros((3, len(self._places) + FAR + 1), np.int32)
 
     def _room(self, unit: Unit) -> Room:
         count, places = unit.stop - unit.first, len(self._places)
