@@ -135,7 +135,7 @@ def gather(
     balance = BALANCE if asked.balance is None else asked.balance
     notional = min(risk.max_leverage * balance, risk.max_notional or math.inf)
     notes += rule_notes(books, terms, spans, risk.leverage, notional)
-    notes += margin_notes(terms, spans)
+    notes += margin_notes(terms, spans, isolated=risk.isolated != 0)
     for one, dated, seen in zip(candles, terms, marks, strict=True):
         notes += mark_notes(one, seen) if dated[0].margin is not None else []
     for one, its in zip(candles, funding, strict=True):

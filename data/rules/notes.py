@@ -94,21 +94,23 @@ def rule_notes(
 
 
 def margin_notes(
-    terms: Sequence[Sequence[DatedRules]], spans: Sequence[tuple[int, int]]
+    terms: Sequence[Sequence[DatedRules]], spans: Sequence[tuple[int, int]], *, isolated: bool
 ) -> list[str]:
-    """Say which symbols of um have no leverage brackets in a run, or have those of a later day.
+    """Say which symbols have no leverage brackets in a run, or have those of a later day.
 
     Parameters
     ----------
     terms, spans : sequences
         As for `rule_notes`.
+    isolated : bool
+        Positions are to lose their own margin only; else nobody expects spot to be liquidated.
     """
     bare: list[str] = []
     later: dict[str, list[str]] = {}
     for (first, *_), (first_ms, _) in zip(terms, spans, strict=True):
         if first.margin is not None and (first.margin.seen or "") > show_day(first_ms):
             later.setdefault(first.margin.seen or "", []).append(first.rules.symbol)
-        elif first.margin is None and first.rules.market == "um" and first.rules.seen != UNKNOWN:
+        elif first.margin is None and (isolated or first.rules.market == "um"):
             bare.append(first.rules.symbol)
     notes = [
         f"the leverage brackets of {', '.join(its)} are of {day}, later than this run begins"

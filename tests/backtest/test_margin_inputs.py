@@ -129,6 +129,18 @@ def test_spot_candles_have_no_margin(tmp_path: Path) -> None:
     found = inputs_of(tmp_path)
     assert (found.terms[0][0].margin, found.marks) == (None, (None,))
     assert not any("bracket" in note or "mark" in note for note in found.notes)
+    alone = inputs_of(tmp_path, changes=("risk.isolated=1",))
+    assert "BTCUSDT: no leverage brackets are known, nothing is liquidated" in alone.notes
+
+
+def test_a_symbol_that_nobody_knows_is_not_liquidated_and_the_run_says_so(tmp_path: Path) -> None:
+    save(tmp_path, synthetic_market(7, 1440, FIRST, "1m", "NOSUCHUSDT"), "synthetic")
+    found = inputs_of(tmp_path)
+    assert found.terms[0][0].margin is None
+    assert set(found.notes) >= {
+        "NOSUCHUSDT: no exchange rules known, a fine grid is used",
+        "NOSUCHUSDT: no leverage brackets are known, nothing is liquidated",
+    }
 
 
 def test_a_cut_span_has_its_own_marks(store: Path) -> None:

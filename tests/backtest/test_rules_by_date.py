@@ -96,7 +96,10 @@ def test_a_symbol_that_nobody_knows_gets_a_fine_grid_and_a_note(tmp_path: Path) 
     save(tmp_path, synthetic_market(7, 1440, FIRST, "1m", "XYZUSDT"), "synthetic")
     seen, _, notes = inputs(tmp_path)
     assert seen == UNKNOWN
-    assert notes == ["XYZUSDT: no exchange rules known, a fine grid is used"]
+    assert notes == [
+        "XYZUSDT: no exchange rules known, a fine grid is used",
+        "XYZUSDT: no leverage brackets are known, nothing is liquidated",
+    ]
 
 
 def test_a_run_without_a_store_has_the_packaged_rules(tmp_path: Path) -> None:
