@@ -11,14 +11,17 @@ from numpy.typing import NDArray
 
 from data.files.parse import ParsedFile
 from data.files.periods import refuse_other_times
+from data.files.quotes import half_of
 from data.files.times import MEND
-from data.kinds import AGG_TRADES, FUNDING, KLINES, Kind
+from data.kinds import AGG_TRADES, FUNDING, KLINES, QUOTES, Kind
 from data.manifest import Series
 from data.merge import payments
 from data.quality import Fault, first_fault
 from data.table import column, in_order
 from strategy.errors import WickError
 from strategy.timeframes import close_times
+
+_FAR = 10.0  # by so much the usual half spread of minutes and of their ends may differ
 
 
 @dataclass(slots=True)
@@ -172,6 +175,8 @@ def _refuse_faults(parsed: ParsedFile, series: Series) -> None:
             row = int(np.argmax(pc.is_null(parsed.table[name]).to_numpy()))
             raise _bad_row(parsed, Fault(row, f"{name} is missing or NaN"))
     columns = {name: column(parsed.table, name) for name in kind.required}
+    if kind is QUOTES and "half" in parsed.table.column_names:
+        columns["half"] = column(parsed.table, "half")
     fault = first_fault(columns, timeframe) if kind.has_candles else _row_fault(columns, kind)
     if fault is not None:
         raise _bad_row(parsed, fault)
@@ -205,6 +210,15 @@ def _row_fault(columns: Mapping[str, NDArray[Any]], kind: Kind) -> Fault | None:
         bad["last_id"] = (columns["last_id"] < columns["first_id"], "is before the first one")
     if kind is FUNDING:
         bad["rate "] = (np.abs(columns["rate"]) >= 1, "is no share such as 0.0001")
+    if kind is QUOTES and "half" in columns:
+        with np.errstate(invalid="ignore", divide="ignore"):  # where both are 0
+            half, own = columns["half"], half_of(columns["bid"], columns["ask"])
+        bad["half "] = ((half < 0) | (half >= 1), "is no share such as 0.0001")
+        # The mean of a minute may be far from what stood at its end; that of most minutes is not.
+        usual, stood = np.median(half), np.median(own)
+        if stood > 0 and not stood / _FAR <= usual <= stood * _FAR:
+            off = (half > own * _FAR) | (half * _FAR < own)
+            bad["half"] = (off, "does not go with bid and ask: (ask - bid) / (ask + bid)")
     found = [
         (int(np.argmax(rows)), name.strip(), why) for name, (rows, why) in bad.items() if rows.any()
     ]

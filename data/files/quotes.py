@@ -41,6 +41,11 @@ def minutes_of(tables: Iterable[pa.Table], its: ArchiveName | None) -> pa.Table:
     return minutes.table()
 
 
+def half_of(bid: NDArray[np.float64], ask: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return half the distance of quotes as a share of their mean."""
+    return (ask - bid) / (ask + bid)
+
+
 class _Minutes:
     """What is known of each minute so far, and the quote that still stands."""
 
@@ -57,7 +62,7 @@ class _Minutes:
             times = np.concatenate((before, times))
             bid, ask = np.concatenate((its_bid, bid)), np.concatenate((its_ask, ask))
         times = np.maximum.accumulate(times)
-        minute, half = times // MINUTE_MS, (ask - bid) / (ask + bid)
+        minute, half = times // MINUTE_MS, half_of(bid, ask)
         ends = np.minimum(times[1:], (minute[:-1] + 1) * MINUTE_MS)
         self._weigh(minute[:-1], half[:-1], ends - times[:-1])
         crosses = minute[1:] > minute[:-1]
@@ -84,8 +89,7 @@ class _Minutes:
         weighted, stood = (
             np.array([self._stood.get(one, (0.0, 0.0)) for one in minutes]).reshape(-1, 2).T
         )
-        plain = (ask - bid) / (ask + bid)
-        half = np.where(stood > 0.0, weighted / np.maximum(stood, 1.0), plain)
+        half = np.where(stood > 0.0, weighted / np.maximum(stood, 1.0), half_of(bid, ask))
         times = np.array(minutes, np.int64) * MINUTE_MS
         values = {"time": times, "bid": bid, "ask": ask, "half": half}
         return pa.table({name: arrow(each) for name, each in values.items()})

@@ -150,6 +150,38 @@ def test_a_file_that_holds_no_quotes_is_refused(content: bytes, words: str) -> N
     assert words in refusal.value.message
 
 
+@pytest.mark.parametrize(
+    ("halves", "words"),
+    [
+        # 99.99 and 100.01 are 0.0001 from their mean: as percent, as basis points, as a price.
+        ((0.01, 0.012, 0.011), "half 0.01 does not go with bid and ask"),
+        ((1.0, 1.2, 1.1), "half 1.0 does not go with bid and ask"),
+        ((0.0001, -0.0001, 0.0001), "half -0.0001 is no share such as 0.0001"),
+        ((0.0, 0.0, 0.0001), "half 0.0 does not go with bid and ask"),
+    ],
+)
+def test_half_spreads_that_contradict_their_quotes_are_refused(
+    tmp_path: Path, halves: tuple[float, ...], words: str
+) -> None:
+    path = tmp_path / "quotes.csv"
+    rows = [f"{JAN_2023 + at * 60_000},99.99,100.01,{half!r}" for at, half in enumerate(halves)]
+    path.write_text("\n".join(["time,bid,ask,half", *rows]))
+    labels = Labels("BTCUSDT", "um", kind="quotes")
+    with pytest.raises(WickError) as refusal:
+        import_file(tmp_path / "store", path, labels, NOW)
+    assert words in refusal.value.message
+    assert "quotes.csv" in refusal.value.message
+
+
+def test_the_half_spread_of_one_minute_may_be_far_from_the_quote_at_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "quotes.csv"
+    halves = enumerate((0.0001, 0.05, 0.0001))
+    rows = [f"{JAN_2023 + 60_000 * at},99.99,100.01,{half}" for at, half in halves]
+    path.write_text("\n".join(["time,bid,ask,half", *rows]))
+    labels = Labels("BTCUSDT", "um", kind="quotes")
+    assert import_file(tmp_path / "store", path, labels, NOW).rows == 3
+
+
 def test_the_kind_has_two_names() -> None:
     assert known_kind("bookTicker") is known_kind("quotes") is QUOTES
 
