@@ -131,7 +131,7 @@ class Risk(NamedTuple):
 _RANGES = {
     "per_trade": (0.0, 1.0, "a share above 0, at most 1"),
     "max_leverage": (0.0, 125.0, "above 0, at most 125"),
-    "leverage": (0.0, 125.0, "above 0, at most 125"),
+    "leverage": (0.0, 150.0, "above 0, at most 150"),
 }
 _WHOLE = (
     "max_positions",

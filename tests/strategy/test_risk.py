@@ -115,7 +115,7 @@ def test_a_share_per_trade_out_of_range_is_refused(value: Any) -> None:
     ("changes", "message"),
     [
         ({"max_leverage": 0.0}, "risk.max_leverage is 0.0, expected above 0, at most 125"),
-        ({"leverage": 126.0}, "risk.leverage is 126.0, expected above 0, at most 125"),
+        ({"leverage": 151.0}, "risk.leverage is 151.0, expected above 0, at most 150"),
         ({"max_notional": -1.0}, "risk.max_notional is -1.0, expected 0 or more"),
         ({"max_positions": -1}, "risk.max_positions is -1, expected 0 or more"),
         ({"daily_loss_limit": math.nan}, "risk.daily_loss_limit is nan, expected 0 or more"),
@@ -133,6 +133,10 @@ def test_settings_that_make_no_sense_are_refused(changes: dict[str, float], mess
     with pytest.raises(WickError) as error:
         checked(Risk()._replace(**changes))  # type: ignore[arg-type]
     assert error.value.message == message
+
+
+def test_leverage_reaches_what_the_exchanges_highest_brackets_allow() -> None:
+    assert checked(Risk(leverage=150.0)).leverage == 150.0
 
 
 def test_checked_settings_are_plain_floats() -> None:
