@@ -10,6 +10,7 @@ from strategy.candles import Candles
 from strategy.errors import WickError
 from strategy.fills import MOST_EXTRA, Costs
 from strategy.indicators import atr
+from strategy.timeframes import DAY_MS
 
 ATR_LENGTH = 14
 
@@ -20,7 +21,7 @@ class Spread(NamedTuple):
     Attributes
     ----------
     time : int64 (n,)
-        UTC ms from which each is known, strictly increasing.
+        UTC ms from which each is known, for a day at most; strictly increasing.
     half : float64 (n,)
         Half the distance between best ask and best bid, as a share of their mean.
     """
@@ -58,11 +59,14 @@ def check_spread(spread: Spread, symbol: str) -> None:
 
 
 def half_spread_at(spread: Spread | None, times: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the half spread that is known at each time, NaN before the first."""
+    """Return the half spread that is known at each time, NaN before the first and where the last
+    one is more than a day old."""
     if spread is None or not len(spread.time):
         return np.full(len(times), np.nan)
     at = np.searchsorted(spread.time, times, side="right")
-    return np.where(at > 0, spread.half[np.maximum(at, 1) - 1], np.nan)
+    last = np.maximum(at, 1) - 1
+    known = (at > 0) & (times - spread.time[last] <= DAY_MS)
+    return np.where(known, spread.half[last], np.nan)
 
 
 def slippage_columns(

@@ -10,7 +10,7 @@ def extra_slippage(costs: Costs, market: Market, time: int, closed: int) -> floa
     """Return what a market order loses besides the fixed share, by what is known at a time at which
     so many of the symbol's candles have closed."""
     extra = 0.0
-    known = [half for since, half in market.spreads if since <= time]
+    known = [half for since, half in market.spreads if since <= time <= since + 86_400_000]
     if known:
         extra += costs.spread * known[-1]
     if costs.atr and closed and not math.isnan(market.ranges[closed - 1]):

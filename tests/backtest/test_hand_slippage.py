@@ -10,7 +10,7 @@ import pytest
 from strategy.errors import WickError
 from strategy.fills import Costs
 from strategy.grid import grid
-from strategy.slippage import Spread
+from strategy.slippage import Spread, spread_notes
 from tests.backtest.random_markets import draw_slipping, run_slow
 from tests.backtest.script import MINUTE, MONDAY, NAN, WIDE, Bar, bar, run
 from tests.backtest.slow_slippage import extra_slippage
@@ -56,6 +56,17 @@ def test_without_a_known_spread_only_the_fixed_share_counts() -> None:
     for none in (None, [None]):
         trade = run(held(), grids=GRID, costs=SPREAD, spreads=none).trades[0]
         assert (trade["entry_price"], trade["exit_price"]) == (100.1, 99.9)
+
+
+def test_a_half_spread_is_known_for_a_day_and_no_longer() -> None:
+    # The entry's open is 1 minute after the first candle's, a day and no more after the value.
+    for late, price in ((0.0, 100.4), (1 / 60_000, 100.1)):
+        spreads = halves((1 - 1440 - late, 0.003))
+        trade = run(held(), grids=GRID, costs=SPREAD, spreads=spreads).trades[0]
+        assert (trade["entry_price"], trade["exit_price"]) == (price, 99.9)
+    (one,) = run(held(), grids=GRID, costs=SPREAD, spreads=spreads).candles
+    (note,) = spread_notes(SPREAD, [one], spreads)
+    assert note.startswith("AAA: no spread is known at 4 of 5 opens;")
 
 
 def test_a_stop_pays_the_spread_of_its_candle() -> None:

@@ -70,9 +70,17 @@ def test_a_run_pays_the_stored_half_spreads(tmp_path: Path) -> None:
     )
     with pytest.raises(WickError, match="needs half spreads"):
         pay(*COSTS)
-    keep(tmp_path, JAN_2023 - DAY_MS, [0.0] * 1440)
+    keep(tmp_path, JAN_2023 - DAY_MS, [0.0] * 21_440)
     assert pay(*COSTS) == pay("costs.slippage=0")
-    keep(tmp_path, JAN_2023 - DAY_MS, [0.0002] * 1440)
+    keep(tmp_path, JAN_2023 - DAY_MS, [0.0002] * 21_440)
     assert pay(*COSTS) < pay("costs.slippage=0")
     notes = gather(Asked("breakout_donchian", changes=COSTS), tmp_path, tmp_path).notes
     assert not [note for note in notes if "no spread is known" in note]
+
+
+def test_a_run_says_where_the_last_half_spread_is_more_than_a_day_old(tmp_path: Path) -> None:
+    save(tmp_path, candles(JAN_2023, 20_000), "seeded")
+    keep(tmp_path, JAN_2023 - DAY_MS, [0.0002] * 1440)
+    # Known from the month's beginning on, the last time at the open a day later, the 1,441st.
+    notes = gather(Asked("breakout_donchian", changes=COSTS), tmp_path, tmp_path).notes
+    assert any("no spread is known at 18,559 of 20,000 opens" in note for note in notes)
