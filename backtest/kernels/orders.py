@@ -1,13 +1,16 @@
 """Orders of a decision: market orders at the next open, limit orders there and inside the candles
 they rest in."""
 
+import numpy as np
+
 from backtest.kernels.late import entry_arrived, exit_arrived, send_stops
 from backtest.kernels.market import has_trades, slip_of
-from backtest.kernels.resting import close, closed, match
+from backtest.kernels.resting import close, closed, in_reach, match
 from strategy.booking import open_position
 from strategy.fills import limit_reached
 from strategy.grid import qty_of
 from strategy.kernel import borrowing
+from strategy.margin import liquidation_level, pool
 from strategy.risk import APPROVED, FOK, GTX, IOC, NOT_AT_ONCE, POST_ONLY
 
 _WAITS = -1
@@ -70,6 +73,8 @@ def fill_limits(who, cursor, market, closed_at, desk, book, record, count, parti
             p = positions[s]
             p.lowest, p.highest = min(p.lowest, l), max(p.highest, h)
             continue
+        if len(desk.margin.tiers.each) > 0:
+            _know_level(who, s, i, fill, desk, book)
         count, partial = match(
             s,
             i - market.first[s],
@@ -89,6 +94,20 @@ def fill_limits(who, cursor, market, closed_at, desk, book, record, count, parti
             partial,
         )
     return count, partial
+
+
+@borrowing
+def _know_level(who, s, i, fill, desk, book):
+    # The liquidation price of a position that began inside candle i; NaN where it is not reached.
+    # Whose margin never was enough is liquidated at its fill.
+    p, margin = desk.positions[s], desk.margin
+    left = pool(book, desk.positions, desk.grids, who, margin)
+    level = liquidation_level(left, p, desk.grids[s], desk.risk, margin, s)
+    margin.level[s] = level
+    if not in_reach(p, s, i, margin):
+        margin.level[s] = np.nan
+    else:
+        margin.level[s] = min(level, fill) if p.steps > 0 else max(level, fill)
 
 
 @borrowing

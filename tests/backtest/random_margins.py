@@ -42,6 +42,8 @@ def draw_margined(seed: int, length: int, symbols: int) -> Margined:
     rng = random.Random(seed)
     draws = (draw_world, draw_funded, draw_funded, draw_slipping, draw_limited)
     world = rng.choice(draws)(seed, length, symbols)
+    if world.limit is not None:
+        world = _resting(random.Random(seed + 1), world)
     leverage = rng.choice([1.0, 3.0, 20.0, 50.0])
     risk = world.risk._replace(
         per_trade=rng.choice([0.05, 0.5, 1.0]),
@@ -79,6 +81,17 @@ def draw_margined(seed: int, length: int, symbols: int) -> Margined:
     terms = tuple(_terms(rng, world, s, end, some) for s in range(symbols))
     marks = tuple(_marks(rng, one) if rng.random() < 0.6 else None for one in world.bars)
     return Margined(world, terms, marks)
+
+
+def _resting(rng: random.Random, world: World) -> World:
+    # Near enough to be touched, by a candle that goes on; wherever the stops are.
+    tif = rng.choice([0, 0, 0, 3, 1, 2])
+    wait = rng.choice([0, 1, 2, 5]) if tif in (0, 3) else 0
+    return dataclasses.replace(
+        world,
+        risk=world.risk._replace(limit_wait=wait, limit_tif=tif),
+        limit=rng.choice([0.0, 0.003, 0.01, 0.1, 0.5, 1.0]),
+    )
 
 
 def _with_stop(bar: Bar | None, share: float) -> Bar | None:

@@ -68,8 +68,11 @@ class SlowEngine:
         """Return the notional that the exchange allows."""
         return math.inf
 
+    def after_limit(self, market: Market, candle: Candle) -> None:
+        """Do nothing once an entry has filled inside a candle."""
+
     def liquidates_inside(
-        self, market: Market, position: int, *, stopped: bool, took: bool
+        self, market: Market, look: Look, position: int, *, stopped: bool, took: bool
     ) -> bool:
         """Say whether a position was liquidated inside a candle."""
         return False
@@ -201,6 +204,7 @@ class SlowEngine:
             end = time + self.timeframe_ms
             self.open(market, entry, candle.open, end - 1, position)
             if market.trade:
+                self.after_limit(market, candle)
                 rest = after_the_fill(entry, candle)
                 if self.latency_ms:
                     market.extremes += [rest.low, rest.high]
@@ -416,7 +420,7 @@ class SlowEngine:
         both = beyond_stop(worst) and beyond_any(best)
         best_first = self.costs.intrabar == 1
         if not (best_first and beyond_any(best)) and self.liquidates_inside(
-            market, position, stopped=beyond_stop(worst), took=beyond_any(best)
+            market, look, position, stopped=beyond_stop(worst), took=beyond_any(best)
         ):
             return
         if not both or best_first:
@@ -432,7 +436,9 @@ class SlowEngine:
             if (
                 best_first
                 and took
-                and self.liquidates_inside(market, position, stopped=beyond_stop(worst), took=True)
+                and self.liquidates_inside(
+                    market, look, position, stopped=beyond_stop(worst), took=True
+                )
             ):
                 return
         if beyond_stop(worst):

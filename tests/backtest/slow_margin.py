@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass, field
 
+from tests.backtest.slow_detail import Look
 from tests.backtest.slow_engine import SlowEngine, money, quote
 from tests.backtest.slow_market import Candle, Market, Rules
 
@@ -170,20 +171,30 @@ class SlowMargin(SlowEngine):
         _, high, low, _ = self.mark_of(market, market.candles[position])
         return self.is_reached(market, low if trade.side > 0 else high, self.levels[market.at])
 
+    def after_limit(self, market: Market, candle: Candle) -> None:
+        if self.liquidates:
+            self.values[market.at] = self.mark_of(market, candle)[0]
+            self.levels[market.at] = self.level(market)
+
     def liquidates_inside(
-        self, market: Market, position: int, *, stopped: bool, took: bool
+        self, market: Market, look: Look, position: int, *, stopped: bool, took: bool
     ) -> bool:
         trade, candle = market.trade, market.candles[position]
         if trade is None or not self.in_reach(market, position):
             return False
         level = self.levels[market.at]
+        inside = trade.entry_time > candle.time
+        if inside and self.is_reached(market, trade.entry_price, level):
+            self.seen["never had enough"] += 1
+            level = trade.entry_price
         if stopped and trade.side * trade.last_stop >= trade.side * level:
             self.seen["stop before it"] += 1
             return False
         self.seen["inside a candle"] += 1
         self.seen["before its stop"] += stopped
-        self.seen["at a price the contract never had"] += not candle.low <= level <= candle.high
-        price = min(max(level, candle.low), candle.high)
+        self.seen["at a price the contract never had"] += not look.low <= level <= look.high
+        self.seen["where its limit filled"] += inside
+        price = min(max(level, look.low), look.high)
         self.liquidate(market, price, candle.time + self.timeframe_ms, position)
         trade.ambiguous = int(took)
         return True

@@ -5,6 +5,8 @@ of 1.25 %. All of the balance is at risk, so a stop distance of 50 gives 200 coi
 at 100 at the open of the second candle, with the stop where the balance is used up.
 """
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -121,6 +123,65 @@ def test_the_entrys_own_candle_can_liquidate() -> None:
     result = run(bars, grids=GRID, risk=CROSS, tiers=TIERS)
     assert closed(result)[:2] == ("liquidation", 50.2)
     assert result.trades["exit_candle"][0] == 1
+
+
+# Limits rest 0.005 × 20,000 = 100 from the close; 1,000 / 20,000 = 0.05 coins.
+RESTING = Risk(per_trade=1.0, max_leverage=10.0, leverage=100.0, isolated=1)
+NO_MAKER = Costs(0.0, 0.0, maker_rate=0.0)
+STILL = "60000 60000 60000 60000"
+
+
+def rested(says: str, candle: str, **more: Any) -> Result:
+    """Run an entry that rests for a candle."""
+    bars = [bar(STILL, says, 20_000.0, 50_000.0)]
+    bars += [bar(candle), bar("60000 60100 59900 60000")]
+    return run(
+        bars,
+        grids=GRID,
+        risk=RESTING,
+        costs=NO_MAKER,
+        balance=1_000.0,
+        tiers=TIERS,
+        limit=0.005,
+        **more,
+    )
+
+
+def test_a_limit_that_fills_inside_a_candle_can_be_liquidated_in_it() -> None:
+    # 0.05 × 59,900 / 100 = 29.95 are set aside: 59,900 × 0.99 / 0.996 = 59,539.16, a tick down.
+    result = rested("long", "60000 60010 50000 60000")
+    # 0.05 × (59,539.1 − 59,900) = −18.045; of a fee of 37.21 are 11.905 left.
+    assert closed(result) == ("liquidation", 59_539.1, units("-18.045"), units("11.905"))
+    assert result.trades["exit_time"][0] == OPENED + MINUTE
+    assert closed(rested("long", "60000 60010 59539.2 60000"))[0] == "end"
+    # 60,100 × 1.01 / 1.004 = 60,459.16, a tick up: 0.05 × 359.2 = 17.96 of 30.05.
+    result = rested("short", "60000 61000 59990 60000")
+    assert closed(result) == ("liquidation", 60_459.2, units("-17.96"), units("12.09"))
+
+
+def test_a_shared_wallet_counts_at_a_fill_inside_a_candle() -> None:
+    # 500 coins at 99.9: 2,500 + 500 × (p − 99.9) = 500 × p × 0.004 at p = 47,450 / 498 = 95.2811.
+    for low, reason in (("95.3", "end"), ("95.2", "liquidation")):
+        bars = [bar(CALM, "long", 5.0, 50.0), bar(f"100 100 {low} 100"), bar(CALM)]
+        result = run(
+            bars,
+            grids=GRID,
+            risk=CROSS,
+            costs=NO_MAKER,
+            balance=2_500.0,
+            tiers=TIERS,
+            limit=0.005,
+        )
+        assert closed(result)[0] == reason
+
+
+def test_the_mark_price_decides_in_the_candle_of_a_limits_fill() -> None:
+    seen = marks(STILL, "60000 60000 59600 60000", "")
+    assert closed(rested("long", "60000 60010 50000 60000", marks=seen))[0] == "end"
+    # The contract never was below its limit: sold there.
+    seen = marks(STILL, "60000 60000 59500 60000", "")
+    result = rested("long", "60000 60010 59900 60000", marks=seen)
+    assert closed(result)[:2] == ("liquidation", 59_900.0)
 
 
 def test_a_take_in_the_same_candle_comes_second() -> None:

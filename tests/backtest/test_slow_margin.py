@@ -64,5 +64,5 @@ def test_the_worlds_reach_every_way_to_be_liquidated_and_every_change_of_rules()
                 seen["after a part"] += trade.parts > 0
                 seen["in profit"] += trade.pnl > 0
                 seen["with funding"] += trade.funding != 0
-    assert len(seen) == 23
+    assert len(seen) == 25
     assert all(count >= 3 for count in seen.values()), seen
