@@ -7,14 +7,14 @@ from strategy.fills import slipped, stop_level, take_level
 from strategy.grid import qty_of
 from strategy.kernel import borrowing
 from strategy.margin import free_balance
-from strategy.records import BY_STOP
+from strategy.records import BY_STOP, UNIT
 from strategy.risk import APPROVED, LEVEL, MARGIN
 from strategy.stops import set_parts
 
 
 @borrowing
 def open_position(
-    account, positions, grids, who, costs, risk, s, order, price, slippage, now, candle
+    account, positions, grids, who, costs, risk, s, order, price, slippage, now, candle, liquidates
 ):
     """Book the fill of an approved entry at a price before slippage; say APPROVED, or why margin or
     a level forbids it.
@@ -23,7 +23,7 @@ def open_position(
     fills as a market order does, but at its limit at worst.
 
     The margin of all other positions, which are among ``who``, is counted at their marks, as the
-    exchange does at that instant.
+    exchange does at that instant. Where positions are liquidated, the fee has to be free as well.
     """
     p, g = positions[s], grids[s]
     side = order.side
@@ -38,9 +38,12 @@ def open_position(
     if fill <= 0.0 or stop <= 0.0 or (order.take_distance > 0.0 and take <= 0.0):
         return LEVEL
     qty = qty_of(order.steps, g)
-    if qty * fill / risk.leverage > free_balance(account, positions, grids, who, risk):
-        return MARGIN
     fee = fee_of(costs.maker_rate if maker else costs.fee_rate, qty, fill)
+    needed = qty * fill / risk.leverage
+    if liquidates:
+        needed += fee / UNIT
+    if needed > free_balance(account, positions, grids, who, risk):
+        return MARGIN
     account.wallet += book_fill(p, g, side * order.steps, fill) - fee
     p.maker = 1 if maker else 0
     p.stop_level, p.stop_reason, p.take_level = stop, BY_STOP, take

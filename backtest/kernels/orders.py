@@ -143,6 +143,7 @@ def _enter(who, s, i, price, time, answer, market, desk, book, record):
             slip_of(desk.costs, market, i, qty_of(order.steps, desk.grids[s])),
             time,
             i - market.first[s],
+            len(desk.margin.tiers.each) > 0,
         )
     order.side, order.steps, order.limit, order.rests = 0, 0, 0.0, 0
     if answer != APPROVED:

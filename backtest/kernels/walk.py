@@ -183,6 +183,7 @@ def walk(ground, bits, signals, table, stamp, words, risk, costs, g, marks, p, s
     prices, times, blocks = ground.prices, ground.times, ground.blocks
     ends, pays, length = ground.ends, ground.pays, ground.timeframe_ms
     liquidates = len(ground.tiers.each) > 0
+    asked = costs.fee_rate if liquidates else 0.0  # together with an entry's margin
     last, limit = len(prices) - 1, risk.daily_loss_limit
     wallet, day, signal = state.wallet, state.day, state.signal
     flat, peak, low, deepest = wallet / UNIT, state.peak, state.low, state.deepest
@@ -201,7 +202,7 @@ def walk(ground, bits, signals, table, stamp, words, risk, costs, g, marks, p, s
             if one.stamp != stamp:
                 find_exit(one, stamp, ground, words, j, place, side, risk, costs, g, p)
             steps = steps_at(one, risk, g, wallet)
-            if lacks_margin(qty_of(steps, g) * one.entry, risk.leverage, flat):
+            if _lacks(qty_of(steps, g), one.entry, asked, risk.leverage, flat):
                 steps = np.int64(0)
         if steps == 0:
             if is_spent(risk, g, flat):
@@ -299,7 +300,7 @@ def walk(ground, bits, signals, table, stamp, words, risk, costs, g, marks, p, s
             add(out, side, pnl, fees, paid, qty * distance, time, how)
             cooldown_until = x + rest if pnl < fees + paid else cooldown_until
             flat = wallet / UNIT
-            if steps != 0 and lacks_margin(qty_of(steps, g) * one.entry, risk.leverage, flat):
+            if steps != 0 and _lacks(qty_of(steps, g), one.entry, asked, risk.leverage, flat):
                 steps = np.int64(0)
             side, reversal = -side, 1
         # Flat at the close of the exit candle.
@@ -350,6 +351,18 @@ def lacks_margin(notional, leverage, free):
     """Say whether a fill's notional needs more margin than there is."""
     # The division, which decides, only where it could.
     return notional > free * leverage * (1.0 - 1e-9) and notional / leverage > free
+
+
+@part
+def _lacks(qty, price, fee_rate, leverage, free):
+    # The same with the entry's fee at a rate beside the margin, 0 for none.
+    if fee_rate == 0.0:
+        return lacks_margin(qty * price, leverage, free)
+    # 1e-8 is more than the fee's rounding.
+    notional = qty * price
+    if notional * (1.0 + fee_rate * leverage) <= (free * (1.0 - 1e-9) - 1e-8) * leverage:
+        return False
+    return notional / leverage + fee_of(fee_rate, qty, price) / UNIT > free
 
 
 @part

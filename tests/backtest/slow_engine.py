@@ -68,6 +68,10 @@ class SlowEngine:
         """Return the notional that the exchange allows."""
         return math.inf
 
+    def with_margin(self, fee: int) -> float:
+        """Return what of an entry's fee has to be free beside its margin."""
+        return 0.0
+
     def after_limit(self, market: Market, candle: Candle) -> None:
         """Do nothing once an entry has filled inside a candle."""
 
@@ -245,9 +249,9 @@ class SlowEngine:
         if fill <= 0 or stop <= 0 or (take is not None and take <= 0):
             return self.refuse(market, "stop or take level not positive")
         qty = rules.qty(entry.steps)
-        if qty * fill / self.risk.leverage > self.free():
-            return self.refuse(market, "margin at the fill")
         fee = money(rate * (qty * fill))
+        if qty * fill / self.risk.leverage + self.with_margin(fee) > self.free():
+            return self.refuse(market, "margin at the fill")
         self.wallet -= fee
         market.extremes, market.moved, market.parts = [fill], "stop", []
         market.stops, market.guarded = [(time, stop, "stop")], time + self.latency_ms
@@ -357,7 +361,9 @@ class SlowEngine:
                 market.extremes += [candle.low, candle.high]
                 return
             if time < market.guarded:
-                if not self.liquidates_inside(market, position, stopped=False, took=False):
+                end = candle.time + self.timeframe_ms
+                whole = Look(candle.time, end, candle.open, candle.high, candle.low)
+                if not self.liquidates_inside(market, whole, position, stopped=False, took=False):
                     market.extremes += [candle.low, candle.high]
                 return
             counts = self.walked

@@ -171,6 +171,9 @@ class SlowMargin(SlowEngine):
         _, high, low, _ = self.mark_of(market, market.candles[position])
         return self.is_reached(market, low if trade.side > 0 else high, self.levels[market.at])
 
+    def with_margin(self, fee: int) -> float:
+        return quote(fee) if self.liquidates else 0.0
+
     def after_limit(self, market: Market, candle: Candle) -> None:
         if self.liquidates:
             self.values[market.at] = self.mark_of(market, candle)[0]

@@ -227,6 +227,35 @@ def test_an_isolated_margin_is_not_free_for_others() -> None:
     assert refusals_of(result) == {(1, "margin at the fill"): 1}  # 1,800 × 100.1 / 20 = 9,009
 
 
+@pytest.mark.parametrize("risk", [ALONE, CROSS])
+def test_the_fee_of_an_entry_has_to_be_free_beside_its_margin(risk: Risk) -> None:
+    # 2,000 coins at 100: 200,000 / 20 = 10,000 are all there is, and the fee is 100.
+    risk = risk._replace(max_leverage=20.0)
+    costs = Costs(0.0005, 0.0)
+    tiers = SymbolTiers(np.array([(0.0, 1e9, 0.004, 0.0, 125.0)], TIER))
+    result = run(entered("long", bar(CALM), stop=5.0), grids=GRID, risk=risk, tiers=tiers)
+    assert result.trades["qty"].tolist() == [2_000.0]
+    result = run(
+        entered("long", bar(CALM), stop=5.0), grids=GRID, risk=risk, costs=costs, tiers=tiers
+    )
+    assert refusals_of(result) == {(0, "margin at the fill"): 1}
+    # 1,980 coins: 9,900 and 99 of 10,000 are free; 1 is left, all the position can lose is 9,900.
+    less = risk._replace(max_leverage=19.8)
+    result = run(
+        entered("long", bar("90 90 90 90"), stop=5.0),
+        grids=GRID,
+        risk=less,
+        costs=costs,
+        tiers=tiers,
+    )
+    reason = EXIT_REASONS[result.trades["exit_reason"][0]]
+    lost = {1: 9_900.0, 0: 9_901.0}[int(risk.isolated)]
+    assert (reason, result.equity[-1]) == ("liquidation", 9_901.0 - lost)
+    # Without tiers nothing is liquidated, and only the margin is asked for.
+    result = run(entered("long", bar(CALM), stop=5.0), grids=GRID, risk=risk, costs=costs)
+    assert result.trades["qty"].tolist() == [2_000.0]
+
+
 def test_positions_that_share_the_wallet_are_liquidated_together() -> None:
     # 75.2: 10,000 − 2 × 200 × 24.8 = 80, and 2 × 200 × 75.2 × 0.004 = 120.32 are demanded.
     fall = bar("75.2 75.2 75.2 75.2")
