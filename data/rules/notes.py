@@ -156,9 +156,14 @@ def _bracket_notes(
     margin: MarginRules, symbol: str, first_ms: int, leverage: float, notional: float
 ) -> Iterator[str]:
     brackets, day = margin.brackets, margin.seen
-    its = next((one for one in brackets if notional < float(one.cap)), brackets[-1])
-    if leverage > its.leverage:
+    bound = max((float(one.cap) for one in brackets if leverage <= one.leverage), default=0.0)
+    if bound == 0.0:
         yield (
-            f"{symbol}: risk.leverage is {leverage:g}, the exchange allows {its.leverage} on a"
-            f" position of {notional:,.0f} (brackets of {day})"
+            f"{symbol}: no bracket allows risk.leverage {leverage:g}, every entry is refused"
+            f" (brackets of {day})"
+        )
+    elif bound < notional:
+        yield (
+            f"{symbol}: at risk.leverage {leverage:g} positions are bounded to {bound:,.0f} by its"
+            f" brackets (of {day})"
         )

@@ -140,16 +140,22 @@ def test_a_run_that_begins_before_the_listing_says_so() -> None:
     )
 
 
-def test_leverage_that_the_exchange_does_not_allow_is_told() -> None:
+def test_a_bound_that_brackets_set_to_positions_is_told() -> None:
     calm = {"first": "2026-10-01", "end": "2026-10-02"}
     assert notes("BTCUSDT", **calm, leverage=150.0, notional=299_999.0) == []
     assert notes("BTCUSDT", **calm, leverage=20.0, notional=150e6) == [
         (
-            "BTCUSDT: risk.leverage is 20, the exchange allows 10 on a position of 150,000,000"
+            "BTCUSDT: at risk.leverage 20 positions are bounded to 100,000,000 by its brackets"
+            " (of 2026-09-25)"
+        )
+    ]
+    assert "to 1,200,000,000 by" in notes("BTCUSDT", **calm, leverage=2.0, notional=9e99)[0]
+    assert notes("BTCUSDT", **calm, leverage=151.0, notional=1.0) == [
+        (
+            "BTCUSDT: no bracket allows risk.leverage 151, every entry is refused"
             " (brackets of 2026-09-25)"
         )
     ]
-    assert "allows 1 on" in notes("BTCUSDT", **calm, leverage=2.0, notional=9e99)[0]
 
 
 def test_a_run_of_rules_that_nobody_knows_any_more_still_has_its_own() -> None:
