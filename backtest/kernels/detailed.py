@@ -9,8 +9,9 @@ from strategy.fills import NOT_FILLED, STOP_FILLED, resting_fill
 from strategy.kernel import borrowing
 from strategy.stops import nearest_take
 
-# Candles with a touched level: walked through on finer ones, and those whose finer ones are missing
-# or do not agree; and trades whose ambiguity the finer ones have resolved.
+# Candles with a touched level: walked through on finer ones, and those whose finer ones are
+# missing, do not agree, or do not tell when the mark price liquidates; and trades whose ambiguity
+# the finer ones have resolved.
 WALKED, WANTING, RESOLVED = range(3)
 
 
@@ -22,7 +23,7 @@ def fill_detailed(
     one where they lack or disagree, or where it may be liquidated: the mark price has no finer
     candles."""
     p = desk.positions[s]
-    if p.entry_time > opened or not has_trades(market, i) or in_reach(p, s, i, desk.margin):
+    if p.entry_time > opened or not has_trades(market, i):
         return fill_resting(
             s, candle, i, who, market, opened, closed_at, desk, book, record, count, partial
         )
@@ -32,7 +33,8 @@ def fill_detailed(
     which, _, at_open, ambiguous = resting_fill(p.steps, p.stop_level, take, o, h, l)
     # The open needs no finer candles, unless it takes only a part.
     if which != NOT_FILLED and not (at_open and (which == STOP_FILLED or part == 0)):
-        start, stop = _finer_of(s, i, market, finer, opened, closed_at)
+        if not in_reach(p, s, i, desk.margin):
+            start, stop = _finer_of(s, i, market, finer, opened, closed_at)
         finer.counts[s, WALKED if stop > start else WANTING] += 1
     if stop == start:
         return fill_resting(

@@ -156,6 +156,7 @@ def run_fast_margined(drawn: Margined) -> Result:
         balance=world.balance,
         grids=np.concatenate(grids).view(np.recarray),
         funding=world.funding or None,
+        detail=world.detail,
         spreads=[spread_of(each) for each in world.spreads] or None,
         tiers=[symbol_tiers(its[0][1]) for its in drawn.terms],
         marks=[None if marks is None else _as_arrays(world, marks) for marks in drawn.marks],

@@ -28,9 +28,10 @@ class Walked:
 
 
 def looks_of(
-    market: Market, candle: Candle, length: int, intrabar: float, counts: Walked
+    market: Market, candle: Candle, length: int, intrabar: float, counts: Walked, *, reach: bool
 ) -> list[Look]:
-    """Return what to look at in a candle with a position, one after the other."""
+    """Return what to look at in a candle with a position, one after the other; `reach` where its
+    mark price may liquidate that."""
     end = candle.time + length
     whole = [Look(candle.time, end, candle.open, candle.high, candle.low)]
     touched, both = touches(market, candle)
@@ -39,7 +40,8 @@ def looks_of(
     there = [one for one in market.finer if candle.time <= one.time < end]
     traded = [one for one in there if one.volume > 0]
     if (
-        not traded
+        reach
+        or not traded
         or len(there) * market.finer_ms != length
         or traded[0].open != candle.open
         or max(one.high for one in traded) != candle.high

@@ -367,8 +367,8 @@ class SlowEngine:
                     market.extremes += [candle.low, candle.high]
                 return
             counts = self.walked
-            how = 0.0 if self.in_reach(market, position) else self.costs.intrabar
-            looks = looks_of(market, candle, self.timeframe_ms, how, counts)
+            how, reach = self.costs.intrabar, self.in_reach(market, position)
+            looks = looks_of(market, candle, self.timeframe_ms, how, counts, reach=reach)
             self.meet(market, trade, looks, position)
 
     def meet(self, market: Market, trade: Trade, looks: list[Look], position: int) -> None:

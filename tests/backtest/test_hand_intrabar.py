@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 
 from strategy.candles import Candles
+from strategy.dated import SymbolTiers
 from strategy.errors import WickError
 from strategy.fills import BEST, DETAIL, Costs
 from strategy.grid import grid
+from strategy.margin import TIER
 from strategy.records import EXIT_REASONS
+from strategy.risk import Risk
 from tests.backtest.script import FREE, MINUTE, MONDAY, WIDE, Bar, bar, run
 
 GRID = grid("0.1", "0.001")
@@ -140,6 +143,16 @@ def test_a_silent_finer_candle_triggers_nothing() -> None:
     path = finer("97 97 97 97 0", "100 103 100 103 1", "103 103 99 99 1")
     _, told, counts = outcome("100 103 99 99", DETAILED, path)
     assert (told, counts) == ((103.0, "take", 40 * SECOND, 0), [1, 0, 0])
+
+
+def test_a_candle_that_may_liquidate_is_matched_whole_and_counted() -> None:
+    # 2,000 coins: 10,000 + 2,000 × (p − 100) = 2,000 × p × 0.004 at p = 190,000 / 1,992 = 95.38.
+    up = finer("100 103 100 103 1", "103 103 94 94 1", "94 100 94 100 1")
+    assert outcome("100 103 94 100", DETAILED, up)[1] == (103.0, "take", 20 * SECOND, 0)
+    tiers = SymbolTiers(np.array([(0.0, 1e9, 0.004, 0.0, 125.0)], TIER))
+    risk = Risk(per_trade=1.0, max_leverage=20.0, leverage=20.0)
+    _, told, counts = outcome("100 103 94 100", DETAILED, up, risk=risk, tiers=tiers)
+    assert (told, counts) == ((98.0, "stop", MINUTE, 1), [0, 1, 0])
 
 
 def test_an_open_beyond_a_level_needs_no_finer_candles() -> None:

@@ -4,6 +4,7 @@ them and rules change.
 WICK_TEST_EXAMPLES=20000 asks for more than the usual number of worlds.
 """
 
+import dataclasses
 import os
 from collections import Counter
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from strategy.errors import RunRefused
 from strategy.records import UNIT
+from tests.backtest.detailed_markets import draw_detailed
 from tests.backtest.random_margins import (
     Margined,
     draw_margined,
@@ -20,6 +22,7 @@ from tests.backtest.random_margins import (
     run_slow_margined,
 )
 from tests.backtest.random_markets import assert_equal
+from tests.backtest.slow_margin import Terms
 
 EXAMPLES = int(os.environ.get("WICK_TEST_EXAMPLES", "1500"))
 WORLDS = st.builds(
@@ -44,6 +47,29 @@ def test_both_engines_liquidate_the_same_positions_at_the_same_prices(drawn: Mar
     # Nothing is open at the end, so the equity is the wallet: to the last unit where it is exact.
     left = round(drawn.world.balance * UNIT) + int(net)
     assert fast.equity[-1] == left / UNIT
+
+
+def test_both_engines_count_the_candles_in_which_the_mark_price_hides_the_finer_ones() -> None:
+    wanting = 0
+    for seed in range(400):
+        drawn = draw_margined(seed, 60, 1 + seed % 2)
+        world = draw_detailed(seed, 60, 1 + seed % 2)
+        sizes = ("per_trade", "max_leverage", "leverage", "max_notional", "isolated")
+        given = {name: getattr(drawn.world.risk, name) for name in sizes}
+        world = dataclasses.replace(world, risk=world.risk._replace(**given))
+        drawn = Margined(world, drawn.terms, tuple(None for _ in drawn.marks))
+        slow = run_slow_margined(drawn)
+        if slow.broke is None:
+            assert_equal(run_fast_margined(drawn), slow)
+            plain = dataclasses.replace(
+                drawn, terms=tuple(_without_tiers(its) for its in drawn.terms)
+            )
+            wanting += slow.walked.wanting > run_slow_margined(plain).walked.wanting
+    assert wanting > 10
+
+
+def _without_tiers(terms: tuple[tuple[int, Terms], ...]) -> tuple[tuple[int, Terms], ...]:
+    return tuple((time, dataclasses.replace(one, tiers=None)) for time, one in terms)
 
 
 def test_the_worlds_reach_every_way_to_be_liquidated_and_every_change_of_rules() -> None:
