@@ -41,6 +41,7 @@ def backtest(
     runs: Path | str | None = None,
     save: bool = False,
     name: str | None = None,
+    costs: Mapping[str, Any] | None = None,
 ) -> "Run":
     """Run a strategy over candles; the same inputs as `wick backtest` give the same result.
 
@@ -80,6 +81,8 @@ def backtest(
         Keep the run, as `wick backtest` does.
     name : str, optional
         Name of the run.
+    costs : mapping, optional
+        Values for Costs, such as {"atr": 0.05}; what has an argument of its own is taken from that.
 
     Returns
     -------
@@ -117,7 +120,7 @@ def backtest(
         check_writable(settings.runs)
     asked, given = asked_for(
         strategy, symbols, market, timeframe, start, end, params, risk, balance, fee_bps,
-        slippage_bps, maker_fee_bps, fees, intrabar, detail,
+        slippage_bps, maker_fee_bps, fees, intrabar, detail, costs,
     )  # fmt: skip
     made, inputs = run_asked(
         asked, settings.store, settings.runs, name=name, given=given, detail=finer_of(detail)
@@ -142,6 +145,7 @@ def asked_for(
     fees: str | None = None,
     intrabar: str | None = None,
     detail: "str | Candles | Sequence[Candles | None] | None" = None,
+    costs: Mapping[str, Any] | None = None,
 ) -> "tuple[Asked, tuple[Candles, ...]]":
     """Read what Python was given, as the command line reads its flags; also candles in memory.
 
@@ -166,7 +170,9 @@ def asked_for(
     ):
         _check(word, number, (int, float, type(None)), "a number")
     _check("fees", fees, (str, type(None)), "a tier such as 'vip0'")
+    _check("intrabar", intrabar, (str, type(None)), "'worst', 'best' or 'detail'")
     _check("risk", risk, (Mapping, type(None)), "a mapping such as {'per_trade': 0.02}")
+    _check("costs", costs, (Mapping, type(None)), "a mapping such as {'atr': 0.05}")
     _check("params", params, (Mapping, Run, str, type(None)), "a mapping, a run or its name")
     names, given = _symbols(symbols)
     if given and market is not None:
@@ -183,6 +189,7 @@ def asked_for(
         (
             *_changes("", params if isinstance(params, Mapping) else {}),
             *_changes("risk.", risk),
+            *_changes("costs.", costs),
             *intrabar_changes(intrabar, detail is not None),
         ),
         params.record if isinstance(params, Run) else params if isinstance(params, str) else None,

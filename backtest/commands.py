@@ -37,7 +37,8 @@ Changes = Annotated[
     list[str] | None, typer.Option("--set", help="rsi=21 or risk.per_trade=0.02; may be repeated.")
 ]
 Params = Annotated[
-    str | None, typer.Option("--params", help="A .toml file with tables params and risk, or a run.")
+    str | None,
+    typer.Option("--params", help="A .toml file with tables params, risk and costs, or a run."),
 ]
 Balance = Annotated[float | None, typer.Option("--balance", help="Start balance; default 10000.")]
 FeeBps = Annotated[float | None, typer.Option("--fee-bps", help="Taker fee; default 5 (0.05 %).")]

@@ -45,6 +45,7 @@ def sweep(
     store: Path | str | None = None,
     runs: Path | str | None = None,
     name: str | None = None,
+    costs: Mapping[str, Any] | None = None,
 ) -> "Sweep":
     """Run every combination of a grid over the same candles; see `backtest` for what is shared.
 
@@ -99,7 +100,7 @@ def sweep(
     settings = load_settings(store=store, runs=runs)
     asked, given = asked_for(
         strategy, symbols, market, timeframe, start, end, params, risk, balance, fee_bps,
-        slippage_bps, maker_fee_bps, fees, intrabar, detail,
+        slippage_bps, maker_fee_bps, fees, intrabar, detail, costs,
     )  # fmt: skip
     inputs, wanted = gather_for(
         asked, GridAsked(grid or (), where, random, seed), settings.store, settings.runs, given,

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from backtest import Run, backtest
+from backtest import Run, backtest, sweep
 from backtest.commands import backtest_app
 from data.manifest import Series, Source
 from data.store import load as load_candles
@@ -81,6 +81,40 @@ def test_the_command_line_and_python_give_the_same_bits(store: Path, runs: Path)
     assert ours == told["params"] | told["risk"]
     assert run.record.result_hash == told["result_hash"]
     assert [one.fingerprint for one in run.candles] == [one["fingerprint"] for one in told["data"]]
+
+
+def test_costs_are_a_mapping_as_risk_is(store: Path, runs: Path) -> None:
+    told = wick(
+        store, runs, "breakout_donchian", "--symbols", "AUSDT",
+        "--set", "costs.atr=0.05", "--set", "costs.intrabar=1",
+    )  # fmt: skip
+    costs = {"atr": 0.05, "intrabar": 1}
+    run = backtest("breakout_donchian", "AUSDT", costs=costs, store=store, runs=runs)
+    assert run.record.result_hash == told["result_hash"]
+    assert (run.record.costs["atr"], run.record.costs["intrabar"]) == (0.05, 1.0)
+    grid = {"channel": [24, 48], "stop": [2.0]}
+    swept = sweep("breakout_donchian", "AUSDT", grid, costs={"atr": 0.05}, store=store, runs=runs)
+    alone = backtest(
+        "breakout_donchian", "AUSDT", params={"channel": 24, "stop": 2.0}, costs={"atr": 0.05},
+        store=store, runs=runs,
+    )  # fmt: skip
+    found = swept.table["total_return"][0]
+    assert found == alone.figures.loc["total_return", "value"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"costs": {"atrs": 0.05}}, "costs has no setting 'atrs'"),
+        ({"costs": {"atr": "much"}}, "costs.atr is 'much', expected a number"),
+        ({"costs": 0.05}, "costs is 0.05, expected a mapping such as {'atr': 0.05}"),
+        ({"intrabar": 3}, "intrabar is 3, expected 'worst', 'best' or 'detail'"),
+    ],
+)
+def test_costs_of_another_kind_are_refused(store: Path, given: Any, message: str) -> None:
+    with pytest.raises(WickError) as refusal:
+        backtest("breakout_donchian", "AUSDT", store=store, **given)
+    assert refusal.value.message == message
 
 
 @pytest.mark.parametrize("start", ["2023-01-03", datetime.date(2023, 1, 3), 1_672_704_000_000])
