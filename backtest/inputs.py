@@ -32,7 +32,7 @@ from strategy.fills import DETAIL, Costs
 from strategy.funding import Funding, no_funding
 from strategy.load import Strategy, load
 from strategy.margin import Marks
-from strategy.risk import DISTANCE, LEVEL, REFUSALS, Risk
+from strategy.risk import DISTANCE, LEVEL, LIMIT_DISTANCE, REFUSALS, Risk
 from strategy.slippage import Spread, spread_notes
 from strategy.timeframes import DAY_MS, EXCHANGE_TIMEFRAMES, grid_of, timeframe_ms
 from strategy.warmup import first_warm, warm_up
@@ -225,7 +225,7 @@ def refuse_cold(strategy: Strategy, params: Any, candles: Sequence[Candles]) -> 
 
 
 def refuse_without_distance(result: Result) -> None:
-    """Refuse a result in which every entry failed on its stop or take distance.
+    """Refuse a result in which every entry failed on its stop, take or limit distance.
 
     Raises
     ------
@@ -233,12 +233,15 @@ def refuse_without_distance(result: Result) -> None:
         The distances are zero, under a tick, no number, or larger than the price.
     """
     total = int(result.refused.sum())
-    wrong = int(result.refused[:, [DISTANCE, LEVEL]].sum())
-    if total and total == wrong and not len(result.trades):
-        most = DISTANCE if result.refused[:, DISTANCE].sum() * 2 >= total else LEVEL
+    reasons = (DISTANCE, LEVEL, LIMIT_DISTANCE)
+    wrong = [int(result.refused[:, why].sum()) for why in reasons]
+    if total and total == sum(wrong) and not len(result.trades):
+        most = reasons[wrong.index(max(wrong))]
+        rules = "rules stop_distance and take_distance"
+        rules = "rule limit_distance" if most == LIMIT_DISTANCE else rules
         raise RunRefused(
             f"every one of {total:,} entries was refused: {REFUSALS[most]}",
-            "look at the rules stop_distance and take_distance and the params they use",
+            f"look at the {rules} and the params they use",
         )
 
 
@@ -288,7 +291,7 @@ def _source_run(params: str | runs.RunRecord | None, folder: Path) -> runs.RunRe
     if Path(params).is_file():
         raise WickError(
             f"--params {params} is neither a .toml file nor a run",
-            f"call it {Path(params).stem}.toml, with the tables [params] and [risk]",
+            f"call it {Path(params).stem}.toml, with the tables [params], [risk] and [costs]",
         )
     # A folder's name may have a # in it; a run's has none.
     name, mark, rank = params.partition("#")

@@ -75,6 +75,17 @@ def test_a_run_whose_every_entry_lacks_a_stop_distance_is_refused(
     assert "hint: look at the rules stop_distance and take_distance" in said
 
 
+def test_a_run_whose_every_entry_lacks_a_limit_distance_is_refused(
+    stored: Path, refused: Refused
+) -> None:
+    text = "\n\n@rule\ndef limit_distance(x: Row, p: Params) -> float:\n    return -x.atr\n"
+    path = Path(strategy(stored, "idea.py"))
+    path.write_text(path.read_text() + text)
+    said = refused("backtest", str(path), *OFTEN, code=1).err
+    assert re.search(r"every one of [\d,]+ entries was refused: limit distance below zero", said)
+    assert "hint: look at the rule limit_distance" in said
+
+
 def test_rules_that_contradict_each_other_are_said(stored: Path, command: Command) -> None:
     path = strategy(stored, "idea.py", (LONG_RULE, "x.rsi < 101"), (SHORT_RULE, "x.rsi < 101"))
     said = command("backtest", path)
