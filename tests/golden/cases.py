@@ -11,9 +11,13 @@ import numpy as np
 
 from backtest.engine import Result, backtest
 from data.dates import show_time
+from strategy.candles import Candles
+from strategy.dated import SymbolTiers
 from strategy.fills import Costs
 from strategy.load import Strategy, available, load
+from strategy.margin import TIER
 from strategy.records import PART, TRADE, UNIT
+from strategy.slippage import Spread
 from tests.golden.markets import DRAWN, market
 
 FILE = Path(__file__).parent / "golden.json"
@@ -31,6 +35,8 @@ class Case:
     risk: dict[str, float] = field(default_factory=dict)
     costs: dict[str, Any] = field(default_factory=dict)
     timeframes: dict[str, str] = field(default_factory=dict)  # what stands for the file's own
+    rules: dict[str, str] = field(default_factory=dict)  # more rules: what each gives
+    has_tiers: bool = False
 
 
 W: dict[str, float] = {"oversold": 30, "overbought": 70, "stop": 2, "take": 3}
@@ -46,6 +52,8 @@ BUSY: dict[str, dict[str, float]] = {
 USUAL: dict[str, dict[str, float]] = {"rsi_macd_atr": W}
 HOURS = {"1m": "1h", "5m": "4h", "15m": "4h", "1h": "1d"}
 QUARTERS = {"1m": "15m", "5m": "1h", "15m": "1h", "1h": "4h"}
+# 0.4 % of the first 20,000 and 1 % of what is more: 20,000 × (0.01 − 0.004) = 120.
+TIERS = SymbolTiers(np.array([(0.0, 2e4, 0.004, 0.0, 125.0), (2e4, 1e9, 0.01, 120.0, 50.0)], TIER))
 # Every option that changes what happens after an entry, or whether there is one.
 OPTIONS: dict[str, dict[str, float]] = {
     "trail": {"trail": 1.0, "trail_after": 0.5},
@@ -101,7 +109,7 @@ def cases() -> list[Case]:
             ),
             Case(f"{strategy}, quarters", strategy, "ETHUSDT 15m", usual, timeframes=QUARTERS),
         ]
-    return [*out, *_blueprint()]
+    return [*out, *_blueprint(), *_models()]
 
 
 def _blueprint() -> list[Case]:
@@ -111,6 +119,64 @@ def _blueprint() -> list[Case]:
     out = [Case("rsi_macd_atr, year, W", *year, plain)]
     return out + [
         Case(f"rsi_macd_atr, year, {name}", *year, plain | risk) for name, risk in OPTIONS.items()
+    ]
+
+
+def _models() -> list[Case]:
+    # How orders fill and what a position needs, one model at a time.
+    months = ("rsi_macd_atr", "two seeded months", BUSY["rsi_macd_atr"])
+    limit = {"limit_distance": "0.3 * x.atr"}
+    free = {"fee_rate": 0.0, "slippage": 0.0}
+    # Stops beyond the liquidation price.
+    wide = (*months[:2], months[2] | {"stop": 60, "take": 40})
+    large = {"per_trade": 1.0, "max_leverage": 20.0, "leverage": 50.0, "daily_loss_limit": 0.0}
+    costs: dict[str, dict[str, Any]] = {
+        "ranges": {"atr": 0.05},
+        "spreads": {"spread": 1.0},
+        "impact": {"impact": 0.1},
+    }
+    out = [Case(f"rsi_macd_atr, months, {name}", *months, costs=its) for name, its in costs.items()]
+    return [
+        *out,
+        Case(
+            "rsi_macd_atr, months, best case",
+            "rsi_macd_atr",
+            "two seeded months",
+            BUSY["rsi_macd_atr"] | {"stop": 0.4, "take": 0.4},
+            costs={"intrabar": 1},
+        ),
+        Case(
+            "rsi_macd_atr, months, limits",
+            *months,
+            {"limit_wait": 5},
+            {"maker_rate": 0.0001},
+            rules=limit,
+        ),
+        Case(
+            "rsi_macd_atr, months, limits that only rest",
+            *months,
+            {"limit_wait": 30, "limit_tif": 3},
+            {"limit_through": 1},
+            rules=limit,
+        ),
+        Case(
+            "rsi_macd_atr, months, cross",
+            *wide,
+            large | {"max_leverage": 50.0},
+            free,
+            has_tiers=True,
+        ),
+        Case(
+            "rsi_macd_atr, months, isolated", *wide, large | {"isolated": 1}, free, has_tiers=True
+        ),
+        Case(
+            "rsi_macd_atr, symbols by priority",
+            "rsi_macd_atr",
+            "three seeded symbols",
+            BUSY["rsi_macd_atr"],
+            {"max_positions": 1},
+            rules={"entry_priority": "x.rsi"},
+        ),
     ]
 
 
@@ -136,15 +202,28 @@ def run(case: Case, data: Path, scratch: Path) -> Result:
         costs=Costs()._replace(**case.costs),
         grids=its.grids,
         funding=its.funding,
+        spreads=[_spread(one) for one in its.candles] if case.costs.get("spread") else None,
+        tiers=[TIERS] * len(its.candles) if case.has_tiers else None,
     )
 
 
+def _spread(candles: Candles) -> Spread:
+    # Another one every hour, from nothing to 3 bps.
+    time = candles.arrays["open_time"][::60].copy()
+    raw = np.random.PCG64(41).random_raw(len(time)) >> np.uint64(48)
+    return Spread(time, raw.astype(np.float64) * (0.0003 / 65_536))
+
+
 def _strategy(case: Case, scratch: Path) -> Strategy:
-    if not case.timeframes:
+    if not case.timeframes and not case.rules:
         return load(case.strategy)
     text = (STRATEGIES / f"{case.strategy}.py").read_text()
-    text = re.sub(r'"(\d+[mh])"', lambda found: f'"{case.timeframes[found[1]]}"', text)
-    path = scratch / f"{case.strategy}_{case.timeframes['1m']}.py"
+    for name, gives in case.rules.items():
+        text += f"\n\n@rule\ndef {name}(x: Row, p: Params) -> float:\n    return {gives}\n"
+    text = re.sub(
+        r'"(\d+[mh])"', lambda found: f'"{case.timeframes.get(found[1], found[1])}"', text
+    )
+    path = scratch / f"{'_'.join([case.strategy, *case.rules, *case.timeframes.values()][:2])}.py"
     path.write_text(text)
     return load(str(path))
 
