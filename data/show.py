@@ -10,7 +10,20 @@ from rich.table import Table
 
 from data.dates import show_time
 from data.runs import FigureRecord, RunRecord
-from strategy.risk import CONFLICT, DISTANCE, LEVEL, LEVERAGE, MARGIN, NOTIONAL, REFUSALS, TOO_SMALL
+from strategy.fills import INTRABAR, Costs
+from strategy.options import in_use
+from strategy.risk import (
+    CONFLICT,
+    DISTANCE,
+    LEVEL,
+    LEVERAGE,
+    LIMIT_DISTANCE,
+    MARGIN,
+    NOTIONAL,
+    REFUSALS,
+    TOO_SMALL,
+    Risk,
+)
 
 # Of some seventy figures those that are looked at first; run.json and the report have all.
 _LEFT = (
@@ -27,11 +40,14 @@ _RIGHT = (
 _RANGES = {"sharpe": ("sharpe_low", "sharpe_high")}
 
 
+# Options that stand in the header whatever they are.
+_SAID = ("risk.per_trade", "risk.max_leverage", "costs.fee_rate", "costs.slippage")
 # What to do when this reason refused every entry.
 _MENDS = {
     REFUSALS[CONFLICT]: ": let enter_long and enter_short exclude each other",
     REFUSALS[DISTANCE]: ": look at the rules stop_distance and take_distance and their params",
     REFUSALS[LEVEL]: ": the distances are larger than the price; make them smaller",
+    REFUSALS[LIMIT_DISTANCE]: ": look at the rule limit_distance and its params",
     REFUSALS[LEVERAGE]: ": raise --balance or risk.max_leverage, or risk less a trade",
     REFUSALS[TOO_SMALL]: ": raise --balance or risk.per_trade",
     REFUSALS[NOTIONAL]: ": raise risk.max_notional",
@@ -80,7 +96,7 @@ def interval_lines(record: RunRecord) -> list[str]:
         lines[0] += (
             f"; finer candles told which came first in {its.resolved:,}; of"
             f" {its.walked + its.wanting:,} candles with a touched level {its.wanting:,} had none"
-            " that fit, there the worst case stands in"
+            " that fit or might have liquidated, there the worst case stands in"
         )
     for name, end in (("worst", its.worst), ("best", its.best)):
         lines.append(
@@ -160,10 +176,35 @@ def _span(record: RunRecord) -> str:
     return f"{symbols} {where}  {show_time(first)} to {show_time(end)} UTC  {candles:,} candles"
 
 
+def cost_lines(record: RunRecord) -> list[tuple[str, str]]:
+    """Name the costs in use beside taker fee and fixed slippage, and write each."""
+    return _in_use(Risk(), record.all_costs)
+
+
+def _in_use(risk: Risk, costs: Costs) -> list[tuple[str, str]]:
+    out: list[tuple[str, str]] = []
+    for name in (one.name for one in in_use(risk, costs) if one.name not in _SAID):
+        owner, _, field = name.partition(".")
+        value = getattr(risk if owner == "risk" else costs, field)
+        match field:
+            case "intrabar":
+                out.append((field, INTRABAR[int(value)]))
+            case "maker_rate":
+                out.append(("maker fee", f"{value * 1e4:g} bps"))
+            case "isolated":
+                out.append((field, ""))
+            case _:
+                out.append((name, f"{value:g}"))
+    return out
+
+
 def _params(record: RunRecord) -> str:
     numbers = ", ".join(f"{name}={value:g}" for name, value in record.params.items())
+    risk = Risk(**{name: record.risk[name] for name in Risk._fields if name in record.risk})  # type: ignore[arg-type]
+    used = _in_use(risk, Costs()) + cost_lines(record)
+    more = "\n" + ", ".join(f"{name} {value}".rstrip() for name, value in used) if used else ""
     return (
         f"{numbers}\nrisk {record.risk['per_trade']:.2%} a trade, leverage up to"
         f" {record.risk['max_leverage']:g}, fee {record.fee_rate * 1e4:g} bps,"
-        f" slippage {record.slippage * 1e4:g} bps, balance {record.balance:,.0f}"
+        f" slippage {record.slippage * 1e4:g} bps, balance {record.balance:,.0f}{more}"
     )

@@ -7,7 +7,7 @@ from itertools import groupby
 from backtest.report.markup import row, sign_of, table
 from data.dates import show_time
 from data.runs import DataRecord, FigureRecord, RunRecord
-from data.show import shown, shown_range
+from data.show import cost_lines, shown, shown_range
 from strategy.metrics import DEFINITIONS
 
 TILES = ("total_return", "hold_return", "max_drawdown", "sharpe", "profit_factor", "trades")
@@ -120,6 +120,7 @@ def what_ran(record: RunRecord) -> str:
         ("balance", f"{record.balance:,.2f}"),
         ("fee", f"{record.fee_rate * 1e4:g} bps a fill"),
         ("slippage", f"{record.slippage * 1e4:g} bps a market order"),
+        *cost_lines(record),
     ]
     risk = [(name, f"{value:g}" if value else "off") for name, value in record.risk.items()]
     params = [(name, f"{value:g}") for name, value in record.params.items()]

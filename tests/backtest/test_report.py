@@ -10,9 +10,12 @@ import pytest
 
 from backtest.report import write_report
 from backtest.report.page import page
+from backtest.report.tables import what_ran
 from data.runs import Run
-from data.show import shown
+from data.show import print_run, shown
 from strategy.errors import RunRefused
+from strategy.fills import Costs
+from strategy.risk import Risk
 from tests.backtest.report_runs import market, report_run
 
 VOID = {"meta", "link", "br"}
@@ -203,3 +206,22 @@ def test_a_report_replaces_the_one_before_and_is_the_same_again(run: Run, tmp_pa
     write_report(run, None, path)
     assert path.read_bytes() == first
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_the_costs_and_risk_options_in_use_are_told_on_the_terminal_and_in_the_report(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    costs = dict(Costs(atr=0.05, impact=2.0, maker_rate=0.00018, intrabar=1)._asdict())
+    risk = run.record.risk | Risk(trail=1.5, isolated=1)._asdict()
+    record = msgspec.structs.replace(run.record, command=[], costs=costs, risk=risk)
+    print_run(record, run.folder)
+    told = (
+        "risk.trail 1.5, isolated, maker fee 1.8 bps, costs.atr 0.05, costs.impact 2, intrabar best"
+    )
+    assert told in capsys.readouterr().out
+    text = re.sub("<[^>]+>", " ", what_ran(record))
+    for words in ("costs.atr 0.05", "costs.impact 2", "maker fee 1.8 bps", "intrabar best"):
+        assert words in " ".join(text.split())
+    assert "from Python" in text
+    print_run(run.record, run.folder)
+    assert "costs." not in capsys.readouterr().out
