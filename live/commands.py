@@ -59,7 +59,7 @@ def live(
     ] = None,
     params: Annotated[
         str | None,
-        typer.Option("--params", help="A .toml file with tables params and risk, or a run."),
+        typer.Option("--params", help="A .toml file with tables params, risk and costs, or a run."),
     ] = None,
     balance: Annotated[
         float | None, typer.Option("--balance", help="Start balance on paper; default 10000.")
