@@ -9,18 +9,21 @@ from typing import Any
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from backtest.engine import Result
 from backtest.inputs import Inputs, run
 from backtest.record import record_of
 from backtest.sweep.asked import axis_records
+from backtest.sweep.figures import NOT_TOGETHER, NOTES, REFUSED
 from backtest.sweep.grid import Grid
-from backtest.sweep.ranking import NUMBER, Rows, Summary
+from backtest.sweep.ranking import NOTE, NUMBER, Rows, Summary
 from data.dates import now_ms
 from data.run_record import figures_of
 from data.run_tables import part_table, trade_table
 from data.runs import Run, RunRecord, SweepRecord
 from data.table import numbers
+from data.terminal import counted
 from strategy.errors import RunRefused, WickError
 from strategy.fills import checked_costs
 
@@ -86,6 +89,30 @@ def run_of(inputs: Inputs, grid: Grid, rows: Iterable[pa.Table], number: int, ru
     return Run(runs / record.id, record, trades, result.time, result.equity, closed)
 
 
+class NoResult(RunRefused):
+    """No combination of a sweep has a result."""
+
+
+def first_without(inputs: Inputs, grid: Grid, rows: Rows) -> list[str]:
+    """Say why the first combination that is refused is, for its params and for its settings."""
+    told = []
+    for note in (NOTES[REFUSED], NOTES[NOT_TOGETHER]):
+        its = (table.filter(pc.equal(table[NOTE], note)) for table in rows())
+        first = next((table.slice(0, 1).to_pylist()[0] for table in its if len(table)), None)
+        if first is None:
+            continue
+        values = [first[name] for name in grid.names]
+        try:
+            run(inputs_of(inputs, grid.names, values))
+        except WickError as error:
+            named = ", ".join(f"{n} {v:g}" for n, v in zip(grid.names, values, strict=True))
+            told.append(
+                f"combination {first[NUMBER]:,} ({named}) is the first without a result because"
+                f" {note}: {error.message}; --where leaves such ones out"
+            )
+    return told
+
+
 def best_run(
     inputs: Inputs, grid: Grid, rows: Rows, summary: Summary
 ) -> tuple[Result, int, list[str]]:
@@ -99,13 +126,14 @@ def best_run(
     number = summary.best.get(summary.objective, summary.best.get("total_return"))
     if number is None:
         most = next(iter(summary.without), "no reason is known")
-        raise RunRefused(
-            f"none of {summary.rows:,} combinations has a result; most often: {most}",
+        why = "".join(f"; {one}" for one in first_without(inputs, grid, rows))
+        raise NoResult(
+            f"none of {counted(summary.rows, 'combination')} has a result; most often: {most}{why}",
             "look at the grid, or run one of them with wick backtest and --set",
         )
     row = row_of(rows(), number)
     result = run(inputs_of(inputs, grid.names, [row[name] for name in grid.names]))
-    told = []
+    told = first_without(inputs, grid, rows)
     if summary.objective not in summary.best:
         told.append(f"no combination has a {summary.objective}: the best total return is shown")
     for its in figures_of(result):

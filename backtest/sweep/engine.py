@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from backtest.inputs import run
 from backtest.kernels.walk import NEAR, SUMS, SWEPT
-from backtest.sweep.figures import NOT_TOGETHER, SweepTable
+from backtest.sweep.figures import NOT_TOGETHER, REFUSED, SweepTable
 from backtest.sweep.groups import Codes
-from backtest.sweep.masks import Batch, batches
+from backtest.sweep.masks import Batch, Stage, batches
 from backtest.sweep.plan import SweepPlan, cores
 from backtest.sweep.units import Worker, units
 from strategy.errors import RunRefused, WickError
@@ -109,8 +109,11 @@ def _sweep(
     rows = np.flatnonzero(known[setting] & ~walked[setting])
     if not len(rows):
         return 0
+    stage = Stage(plan, values, codes)
+    table.note[rows[stage.refused[rows]]] = REFUSED
+    rows = rows[~stage.refused[rows]]
     sums: Any = np.zeros(len(values), SUMS).view(np.recarray)
-    for batch in batches(plan, values, codes, rows, setting, settings, memory // 3):
+    for batch in batches(stage, rows, setting, settings, memory // 3):
         _walk_batch(plan, batch, sums, threads, memory // 3, trades.view(np.recarray))
     times, length = plan.candles.arrays["open_time"], plan.candles.timeframe_ms
     span_ms = int(times[-1]) + length - int(times[0])
@@ -158,6 +161,8 @@ def _walk_candles(
                 result = _run(plan, values[row])
             except RunRefused as refused:
                 table.note[row] = 2 if "passed" in refused.message else 1
+            except WickError:
+                table.note[row] = REFUSED
             else:
                 table.fill_one(row, result)
 

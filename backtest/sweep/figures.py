@@ -18,8 +18,9 @@ NOTES = (
     "the balance was used up",
     "the equity passed what any market could fill",
     "these settings do not go together",
+    "its params are refused",
 )
-NOT_TOGETHER = 3
+NOT_TOGETHER, REFUSED = 3, 4
 FIGURES = tuple(
     """total_return cagr best_day worst_day sharpe sortino calmar volatility max_drawdown exposure
     trades longs win_rate profit_factor payoff average_win average_loss expectancy expectancy_r

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from backtest.kernels.rows import Conditions
 from backtest.sweep.groups import Codes, Ids, distinct
 from backtest.sweep.plan import EXIT_SETTINGS, Columns, SweepPlan
+from strategy.errors import WickError
 from strategy.fills import Costs
 from strategy.risk import Risk
 
@@ -38,18 +39,17 @@ class Batch:
 
 
 def batches(
-    plan: SweepPlan,
-    values: NDArray[np.float64],
-    codes: Codes,
+    stage: "Stage",
     rows: Ids,
     setting: Ids,
     settings: Sequence[tuple[Risk, Costs] | None],
     memory: int,
 ) -> Iterator[Batch]:
-    """Cut combinations into batches whose comparisons fit into a number of bytes."""
+    """Cut combinations, none of them refused, into batches whose comparisons fit into a number of
+    bytes."""
+    plan, values, codes = stage.plan, stage.values, stage.codes
     n = len(plan.candles.arrays["open_time"])
     most = max(memory // ((n + 63) // 64 * 8), len(plan.parsed.comparisons))
-    stage = _Stage(plan, values, codes)
     # In the order of what indicators read, so that columns are asked for one after the other.
     params = [name for one in plan.parsed.comparisons for name in one.reads.params]
     mask, first = codes.groups(plan.axes_of(params), stage.columns)
@@ -74,31 +74,43 @@ def batches(
         start = stop
 
 
-class _Stage:
-    """Which columns each combination has."""
+class Stage:
+    """Which columns each combination has.
+
+    Attributes
+    ----------
+    refused : bool (m,)
+        `indicators` refuses the params of these combinations.
+    """
 
     def __init__(self, plan: SweepPlan, values: NDArray[np.float64], codes: Codes) -> None:
         self.plan, self.values, self.codes = plan, values, codes
         self.n = len(plan.candles.arrays["open_time"])
         self._keys: dict[Any, int] = {}
         self._latest: tuple[int, Columns] = (-1, ())
-        self.columns, self.first, self.keys = self._find()
+        self.columns, self.first, self.keys, refused = self._find()
+        self.refused: NDArray[np.bool_] = refused[self.columns]
         which = (plan.axes_of(one.reads.params) for one in plan.parsed.comparisons)
         self.operands = [codes.groups(axes)[0] for axes in which]
 
-    def _find(self) -> tuple[Ids, Ids, NDArray[np.int64]]:
+    def _find(self) -> tuple[Ids, Ids, NDArray[np.int64], NDArray[np.bool_]]:
         # What indicators read may depend on what they have read: until nothing new turns up.
         while True:
             before = set(self.plan.reads)
             ids, first = self.codes.groups(self.plan.axes_of(before))
-            keys = []
-            for row in first:
-                columns = self.plan.columns(self.plan.params(self.values[row]))
-                keys.append([self._number(key) for key, _ in columns])
+            keys, refused = [], np.zeros(len(first), bool)
+            for at, row in enumerate(first):
+                params = self.plan.params(self.values[row])
+                try:
+                    its = [key for key, _ in self.plan.columns(params)]
+                except WickError:
+                    its = [None] * len(self.plan.inputs.strategy.rules.fields)
+                    refused[at] = True
+                keys.append([self._number(key) for key in its])
                 if self.plan.reads != before:
                     break
             else:
-                return ids, first, np.array(keys, np.int64)
+                return ids, first, np.array(keys, np.int64), refused
 
     def _number(self, key: Any) -> int:
         # A column made outside the memo tape is like no other.
@@ -137,7 +149,7 @@ def _exit_part(one: tuple[Risk, Costs] | None) -> Any:
 class _Bits:
     """The distinct comparisons of a batch."""
 
-    def __init__(self, stage: _Stage, most: int) -> None:
+    def __init__(self, stage: Stage, most: int) -> None:
         self.stage, self.most = stage, most
         self.words: list[NDArray[np.uint64]] = []
         self.chosen: list[list[int]] = []

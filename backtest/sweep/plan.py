@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -128,12 +129,38 @@ class SweepPlan:
 
     def columns(self, params: Any) -> Columns:
         """Compute the columns that the rules read, on the plan's memo tape, and note what
-        `indicators` reads of the params."""
+        `indicators` reads of the params.
+
+        Raises
+        ------
+        WickError
+            `indicators` refuses these params, or fails.
+        """
         watched = note(params, self._recorded)
-        with self.memo:
-            found = self.inputs.strategy.keyed_columns(self.candles, watched)
-        self.reads |= watched._seen
-        return found
+        try:
+            with self.memo:
+                return self.inputs.strategy.keyed_columns(self.candles, watched)
+        finally:  # what it refuses rests on what it has read, too
+            self.reads |= watched._seen
+
+    def check(self, row: NDArray[np.float64]) -> None:
+        """Refuse a sweep of which `indicators` refuses every combination.
+
+        Parameters
+        ----------
+        row : float64 (axes,)
+            Any combination.
+
+        Raises
+        ------
+        WickError
+            This one is refused before `indicators` has read a param that lies on an axis.
+        """
+        try:
+            self.columns(self.params(row))
+        except WickError:
+            if not self.axes_of(self.reads):
+                raise
 
     def why_walked(self, risk: Risk, costs: Costs) -> list[str]:
         """Say why combinations with these settings walk through the candles; empty if they do
@@ -161,7 +188,8 @@ class SweepPlan:
     def says(self) -> list[str]:
         """Say what combinations share, and why some walk through the candles."""
         if not self.reads:
-            self.columns(self.inputs.params)
+            with suppress(WickError):  # other params may do
+                self.columns(self.inputs.params)
         named = ", ".join(axis for axis in self.axes if axis in self.reads)
         its = f"once for each distinct {named}" if named else "once"
         out = [f"indicators are computed {its}"]

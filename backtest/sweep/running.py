@@ -31,6 +31,19 @@ def part_size(places: int, walked: bool) -> int:
     return int(np.clip(-(-places // parts), fewest, most))
 
 
+def check_first(plan: SweepPlan, grid: Grid) -> None:
+    """Refuse a sweep of which every combination is wrong in the same way.
+
+    Raises
+    ------
+    WickError
+        `indicators` fails whatever the values of the axes.
+    """
+    starts = range(0, grid.places, 1 << 18)
+    first = next(its for at in starts if len(its := grid.numbers(at, at + (1 << 18))))
+    plan.check(grid.values(first[:1])[0])
+
+
 def parts_of(
     plan: SweepPlan,
     grid: Grid,
@@ -72,6 +85,7 @@ def all_parts(
     """Compute a whole sweep in memory; also how it was computed."""
     with compiling(), contextlib.redirect_stdout(sys.stderr):  # what a strategy prints is no result
         plan = SweepPlan.of(inputs, grid.names)
+        check_first(plan, grid)
         size = part_size(grid.places, bool(plan.why_walked(inputs.risk, inputs.costs)))
         wanted, whole = range(-(-grid.places // size)), whole_axes(grid, inputs)
         parts = parts_of(plan, grid, size, wanted, whole, threads=threads, memory=memory)

@@ -70,6 +70,7 @@ def open_session(
     plan = SweepPlan.of(inputs, grid.names)
     if found is not None:
         return Session(plan, grid, count, options, runs, *found)
+    running.check_first(plan, grid)
     part = running.part_size(grid.places, bool(plan.why_walked(inputs.risk, inputs.costs)))
     planned = kept.planned_of(inputs, grid, part, given.seed, name, command, asked_fields(asked))
     return Session(plan, grid, count, options, runs, None, planned)

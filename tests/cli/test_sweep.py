@@ -223,6 +223,57 @@ def test_combinations_that_do_not_go_together_are_counted(small: Path, command: 
     assert "without a result: 1: " in said.out
 
 
+@pytest.mark.parametrize(
+    "walked", [(), ("--set", "risk.part_1=1", "--set", "risk.part_1_share=0.5")]
+)
+def test_params_that_indicators_refuse_are_rows_without_figures(
+    small: Path, command: Command, walked: tuple[str, ...]
+) -> None:
+    strategy(small, "mine.py")
+    given = ("sweep", "mine.py", *walked, "--grid", "rsi=0|7|14,stop=2|3", "--json")
+    said = command(*given)
+    assert said.code == 0, said
+    answer = json.loads(said.out)
+    assert answer["without"] == {"its params are refused": 2}
+    (told,) = (one for one in answer["notes"] if "combination" in one)
+    assert told.startswith("combination 0 (rsi 0, stop 2) is the first without a result")
+    assert "its params are refused: " in told
+    assert "--where" in told
+    rows = pq.read_table(small / "var" / "runs" / answer["run"] / "results")
+    assert [bool(note) for note in rows["note"].to_pylist()] == [True] * 2 + [False] * 4
+    figures, notes = one_by_one(
+        gather(
+            Asked(str(small / "mine.py"), changes=walked[1::2]),
+            small / "var" / "store",
+            small / "var" / "runs",
+        ),
+        ("rsi", "stop"),
+        np.array([[a, b] for a in (0, 7, 14) for b in (2, 3)], float),
+        FIGURES,
+    )
+    assert [bool(note) for note in notes] == [True] * 2 + [False] * 4
+    for key in FIGURES:
+        assert np.array_equal(rows[key].to_numpy(), figures[key], equal_nan=True), key
+
+
+def test_a_grid_of_which_all_params_are_refused_says_why(small: Path, command: Command) -> None:
+    strategy(small, "mine.py")
+    said = command("sweep", "mine.py", "--grid", "rsi=-1|0,stop=2|3")
+    assert said.code == 1
+    assert "none of 4 combinations has a result; most often: its params are refused" in said.err
+    assert "combination 0 (rsi -1, stop 2)" in said.err
+
+
+def test_what_is_wrong_whatever_the_values_is_refused_before_the_start(
+    small: Path, refused: Callable[..., Said]
+) -> None:
+    strategy(small, "mine.py", ("    return Row(", "    nothing.at_all\n    return Row("))
+    said = refused("sweep", "mine.py", "--grid", "stop=2|3")
+    assert "name 'nothing' is not defined" in said.err
+    assert "combinations" not in said.err
+    assert list((small / "var" / "runs").glob(".sweep-*")) == []
+
+
 def test_a_draw_runs_as_many_as_were_asked_for(small: Path, command: Command) -> None:
     given = ("sweep", "breakout_donchian", "--grid", GRID, "--random", "7", "--seed", "3", "--json")
     answers = [json.loads(command(*given).out) for _ in range(2)]
