@@ -8,10 +8,12 @@ import typer
 
 from backtest import commands as flags
 from backtest.running import check_name, compiling
+from strategy.errors import WickError
 
 if TYPE_CHECKING:
     from backtest.sweep.session import Session
 
+_GO_ALONG = ("strategy", "resume", "threads", "memory", "top", "as_json", "store", "runs")
 app = typer.Typer(add_completion=False)
 
 
@@ -19,6 +21,7 @@ app = typer.Typer(add_completion=False)
     epilog="Example: wick sweep rsi_macd_atr --grid rsi=5:40:1,oversold=10:45:2.5 --symbols BTCUSDT"
 )
 def sweep(
+    context: typer.Context,
     strategy: Annotated[
         str | None,
         typer.Argument(metavar="STRATEGY", help="A shipped strategy's name or a .py file."),
@@ -30,8 +33,10 @@ def sweep(
         ),
     ] = None,
     where: Annotated[
-        str | None,
-        typer.Option("--where", help="Only combinations for which it holds: fast < slow."),
+        list[str] | None,
+        typer.Option(
+            "--where", help="Only combinations for which it holds: fast < slow; repeatable."
+        ),
     ] = None,
     random: Annotated[
         int | None, typer.Option("--random", help="Draw so many combinations of the grid.")
@@ -82,6 +87,7 @@ def sweep(
     from backtest.detail import intrabar_changes
     from data.settings import load_settings
 
+    _check_resume(context, strategy, resume)
     settings = load_settings(store=store, runs=runs)
     asked = None
     if strategy is not None:
@@ -95,8 +101,9 @@ def sweep(
         from backtest.sweep.asked import GridAsked
         from backtest.sweep.options import options_of
         from backtest.sweep.session import open_session
+        from backtest.sweep.where import joined
 
-        given = GridAsked(tuple(grid or ()), where, random, seed)
+        given = GridAsked(tuple(grid or ()), joined(where or ()), random, seed)
         options = options_of(objective, top, memory, threads, heat)
         session = open_session(
             asked, given, resume, options, settings.store, settings.runs, name, sys.argv[1:]
@@ -114,6 +121,21 @@ def sweep(
     from backtest.sweep.show import print_sweep
 
     print_sweep(run, summary)
+
+
+def _check_resume(context: typer.Context, strategy: str | None, resume: str | None) -> None:
+    # A sweep that goes on is what it was; with the whole command, everything is compared.
+    if resume is None:
+        return
+    for one in context.command.params:
+        source = context.get_parameter_source(one.name or "")
+        given = source is not None and source.name == "COMMANDLINE"
+        if given and one.name not in _GO_ALONG and (strategy is None or one.name == "name"):
+            raise WickError(
+                f"{one.opts[0]} has no meaning with --resume {resume}: a sweep goes on as it began",
+                f"wick sweep --resume {resume}, with --threads, --memory, --top, --json, --store"
+                " and --runs only",
+            )
 
 
 def _say_size(session: "Session") -> None:

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import structs
 
 from backtest.inputs import Asked
 from backtest.sweep import kept, running, storage
@@ -56,6 +58,7 @@ def open_session(
     if asked is None and found is not None:
         asked = asked_again(found[1].asked)
         given = grid_asked_again(found[1])
+        options = replace(options, objective=found[1].objective, heat=found[1].heat)
     assert asked is not None
     inputs, grid = gather_for(asked, given, store, runs)
     if options.heat is not None:
@@ -73,6 +76,7 @@ def open_session(
     running.check_first(plan, grid)
     part = running.part_size(grid.places, bool(plan.why_walked(inputs.risk, inputs.costs)))
     planned = kept.planned_of(inputs, grid, part, given.seed, name, command, asked_fields(asked))
+    planned = structs.replace(planned, objective=options.objective, heat=options.heat)
     return Session(plan, grid, count, options, runs, None, planned)
 
 

@@ -46,6 +46,10 @@ class SweepPlanned(msgspec.Struct, frozen=True):
         Places of the grid in one part.
     rests_on : dict
         What the results depend on, each as a text or a hash by its name.
+    objective : str
+        The figure to rank by.
+    heat : tuple of str or None
+        Two axes to draw.
     """
 
     schema: int
@@ -59,6 +63,8 @@ class SweepPlanned(msgspec.Struct, frozen=True):
     seed: int
     part: int
     rests_on: dict[str, str]
+    objective: str = "sharpe"
+    heat: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

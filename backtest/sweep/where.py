@@ -57,11 +57,7 @@ def condition(text: str, known: Mapping[str, float]) -> Condition:
     WickError
         It is not of the rules' grammar, or names something unknown.
     """
-    try:
-        tree = ast.parse(text.strip(), mode="eval")
-    except (SyntaxError, ValueError) as error:
-        raise WickError(f"{_FLAG} {text!r} is no condition", f'{_FLAG} "fast < slow"') from error
-    expression = _Names(known, text).visit(tree.body)
+    expression = _Names(known, text).visit(_parsed(text).body)
     written = written_condition(expression, f"{_FLAG} {text!r}", [_plain(name) for name in known])
     return Condition(text, compile(written, _FLAG, "eval"), dict(known))
 
@@ -90,6 +86,28 @@ class _Names(ast.NodeTransformer):
             )
         owner = ast.Name("p", ast.Load())
         return ast.copy_location(ast.Attribute(owner, _plain(name), ast.Load()), node)
+
+
+def joined(texts: Sequence[str]) -> str | None:
+    """Return one condition that holds where all do; None without any.
+
+    Raises
+    ------
+    WickError
+        One of several is no expression.
+    """
+    if len(texts) < 2:
+        return next(iter(texts), None)
+    for text in texts:
+        _parsed(text)
+    return " & ".join(f"({text.strip()})" for text in texts)
+
+
+def _parsed(text: str) -> ast.Expression:
+    try:
+        return ast.parse(text.strip(), mode="eval")
+    except (SyntaxError, ValueError) as error:
+        raise WickError(f"{_FLAG} {text!r} is no condition", f'{_FLAG} "fast < slow"') from error
 
 
 def near(name: str, known: Iterable[str]) -> str:

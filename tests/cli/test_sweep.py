@@ -152,6 +152,41 @@ def test_a_sweep_does_not_go_on_with_other_inputs(
     assert f"changed since it began: {named}\n" in said.err
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        ("--balance", "5"), ("--set", "stop=3"), ("--grid", "rsi=1|2"), ("--objective", "calmar"),
+        ("--where", "rsi > 5"), ("--seed", "0"), ("--name", "other"), ("--strict",),
+    ],
+)  # fmt: skip
+def test_what_would_change_a_sweep_is_refused_with_resume(
+    small: Path, refused: Callable[..., Said], more: tuple[str, ...]
+) -> None:
+    said = refused("sweep", "--resume", "left", *more)
+    assert f"{more[0]} has no meaning with --resume left" in said.err
+    assert "--threads, --memory, --top, --json" in said.err
+
+
+def test_a_sweep_goes_on_with_the_objective_that_it_began_with(small: Path) -> None:
+    given = (*SMALL, "--objective", "max_drawdown", "--name", "mine")
+    signalled(signal.SIGKILL, ("backtest.sweep.kept", "", "publish", "1"), given, small)
+    said = finished("sweep", "--resume", "mine", "--top", "3", "--threads", "1", cwd=small)
+    assert said.code == 0, said
+    its = record(small, "mine").sweep
+    assert its is not None
+    assert its.objective == "max_drawdown"
+
+
+def test_several_conditions_hold_together(small: Path, command: Command) -> None:
+    grid = ("--grid", "channel=24|48,stop=2:4:1")
+    more = ("--where", "stop < 4", "--where", "(channel > 24) | (stop > 2)", "--json")
+    answer = json.loads(command("sweep", "breakout_donchian", *grid, *more).out)
+    assert (answer["combinations"], answer["left_out"]) == (3, 3)
+    said = command("sweep", "breakout_donchian", *grid, "--where", "stop <", "--where", "stop > 1")
+    is_refusal(said)
+    assert "--where 'stop <' is no condition" in said.err
+
+
 def test_every_row_is_a_backtest_of_its_own(small: Path, command: Command) -> None:
     name = command(*SMALL).run
     found = pq.read_table(small / "var" / "runs" / name / "results").sort_by("combination")
