@@ -12,7 +12,7 @@ from backtest.sweep.asked import axis_records, grid_again, rests_on
 from backtest.sweep.grid import Grid
 from backtest.sweep.heatmap import write_sweep_report
 from backtest.sweep.ranking import Summary, summarize
-from backtest.sweep.storage import SCHEMA, Parts, SweepPlanned, begin, held
+from backtest.sweep.storage import SCHEMA, Parts, SweepPlanned, begin, held, remove
 from data.dates import now_ms
 from data.run_tables import part_table, trade_table
 from data.runs import Run, RunRecord, check_writable, publish, run_id
@@ -102,7 +102,11 @@ def keep(
     with held(parts.folder):
         for at, table in enumerate(tables):
             parts.write(at, table)
-        return finish(inputs, grid, planned, parts, summary, method).folder
+        try:
+            return finish(inputs, grid, planned, parts, summary, method).folder
+        except alone.NoResult:
+            remove(parts.folder)
+            raise
 
 
 def grid_of(record: RunRecord) -> Grid:

@@ -1,7 +1,6 @@
 """A sweep that is kept: begun or taken up again, computed part by part, and made a run."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from msgspec import structs
 
 from backtest.inputs import Asked
 from backtest.sweep import kept, running, storage
+from backtest.sweep.alone import NoResult
 from backtest.sweep.asked import (
     GridAsked,
     asked_again,
@@ -24,7 +24,7 @@ from backtest.sweep.plan import SweepPlan
 from backtest.sweep.ranking import Summary, summarize
 from backtest.sweep.show import watching
 from data.runs import Run, check_writable
-from strategy.errors import WickError
+from strategy.errors import RunRefused, WickError
 
 
 class Stopped(WickError):
@@ -77,7 +77,22 @@ def open_session(
     part = running.part_size(grid.places, bool(plan.why_walked(inputs.risk, inputs.costs)))
     planned = kept.planned_of(inputs, grid, part, given.seed, name, command, asked_fields(asked))
     planned = structs.replace(planned, objective=options.objective, heat=options.heat)
-    return Session(plan, grid, count, options, runs, None, planned)
+    told = _began_before(runs, planned)
+    return Session(plan, grid, count, options, runs, None, planned, told)
+
+
+def _began_before(runs: Path, planned: storage.SweepPlanned) -> list[str]:
+    # The same was asked for, and it began on something else: the new one mixes nothing.
+    asked, told = (asked_again(planned.asked), grid_asked_again(planned)), []
+    for folder, one in storage.unfinished(runs).items():
+        if one.asked and (asked_again(one.asked), grid_asked_again(one)) == asked:
+            changed = storage.changed_since(one, planned.rests_on)
+            told.append(
+                f"unfinished sweep {one.id} is of the same command, but since it began there have"
+                f" changed: {', '.join(changed)}; this one begins anew. Put it back as it was and"
+                f" {storage.resume_command(folder)} goes on; to give it up, delete {folder}"
+            )
+    return told
 
 
 @dataclass
@@ -91,6 +106,7 @@ class Session:
     runs: Path
     folder: Path | None
     planned: storage.SweepPlanned
+    told: Sequence[str] = ()
 
     def says(self) -> list[str]:
         """Say how many combinations there are, before they are run."""
@@ -101,7 +117,7 @@ class Session:
         if self.folder is not None:
             told = f"{self._kept()} of {self._parts()} parts done"
             lines.append(f"going on with {self.planned.id}, {told}")
-        return lines
+        return [*lines, *self.told]
 
     def run(self) -> tuple[Run, Summary]:
         """Compute what is missing, and make the sweep a run.
@@ -116,8 +132,27 @@ class Session:
         if self.folder is None:
             self.folder = storage.begin(self.runs, self.planned, self.plan.inputs.strategy.source)
         with storage.held(self.folder):
-            with suppress(KeyboardInterrupt):
+            try:
                 return self._compute(storage.Parts(self.folder))
+            except NoResult:
+                storage.remove(self.folder)
+                raise
+            except WickError as error:
+                if self._kept():
+                    raise
+                storage.remove(self.folder)
+                if isinstance(error, RunRefused):  # its hint is to resume
+                    hint = "make room, then the same command begins anew"
+                    raise RunRefused(error.message, hint) from error
+                raise
+            except KeyboardInterrupt:
+                pass
+            if not self._kept():
+                storage.remove(self.folder)
+                raise Stopped(
+                    "stopped before the first part was done, so nothing is kept",
+                    "the same command begins anew",
+                )
             raise Stopped(
                 f"stopped with {self._kept()} of {self._parts()} parts done",
                 f"{storage.resume_command(self.folder)} goes on with it",

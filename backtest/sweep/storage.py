@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from data.disk import sync_folder, write_synced
 from data.runs import AxisRecord, read_table, write_table
+from data.terminal import counted
 from strategy.errors import RunRefused, WickError, did_you_mean
 
 _HIDDEN, SCHEMA = ".sweep-", 1
@@ -180,7 +181,7 @@ def unfinished(runs: Path) -> dict[Path, SweepPlanned]:
 
 
 def find_unfinished(runs: Path, name: str) -> tuple[Path, SweepPlanned]:
-    """Find an unfinished sweep by its id, any part of one, or `last`.
+    """Find an unfinished sweep by its id, any part of one, or `last`: of those with a part done.
 
     Raises
     ------
@@ -189,9 +190,16 @@ def find_unfinished(runs: Path, name: str) -> tuple[Path, SweepPlanned]:
     """
     found = unfinished(runs)
     names = {folder: _id(folder) for folder in found}
-    if name == "last" and found:
-        newest = max(found, key=lambda folder: found[folder].created_ms)
+    begun = [one for one in found if any((one / "results").glob("part-*.parquet"))]
+    if name == "last" and begun:
+        newest = max(begun, key=lambda folder: found[folder].created_ms)
         return newest, found[newest]
+    if name == "last" and found:
+        raise WickError(
+            f"none of {counted(len(found), 'unfinished sweep')} in {runs} has a part done",
+            "the whole command begins anew; by its name one goes on nevertheless: "
+            + ", ".join(resume_command(one) for one in list(found)[-3:]),
+        )
     matches = [one for one in found if names[one] == name] or [
         one for one in found if name in names[one]
     ]
@@ -221,12 +229,21 @@ def check_same(folder: Path, planned: SweepPlanned, now: Mapping[str, str]) -> N
     WickError
         What it rests on has changed; it is named.
     """
-    changed = [name for name, value in planned.rests_on.items() if now.get(name) != value]
-    if changed:
+    if changed := changed_since(planned, now):
         raise WickError(
             f"sweep {_id(folder)} cannot go on: changed since it began: {', '.join(changed)}",
             f"put it back as it was, or give the whole command again, and delete {folder}",
         )
+
+
+def changed_since(planned: SweepPlanned, now: Mapping[str, str]) -> list[str]:
+    """Name what a sweep rests on and what is something else now."""
+    return [name for name, value in planned.rests_on.items() if now.get(name) != value]
+
+
+def remove(folder: Path) -> None:
+    """Delete an unfinished sweep as far as that is possible."""
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def resume_command(folder: Path) -> str:

@@ -106,6 +106,14 @@ def test_two_processes_do_not_run_one_sweep(tmp_path: Path) -> None:
         pass
 
 
+def test_last_is_the_newest_with_a_part(tmp_path: Path) -> None:
+    for at, name in enumerate(("first", "second", "third")):
+        folder = storage.begin(tmp_path, planned(name, at), b"source")
+        if name != "third":
+            Parts(folder).write(0, table(0))
+    assert storage.find_unfinished(tmp_path, "last")[1].id == "second"
+
+
 def test_a_wrong_name_is_answered_with_the_right_one(tmp_path: Path) -> None:
     with pytest.raises(WickError, match="no unfinished sweep") as none:
         storage.find_unfinished(tmp_path, "last")

@@ -12,9 +12,11 @@ import pytest
 
 from backtest.inputs import Asked, gather
 from backtest.sweep.figures import FIGURES
+from backtest.sweep.storage import Parts
 from data import runs as run_folders
 from data.runs import Run
 from data.writer import save
+from strategy.errors import RunRefused
 from tests.backtest.sweep_oracle import one_by_one
 from tests.cli.conftest import (
     Command,
@@ -129,6 +131,44 @@ def test_a_sweep_does_not_go_on_with_another_source(stopped: Path, command: Comm
     said = command("sweep", "--resume", "left")
     is_refusal(said)
     assert "changed since it began: the strategy's source" in said.err
+
+
+def test_a_changed_strategy_begins_anew_and_says_so(stopped: Path, command: Command) -> None:
+    text = (stopped / "mine.py").read_text()
+    (stopped / "mine.py").write_text(text + "\n# changed\n")
+    command_left = ("sweep", "mine.py", "--grid", "rsi=5:40:1,oversold=20:45:2.5", "--name", "new")
+    said = command(*command_left)
+    assert said.code == 0, said
+    assert "unfinished sweep left is of the same command" in said.err
+    assert "changed: the strategy's source; this one begins anew" in said.err
+    assert "wick sweep --resume left" in said.err
+    assert f"delete {Path('var') / 'runs' / '.sweep-left'}" in said.err
+
+
+def test_last_is_a_sweep_with_a_part_done(stopped: Path, refused: Callable[..., Said]) -> None:
+    said = refused("sweep", "--resume", "last")
+    assert "none of 1 unfinished sweep in " in said.err
+    assert "wick sweep --resume left" in said.err
+
+
+def test_a_sweep_that_fails_before_its_first_part_leaves_nothing(
+    small: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise RunRefused("the disk is full", "--resume goes on")
+
+    monkeypatch.setattr(Parts, "write", fails)
+    said = command(*SMALL)
+    assert said.code == 1
+    assert "begins anew" in said.err
+    assert list((small / "var" / "runs").glob(".*sweep-*")) == []
+
+
+def test_a_sweep_that_is_stopped_before_its_first_part_leaves_nothing(small: Path) -> None:
+    said = signalled(signal.SIGINT, ("backtest.sweep.running", "", "evaluate", "1"), SMALL, small)
+    assert said.code == 130
+    assert "stopped before the first part was done" in said.err
+    assert list((small / "var" / "runs").glob(".sweep-*")) == []
 
 
 @pytest.mark.parametrize(
@@ -297,6 +337,7 @@ def test_a_grid_of_which_all_params_are_refused_says_why(small: Path, command: C
     assert said.code == 1
     assert "none of 4 combinations has a result; most often: its params are refused" in said.err
     assert "combination 0 (rsi -1, stop 2)" in said.err
+    assert list((small / "var" / "runs").glob(".sweep-*")) == []
 
 
 def test_what_is_wrong_whatever_the_values_is_refused_before_the_start(
