@@ -169,6 +169,26 @@ def checked(risk: Risk, *, has_trail: bool = False, has_limit: bool = False) -> 
     WickError
         A value is out of range or not a number, or two settings do not go together.
     """
+    check_values(risk)
+    if risk.leverage < risk.max_leverage:
+        raise WickError(
+            f"risk.leverage is {risk.leverage}, less than risk.max_leverage ({risk.max_leverage}):"
+            " margin would run out before the limit",
+            f"--set risk.leverage={risk.max_leverage}",
+        )
+    _check_exits(risk, has_trail)
+    _check_limits(risk, has_limit)
+    return Risk(*(float(value) for value in risk))  # type: ignore[arg-type]
+
+
+def check_values(risk: Risk) -> None:
+    """Check each risk setting by itself, whatever the others are.
+
+    Raises
+    ------
+    WickError
+        A value is out of range or not a number.
+    """
     for name, value in risk._asdict().items():
         number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
         low, high, wanted = _RANGES.get(name, (-1e-300, 1e15, "0 or more"))
@@ -188,21 +208,24 @@ def checked(risk: Risk, *, has_trail: bool = False, has_limit: bool = False) -> 
             f"risk.daily_loss_limit is {risk.daily_loss_limit}, expected a share below 1",
             "--set risk.daily_loss_limit=0.05",
         )
-    if risk.leverage < risk.max_leverage:
-        raise WickError(
-            f"risk.leverage is {risk.leverage}, less than risk.max_leverage ({risk.max_leverage}):"
-            " margin would run out before the limit",
-            f"--set risk.leverage={risk.max_leverage}",
-        )
-    _check_exits(risk, has_trail)
-    _check_limits(risk, has_limit)
-    return Risk(*(float(value) for value in risk))  # type: ignore[arg-type]
-
-
-def _check_exits(risk: Risk, has_trail: bool) -> None:
     for name in ("daily_loss_flatten", "isolated"):
         if (value := getattr(risk, name)) not in (0, 1):
             raise WickError(f"risk.{name} is {value}, expected 0 or 1", f"--set risk.{name}=1")
+    for name in ("trail", "part_1", "part_2"):
+        if 0.0 < (value := getattr(risk, name)) < _LEAST_R:
+            raise WickError(
+                f"risk.{name} is {value}, expected 0 or at least {_LEAST_R} stop distances",
+                f"--set risk.{name}=1",
+            )
+    if risk.limit_tif > GTX:
+        raise WickError(
+            f"risk.limit_tif is {risk.limit_tif:g}, expected 0 (good till cancelled),"
+            " 1 (immediate or cancel), 2 (fill or kill) or 3 (post only)",
+            "--set risk.limit_tif=3",
+        )
+
+
+def _check_exits(risk: Risk, has_trail: bool) -> None:
     if risk.daily_loss_flatten and not risk.daily_loss_limit:
         raise WickError(
             "risk.daily_loss_flatten is 1, but there is no risk.daily_loss_limit",
@@ -217,12 +240,6 @@ def _check_exits(risk: Risk, has_trail: bool) -> None:
         raise WickError(
             f"risk.trail_after is {risk.trail_after}, but no stop trails", "--set risk.trail=1"
         )
-    for name in ("trail", "part_1", "part_2"):
-        if 0.0 < (value := getattr(risk, name)) < _LEAST_R:
-            raise WickError(
-                f"risk.{name} is {value}, expected 0 or at least {_LEAST_R} stop distances",
-                f"--set risk.{name}=1",
-            )
     for name in ("part_1", "part_2"):
         level, share = getattr(risk, name), getattr(risk, f"{name}_share")
         if (level > 0.0) != (share > 0.0):
@@ -246,12 +263,6 @@ def _check_limits(risk: Risk, has_limit: bool) -> None:
                 " limit_distance",
                 f"--set risk.{name}=0, or add the rule",
             )
-    if risk.limit_tif > GTX:
-        raise WickError(
-            f"risk.limit_tif is {risk.limit_tif:g}, expected 0 (good till cancelled),"
-            " 1 (immediate or cancel), 2 (fill or kill) or 3 (post only)",
-            "--set risk.limit_tif=3",
-        )
     if risk.limit_wait and risk.limit_tif in (IOC, FOK):
         raise WickError(
             f"risk.limit_wait is {risk.limit_wait:g}, but with risk.limit_tif={risk.limit_tif:g}"

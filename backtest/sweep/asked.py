@@ -18,7 +18,7 @@ from data.runs import AxisRecord, SweepRecord
 from strategy.candles import Candles
 from strategy.fills import DETAIL, Costs, checked_costs
 from strategy.kernel import SOURCE_HASH
-from strategy.risk import Risk
+from strategy.risk import Risk, check_values
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +88,11 @@ def grid_of(asked: GridAsked, inputs: Inputs) -> Grid:
         axes = grids.axes_of_tune(inputs.strategy.tune, known, inputs.strategy.name)
     for axis in axes:
         _, dot, field = axis.name.partition(".")
-        if dot and axis.name.startswith("costs."):
-            for value in axis.values.tolist():
+        for value in axis.values.tolist() if dot else ():
+            if axis.name.startswith("costs."):
                 checked_costs(inputs.costs._replace(**{field: value}))
+            else:
+                check_values(Risk()._replace(**{field: value}))
     where = None if asked.where is None else condition(asked.where, known)
     drawn = None if asked.random is None else grids.draw(axes, asked.random, asked.seed)
     return Grid(axes, where, drawn)

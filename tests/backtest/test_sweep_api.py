@@ -116,7 +116,7 @@ def test_half_spreads_are_read_where_only_an_axis_needs_them(
 
 
 def test_a_sweep_without_any_result_is_not_kept(market: Candles, tmp_path: Path) -> None:
-    none = sweep("breakout_donchian", market, {"risk.per_trade": [2.0]}, runs=tmp_path)
+    none = sweep("breakout_donchian", market, {"risk.leverage": [2.0]}, runs=tmp_path)
     assert none.table["note"].tolist() == ["these settings do not go together"]
     with pytest.raises(RunRefused, match="none of 1 combination has a result"):
         none.save()

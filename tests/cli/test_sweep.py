@@ -293,9 +293,11 @@ def test_what_was_left_out_and_what_has_few_trades_is_counted(
 
 
 def test_combinations_that_do_not_go_together_are_counted(small: Path, command: Command) -> None:
-    said = command("sweep", "breakout_donchian", "--grid", "risk.per_trade=0.01|2")
+    said = command("sweep", "breakout_donchian", "--grid", "risk.leverage=2|20")
     assert said.code == 0, said
-    assert "without a result: 1: " in said.out
+    assert "without a result: 1: these settings do not go together 1" in said.out
+    assert "(risk.leverage 2) is the first without a result" in said.out
+    assert "risk.leverage is 2.0, less than risk.max_leverage (3.0)" in said.out
 
 
 @pytest.mark.parametrize(
@@ -372,6 +374,8 @@ def test_nothing_is_drawn_on_a_pipe(small: Path, undisturbed: Path) -> None:
         (("--grid", "channl=5"), "names 'channl', which is no parameter", "did you mean channel?"),
         (("--grid", "stop=1:2"), "expected start:stop:step", "--grid"),
         (("--grid", "costs.fee_rate=0.5"), "costs.fee_rate is 0.5, expected", "--set"),
+        (("--grid", "risk.per_trade=0.01|2"), "risk.per_trade is 2.0, expected a share", "--set"),
+        (("--grid", "risk.trail=0|0.05"), "risk.trail is 0.05, expected 0 or at least", "--set"),
         ((), "TUNE of breakout_donchian has no step for speed, stop, take", "--grid 'channel="),
         (("--grid", "stop=1|2", "--where", "stop > 9"), "leaves out every one of 2", "widen"),
         (("--grid", "stop=1|2", "--where", "stop > tkae"), "names 'tkae'", "did you mean take?"),
@@ -415,7 +419,7 @@ def test_a_run_that_is_no_sweep_has_no_places(small: Path, command: Command) -> 
 
 
 def test_a_sweep_in_which_nothing_has_a_result_is_refused(small: Path, command: Command) -> None:
-    said = command("sweep", "breakout_donchian", "--grid", "risk.per_trade=2|3")
+    said = command("sweep", "breakout_donchian", "--grid", "risk.leverage=1|2")
     assert said.code == 1
     assert "none of 2 combinations has a result" in said.err
 
