@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
 from backtest.sweep.ranking import NUMBER, Marginal, Summary, figure_keys, ranked, sign_of
 from data.runs import FigureRecord, Run
@@ -20,6 +21,7 @@ from strategy.metrics import DEFINITIONS, MIN_TRADES
 # Beside the objective.
 _SHOWN = ("total_return", "sharpe", "max_drawdown", "win_rate", "trades")
 _MOST_MARGINALS = 60
+_WIDEST = 100_000
 FEW = "few trades"
 
 
@@ -86,7 +88,7 @@ def print_sweep(run: Run, summary: Summary) -> None:
     )  # fmt: skip
     for line in its.method:
         out.print(line, style="dim", markup=False, soft_wrap=True)
-    out.print(_top_table(summary, names))
+    _print_top(summary, names)
     for line in lines_about(its):
         out.print(line, markup=False, soft_wrap=True)
     _print_marginals(summary)
@@ -162,14 +164,45 @@ def shown_keys(summary: Summary) -> list[str]:
     return [summary.objective] + [k for k in _SHOWN if k in known and k != summary.objective]
 
 
-def _top_table(summary: Summary, names: Sequence[str]) -> Any:
+def _print_top(summary: Summary, names: Sequence[str]) -> None:
+    table = _top_table(summary, names)
+    if not out.is_terminal or _width(table) <= out.width:
+        _print_whole(table)
+        return
+    # A narrow terminal: the figures stay whole, the values of the axes take the lines they need.
+    rows = summary.top.to_pylist()
+    packed = [" ".join(f"{name}={row[name]:g}" for name in names) for row in rows]
+    table = _top_table(summary, (), packed)
+    for column in table.columns[:-1]:
+        column.no_wrap = True
+    longest = max(len(word) for one in ["values", *packed] for word in one.split())
+    needed = _width(_top_table(summary, ())) + 2 + longest
+    _print_whole(table, needed)
+
+
+def _top_table(summary: Summary, names: Sequence[str], packed: Sequence[str] = ()) -> Table:
+    # Values of axes in a column each, or packed into the last one.
     keys = shown_keys(summary)
     headings = ["#", *(f"{name}>" for name in names), *(f"{DEFINITIONS[k].label}>" for k in keys)]
-    table = new_table(*headings, "")
-    for at, row in enumerate(summary.top.to_pylist(), 1):
+    table = new_table(*headings, "", *(["values"] if packed else []))
+    for at, row in enumerate(summary.top.to_pylist()):
         cells = [f"{row[name]:g}" for name in names] + [figure(key, row[key]) for key in keys]
-        table.add_row(str(at), *cells, FEW if row["trades"] < MIN_TRADES else row["note"])
+        note = FEW if row["trades"] < MIN_TRADES else row["note"]
+        table.add_row(str(at + 1), *cells, note, *packed[at : at + 1])
     return table
+
+
+def _width(table: Table) -> int:
+    return out.measure(table, options=out.options.update(width=_WIDEST)).maximum
+
+
+def _print_whole(table: Table, needed: int | None = None) -> None:
+    # Rich cuts cells to the terminal's width, and to 80 columns on a pipe.
+    width = max(out.width, _width(table) if needed is None else needed)
+    console = Console(
+        highlight=False, width=width, file=out.file, force_terminal=out.is_terminal
+    )  # fmt: skip
+    console.print(table)
 
 
 def _print_marginals(summary: Summary) -> None:
@@ -181,7 +214,7 @@ def _print_marginals(summary: Summary) -> None:
         name = one.name if one.name != last else ""
         table.add_row(name, f"{one.value:g}", *cells, f"{one.n:,}")
         last = one.name
-    out.print(table)
+    _print_whole(table)
 
 
 def _some(marginals: Sequence[Marginal]) -> list[Marginal]:

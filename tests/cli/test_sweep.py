@@ -1,5 +1,6 @@
 """wick sweep as a user has it: what it prints, keeps, refuses, and how it goes on."""
 
+import io
 import json
 import shutil
 import signal
@@ -9,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 
 from backtest.inputs import Asked, gather
+from backtest.sweep import show
 from backtest.sweep.figures import FIGURES
 from backtest.sweep.storage import Parts
 from data import runs as run_folders
@@ -359,6 +362,38 @@ def test_a_draw_runs_as_many_as_were_asked_for(small: Path, command: Command) ->
     assert answers[0]["top"] == answers[1]["top"]
     assert record(small, answers[0]["run"]).seed == 3
     assert command("report", answers[0]["run"]).code == 0
+
+
+WIDE = (
+    "sweep", "breakout_donchian", "--objective", "expectancy", "--grid",
+    "channel=24|48,stop=2.125|3,take=6.5,risk.per_trade=0.0125,risk.leverage=20,"
+    + "risk.daily_loss_limit=0.125,costs.fee_rate=0.000125,costs.slippage=0.000375",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("columns", [None, 80, 30])
+def test_figures_are_whole_whatever_the_width(
+    small: Path, command: Command, monkeypatch: pytest.MonkeyPatch, columns: int | None
+) -> None:
+    figures = ("expectancy", "total_return", "sharpe", "max_drawdown", "win_rate", "trades")
+    written = io.StringIO()
+    if columns is not None:
+        terminal = Console(
+            width=columns, force_terminal=True, file=written, highlight=False, color_system=None
+        )
+        monkeypatch.setattr(show, "out", terminal)
+    said = command(*WIDE, "--name", "wide")
+    assert said.code == 0, said
+    text = said.out if columns is None else written.getvalue()
+    assert "…" not in text
+    rows = pq.read_table(small / "var" / "runs" / "wide" / "results").to_pylist()
+    lines = text.splitlines()
+    for row in rows:
+        told = [show.figure(key, row[key]) for key in figures]
+        assert any(all(one in line for one in told) for line in lines), (told, text)
+    words = text.split()
+    for name, value in (("stop", "2.125"), ("costs.slippage", "0.000375")):
+        assert (value if columns is None else f"{name}={value}") in words
 
 
 def test_nothing_is_drawn_on_a_pipe(small: Path, undisturbed: Path) -> None:
