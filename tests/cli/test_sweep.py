@@ -367,7 +367,7 @@ def test_a_draw_runs_as_many_as_were_asked_for(small: Path, command: Command) ->
 WIDE = (
     "sweep", "breakout_donchian", "--objective", "expectancy", "--grid",
     "channel=24|48,stop=2.125|3,take=6.5,risk.per_trade=0.0125,risk.leverage=20,"
-    + "risk.daily_loss_limit=0.125,costs.fee_rate=0.000125,costs.slippage=0.000375",
+     "risk.daily_loss_limit=0.125,costs.fee_rate=0.000125,costs.slippage=0.000375",
 )  # fmt: skip
 
 
