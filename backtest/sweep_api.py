@@ -219,6 +219,7 @@ class Sweep:
 
     def __repr__(self) -> str:
         from backtest.sweep.show import figure
+        from data.terminal import counted
         from strategy.metrics import DEFINITIONS
 
         names = ", ".join(self._grid.names)
@@ -226,6 +227,7 @@ class Sweep:
         best = self.best()
         label = DEFINITIONS[self.objective].label
         return (
-            f"sweep of {self._inputs.strategy.name} on {symbols}: {len(self.table):,} combinations"
-            f" of {names}\nbest {label} {figure(self.objective, float(best[self.objective]))}"
+            f"sweep of {self._inputs.strategy.name} on {symbols}:"
+            f" {counted(len(self.table), 'combination')} of {names}\n"
+            f"best {label} {figure(self.objective, float(best[self.objective]))}"
         )

@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backtest.sweep.where import Condition, near
+from data.terminal import counted
 from strategy.errors import WickError
+from strategy.fills import INTRABAR
 
 MOST_COMBINATIONS, MOST_VALUES = 100_000_000, 1_000_000
 _BLOCK = 1 << 18
@@ -111,6 +113,11 @@ def parse_grid(texts: Sequence[str], known: Mapping[str, float]) -> tuple[Axis, 
     WickError
         It is not such a grid, or a name or value does not fit.
     """
+    for text in texts:
+        if text.strip() and "" in (item.strip() for item in text.split(",")):
+            raise WickError(
+                f"--grid {text!r} has a comma too many: '' is not name=values", _EXAMPLE
+            )
     items = [item.strip() for text in texts for item in text.split(",")]
     return checked_axes([_parse_item(item, known) for item in items], known)
 
@@ -125,6 +132,7 @@ def axes_of(grid: Mapping[str, Any], known: Mapping[str, float]) -> tuple[Axis, 
     """
     axes = []
     for name, given in grid.items():
+        _check_given(str(name), given)
         try:
             values = np.array([float(value) for value in np.atleast_1d(np.asarray(given))])
         except (TypeError, ValueError):
@@ -185,7 +193,10 @@ def draw(axes: Sequence[Axis], count: int, seed: int) -> NDArray[np.int64]:
     """
     total = size(axes)
     if total >= 2**62:
-        raise WickError(f"the grid has {total:.1e} combinations", "larger steps or fewer axes")
+        raise WickError(
+            f"the grid has {many(total)} combinations, a draw takes fewer than 2^62",
+            "take larger steps or fewer axes",
+        )
     if not 1 <= count <= min(total, MOST_COMBINATIONS):
         raise WickError(
             f"--random is {count:,}, expected 1 to {min(total, MOST_COMBINATIONS):,},"
@@ -213,14 +224,15 @@ def check_size(grid: Grid) -> int:
     """
     if grid.places > MOST_COMBINATIONS:
         raise WickError(
-            f"the grid has {grid.places:,} combinations, at most {MOST_COMBINATIONS:,} can be run",
+            f"the grid has {many(grid.places)} combinations,"
+            f" at most {MOST_COMBINATIONS:,} can be run",
             "take larger steps or fewer axes, or draw some of them: --random 100000",
         )
     count = grid.count()
     if not count:
         text = grid.where.text if grid.where else ""
         raise WickError(
-            f"--where {text!r} leaves out every one of {grid.places:,} combinations",
+            f"--where {text!r} leaves out every one of {counted(grid.places, 'combination')}",
             "turn the comparison round, or widen the grid",
         )
     return count
@@ -242,11 +254,18 @@ def _parse_item(item: str, known: Mapping[str, float]) -> Axis:
     start, stop, step = (_number(name, word) for word in words)
     if step <= 0 or stop < start:
         what = f"the step {words[2]}" if step <= 0 else f"the stop {words[1]} below its start"
-        raise WickError(f"--grid {item!r} has {what}", f"--grid {name}=5:40:1 rises from 5 to 40")
+        (low, first), (high, last) = sorted([(start, words[0]), (stop, words[1])])
+        by = words[2].lstrip("-") if step else "1"
+        raise WickError(
+            f"--grid {item!r} has {what}",
+            f"--grid {name}={first}:{last}:{by} rises from {first} to {last}"
+            if low < high
+            else f"--grid {name}={first}",
+        )
     count = (stop - start) // step + 1
     if count > MOST_VALUES:
         raise WickError(
-            f"--grid {item!r} has {count:,} values, at most {MOST_VALUES:,} can be run",
+            f"--grid {item!r} has {many(int(count))} values, at most {MOST_VALUES:,} can be run",
             "take a larger step",
         )
     return Axis(name, np.array([float(start + at * step) for at in range(count)]))
@@ -258,7 +277,27 @@ def _known(name: str, known: Mapping[str, float]) -> str:
     return name
 
 
+def _check_given(name: str, given: Any) -> None:
+    values = np.atleast_1d(np.asarray(given, object)).ravel().tolist()
+    if not values:
+        raise WickError(
+            f"grid[{name!r}] is {given!r}, which has no values", 'grid={"rsi": range(5, 41)}'
+        )
+    if any(isinstance(value, bool | np.bool_) for value in values):
+        raise WickError(
+            f"grid[{name!r}] is {given!r}, expected numbers, not True or False",
+            f"grid={{{name!r}: [0, 1]}}",
+        )
+
+
+def many(count: int) -> str:
+    """Write a count, a huge one as a power of ten."""
+    return f"{count:,}" if count < 10**15 else f"about 10^{math.log10(count):.0f}"
+
+
 def _number(name: str, word: str) -> Fraction:
+    if name == "costs.intrabar" and word in INTRABAR:
+        return Fraction(INTRABAR.index(word))
     try:
         number = Decimal(word)
     except InvalidOperation:

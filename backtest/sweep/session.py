@@ -24,6 +24,7 @@ from backtest.sweep.plan import SweepPlan
 from backtest.sweep.ranking import Summary, summarize
 from backtest.sweep.show import watching
 from data.runs import Run, check_writable
+from data.terminal import counted
 from strategy.errors import RunRefused, WickError
 
 
@@ -113,7 +114,7 @@ class Session:
         left_out = self.grid.places - self.count
         more = f", {left_out:,} left out by --where" if left_out else ""
         sizes = " × ".join(f"{axis.name} {len(axis.values):,}" for axis in self.grid.axes)
-        lines = [f"{self.count:,} combinations: {sizes}{more}"]
+        lines = [f"{counted(self.count, 'combination')}: {sizes}{more}"]
         if self.folder is not None:
             told = f"{self._kept()} of {self._parts()} parts done"
             lines.append(f"going on with {self.planned.id}, {told}")

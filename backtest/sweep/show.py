@@ -14,7 +14,7 @@ from rich.table import Table
 from backtest.sweep.ranking import NUMBER, Marginal, Summary, figure_keys, ranked, sign_of
 from data.runs import FigureRecord, Run
 from data.show import print_notes, shown
-from data.terminal import new_table, out
+from data.terminal import counted, new_table, out
 from strategy.load import available
 from strategy.metrics import DEFINITIONS, MIN_TRADES
 
@@ -82,7 +82,7 @@ def print_sweep(run: Run, summary: Summary) -> None:
     names = [axis.name for axis in its.axes]
     symbols = ", ".join(one.symbol for one in record.data)
     out.print(
-        f"{record.strategy.name} on {symbols}: {its.combinations:,} combinations of"
+        f"{record.strategy.name} on {symbols}: {counted(its.combinations, 'combination')} of"
         f" {', '.join(names)}",
         markup=False, soft_wrap=True,
     )  # fmt: skip

@@ -73,6 +73,9 @@ def test_a_grid_may_be_repeated_and_separated_by_commas() -> None:
         ("rsi=5:40:0", "has the step 0", "rises"),
         ("rsi=5:40:-1", "has the step -1", "rises"),
         ("rsi=40:5:1", "has the stop 5 below its start", "rises"),
+        ("rsi=40:5:-5", "has the step -5", "--grid rsi=5:40:5 rises from 5 to 40"),
+        ("rsi=40:5:5", "has the stop 5 below its start", "--grid rsi=5:40:5 rises from 5 to 40"),
+        ("rsi=5:40:1,", "has a comma too many", "--grid rsi=5:40:1"),
         ("rsi=five", "rsi has 'five', expected a number", "--grid rsi="),
         ("rsi=5|", "rsi has '', expected a number", "--grid rsi="),
         ("rsi=nan", "expected a number", "--grid rsi="),
@@ -103,8 +106,17 @@ def test_python_gives_the_same_axes_as_the_command_line() -> None:
     ]
     with pytest.raises(WickError, match="expected numbers"):
         axes_of({"rsi": ["a"]}, KNOWN)
-    with pytest.raises(WickError, match="values that are no numbers"):
+    with pytest.raises(WickError, match=r"grid\['rsi'\] is \[\], which has no values"):
         axes_of({"rsi": []}, KNOWN)
+    for wrong in (True, [1, False], np.array([True])):
+        with pytest.raises(WickError, match="expected numbers, not True or False"):
+            axes_of({"risk.cooldown": wrong}, KNOWN)
+
+
+def test_what_one_candle_does_may_be_named() -> None:
+    known = {"costs.intrabar": 0}
+    (found,) = parse_grid(["costs.intrabar=worst|best"], known)
+    assert found.values.tolist() == [0, 1]
 
 
 def test_a_tune_with_lists_and_steps_is_a_grid() -> None:
@@ -185,6 +197,9 @@ def test_a_condition_that_never_holds_is_refused() -> None:
 def test_a_silly_size_is_refused_before_anything_is_made() -> None:
     axes = parse_grid(["rsi=1:1000:1,fast=1:1000:1,slow=1:1000:1"], KNOWN)
     with pytest.raises(WickError, match="has 1,000,000,000 combinations, at most 100,000,000"):
+        check_size(Grid(axes))
+    axes = parse_grid([f"{name}=1:1000000:1" for name in ("rsi", "fast", "slow")], KNOWN)
+    with pytest.raises(WickError, match=r"has about 10\^18 combinations, at most 100,000,000"):
         check_size(Grid(axes))
 
 

@@ -366,8 +366,8 @@ def test_a_draw_runs_as_many_as_were_asked_for(small: Path, command: Command) ->
 
 WIDE = (
     "sweep", "breakout_donchian", "--objective", "expectancy", "--grid",
-    "channel=24|48,stop=2.125|3,take=6.5,risk.per_trade=0.0125,risk.leverage=20,"
-     "risk.daily_loss_limit=0.125,costs.fee_rate=0.000125,costs.slippage=0.000375",
+    ("channel=24|48,stop=2.125|3,take=6.5,risk.per_trade=0.0125,risk.leverage=20,"
+     "risk.daily_loss_limit=0.125,costs.fee_rate=0.000125,costs.slippage=0.000375"),
 )  # fmt: skip
 
 
@@ -394,6 +394,13 @@ def test_figures_are_whole_whatever_the_width(
     words = text.split()
     for name, value in (("stop", "2.125"), ("costs.slippage", "0.000375")):
         assert (value if columns is None else f"{name}={value}") in words
+
+
+def test_one_combination_is_one(small: Path, command: Command) -> None:
+    said = command("sweep", "breakout_donchian", "--grid", "costs.intrabar=best")
+    assert said.code == 0, said
+    assert said.err == "1 combination: costs.intrabar 1\n"
+    assert "1 combination of costs.intrabar" in said.out
 
 
 def test_nothing_is_drawn_on_a_pipe(small: Path, undisturbed: Path) -> None:
@@ -426,6 +433,12 @@ def test_nothing_is_drawn_on_a_pipe(small: Path, undisturbed: Path) -> None:
         (("--grid", "stop=1|2", "--name", "last"), "cannot name a run", "my-first"),
         (("--grid", "costs.spread=0|1"), "costs.spread needs half spreads", "wick data fetch"),
         (("--grid", "costs.intrabar=0|2"), "no timeframe of finer candles", "--detail 1s"),
+        (("--grid", "costs.intrabar=worst|detail"), "no timeframe of finer", "--detail 1s"),
+        (
+            ("--grid", "stop=2", "--where", "stop > 9"),
+            "leaves out every one of 1 combination",
+            "widen",
+        ),
         (("--resume", "nothing"), "there is no unfinished sweep 'nothing'", "wick sweep"),
     ],
 )
