@@ -154,9 +154,9 @@ def test_stored_funding_is_booked_named_and_reproduced(
     )
     flags = ("backtest", BLUEPRINT, "--json", "--params")
     changed = "SYNTHUSDT: the stored funding has changed since run"
-    assert notes(command(*flags, free.run)) == f"{changed} {free.run} {rules} {bare}"
+    assert notes(command(*flags, free.run)) == f"{changed} {free.run} {rules} {safe} {bare}"
     store_funding(store, 0.0002)
-    assert notes(command(*flags, paid.id)) == f"{changed} {paid.id} {rules} {bare}"
+    assert notes(command(*flags, paid.id)) == f"{changed} {paid.id} {rules} {safe} {bare}"
     other = record("backtest", BLUEPRINT, "--params", paid.id)
     assert other.result_hash != paid.result_hash
     assert "changed" not in notes(command(*flags, paid.id, "--from", "2023-01-05"))
