@@ -30,7 +30,7 @@ from tests.backtest.script import MONDAY, WIDE, Bar, bar, run, units
 from tests.backtest.slow_engine import SlowEngine
 from tests.backtest.sweeps import assert_same, inputs_of
 
-EXAMPLES = int(os.environ.get("WICK_TEST_EXAMPLES", "1500"))
+EXAMPLES = int(os.environ.get("WICK_TEST_EXAMPLES", "400"))
 LATE, MARGINED = (
     st.builds(
         draw,

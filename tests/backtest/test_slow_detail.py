@@ -10,7 +10,7 @@ from strategy.errors import RunRefused
 from tests.backtest.detailed_markets import draw_detailed
 from tests.backtest.random_markets import World, assert_equal, run_fast, run_slow
 
-EXAMPLES = int(os.environ.get("WICK_TEST_EXAMPLES", "800"))
+EXAMPLES = int(os.environ.get("WICK_TEST_EXAMPLES", "300"))
 
 
 @settings(max_examples=EXAMPLES, deadline=None)

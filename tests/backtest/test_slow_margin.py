@@ -24,7 +24,7 @@ from tests.backtest.random_margins import (
 from tests.backtest.random_markets import assert_equal
 from tests.backtest.slow_margin import Terms
 
-EXAMPLES = int(os.environ.get("WICK_TEST_EXAMPLES", "1500"))
+EXAMPLES = int(os.environ.get("WICK_TEST_EXAMPLES", "500"))
 WORLDS = st.builds(
     draw_margined,
     seed=st.integers(0, 2**32),

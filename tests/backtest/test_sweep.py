@@ -37,7 +37,7 @@ EXAMPLES = int(os.environ.get("WICK_TEST_EXAMPLES", "1500"))
 SEEDS = st.integers(0, 2**32)
 
 
-@settings(max_examples=EXAMPLES // 10, deadline=None)
+@settings(max_examples=EXAMPLES // 20, deadline=None)
 @given(SEEDS, st.integers(1, 400), st.integers(1, 2), st.sampled_from([draw_world, draw_funded]))
 def test_every_combination_of_settings_equals_its_single_run(
     seed: int, length: int, symbols: int, draw: object
@@ -47,7 +47,7 @@ def test_every_combination_of_settings_equals_its_single_run(
     assert_same(inputs_of(world), SETTINGS, values, threads=1)
 
 
-@settings(max_examples=EXAMPLES // 10, deadline=None)
+@settings(max_examples=EXAMPLES // 20, deadline=None)
 @given(SEEDS, st.integers(1, 300))
 def test_combinations_that_may_be_liquidated_equal_their_single_runs(
     seed: int, length: int
@@ -79,7 +79,7 @@ def test_rules_that_change_inside_the_run_are_walked() -> None:
     assert plan.says()[-1] == "exchange rules change inside the run: candles are walked"
 
 
-@pytest.mark.parametrize("seed", range(max(EXAMPLES // 125, 3)))
+@pytest.mark.parametrize("seed", range(max(EXAMPLES // 250, 3)))
 def test_every_combination_of_params_equals_its_single_run(seed: int, tmp_path: Path) -> None:
     strategy, rng = draw_strategy(seed, tmp_path), random.Random(seed)
     grid: dict[str, list[float]] = {
