@@ -185,7 +185,6 @@ def backtest(
             f"costs.limit_through is 1, but {strategy.name} has no rule limit_distance",
             "--set costs.limit_through=0, or add the rule",
         )
-    check_threads(threads)
     if not 1.0 <= balance < 1e10:
         raise WickError(f"balance is {balance}, expected from 1 to below 1e10", "--balance 10000")
     if grids is None:

@@ -31,7 +31,7 @@ def timeline_of(times: Sequence[NDArray[np.int64]], step: int) -> NDArray[np.int
     """Return the union of strictly increasing times that lie ``step`` apart or multiples of it."""
     longest = max(times, key=len)
     there = [one for one in times if len(one)]
-    if not there or all(_within(one, longest, step) for one in there):
+    if not there or all(one is longest or _within(one, longest, step) for one in there):
         return longest
     first, last = min(int(one[0]) for one in there), max(int(one[-1]) for one in there)
     count = (last - first) // step + 1
