@@ -154,7 +154,7 @@ def report(
     settings = load_settings(store=store, runs=runs)
     found = run_folders.load(settings.runs, run)
     if found.record.sweep is not None:
-        from backtest.sweep.kept import write_report_of as write_maps_of
+        from backtest.sweeps.kept import write_report_of as write_maps_of
 
         typer.echo(write_maps_of(found, output or found.folder / "report.html"))
         return

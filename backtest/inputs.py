@@ -299,7 +299,7 @@ def _source_run(params: str | runs.RunRecord | None, folder: Path) -> runs.RunRe
     record = runs.read_record(found)
     if not mark:
         return record
-    from backtest.sweep.picked import picked  # it imports this module
+    from backtest.sweeps.picked import picked  # it imports this module
 
     return picked(record, found, rank)
 

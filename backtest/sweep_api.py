@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from backtest.inputs import Inputs
-    from backtest.sweep.grid import Grid
+    from backtest.sweeps.grid import Grid
     from strategy.candles import Candles
     from strategy.load import Strategy
 
@@ -89,10 +89,10 @@ def sweep(
     3       48   3.0    25.0
     """
     from backtest.running import check_name
-    from backtest.sweep import running
-    from backtest.sweep.asked import GridAsked, gather_for
-    from backtest.sweep.grid import check_size
-    from backtest.sweep.options import options_of
+    from backtest.sweeps import running
+    from backtest.sweeps.asked import GridAsked, gather_for
+    from backtest.sweeps.grid import check_size
+    from backtest.sweeps.options import options_of
     from data.settings import load_settings
 
     check_name(name)
@@ -147,7 +147,7 @@ class Sweep:
         says why a row has no figures."""
         import pyarrow as pa
 
-        from backtest.sweep.ranking import NUMBER
+        from backtest.sweeps.ranking import NUMBER
 
         frame: pd.DataFrame = pa.concat_tables(self._parts).to_pandas().set_index(NUMBER)
         return frame.rename_axis(None)
@@ -156,8 +156,8 @@ class Sweep:
         """Return the best rows, the best first; those of fewer than 10 trades come last."""
         import pyarrow as pa
 
-        from backtest.sweep.options import known_objective
-        from backtest.sweep.ranking import ranked
+        from backtest.sweeps.options import known_objective
+        from backtest.sweeps.ranking import ranked
 
         key = known_objective(objective or self.objective)
         order = ranked(pa.concat_tables(self._parts), key)[:count]
@@ -175,7 +175,7 @@ class Sweep:
         WickError
             There is no combination of this number, or it has no result.
         """
-        from backtest.sweep.alone import run_of
+        from backtest.sweeps.alone import run_of
 
         number = int(self.best().name) if combination is None else combination  # type: ignore[call-overload]
         made = run_of(self._inputs, self._grid, self._parts, number, self._runs)
@@ -191,9 +191,9 @@ class Sweep:
         WickError
             One of the names is no axis or no figure.
         """
-        from backtest.sweep.heatmap import figure_of
-        from backtest.sweep.maps import maps_of
-        from backtest.sweep.options import known_objective, known_pair
+        from backtest.sweeps.heatmap import figure_of
+        from backtest.sweeps.maps import maps_of
+        from backtest.sweeps.options import known_objective, known_pair
 
         key = known_objective(figure or self.objective)
         pair = known_pair((x, y), self._grid.names)
@@ -208,7 +208,7 @@ class Sweep:
         RunRefused
             The folder cannot be written, or no combination has a result.
         """
-        from backtest.sweep.kept import keep
+        from backtest.sweeps.kept import keep
 
         if self.folder is None:
             self.folder = keep(
@@ -218,7 +218,7 @@ class Sweep:
         return self
 
     def __repr__(self) -> str:
-        from backtest.sweep.show import figure
+        from backtest.sweeps.show import figure
         from data.terminal import counted
         from strategy.metrics import DEFINITIONS
 

@@ -11,7 +11,7 @@ from backtest.running import check_name, compiling
 from strategy.errors import WickError
 
 if TYPE_CHECKING:
-    from backtest.sweep.session import Session
+    from backtest.sweeps.session import Session
 
 _GO_ALONG = ("strategy", "resume", "threads", "memory", "top", "as_json", "store", "runs")
 app = typer.Typer(add_completion=False)
@@ -98,10 +98,10 @@ def sweep(
         )  # fmt: skip
     check_name(name)
     with compiling(), contextlib.redirect_stdout(sys.stderr):
-        from backtest.sweep.asked import GridAsked
-        from backtest.sweep.options import options_of
-        from backtest.sweep.session import open_session
-        from backtest.sweep.where import joined
+        from backtest.sweeps.asked import GridAsked
+        from backtest.sweeps.options import options_of
+        from backtest.sweeps.session import open_session
+        from backtest.sweeps.where import joined
 
         given = GridAsked(tuple(grid or ()), joined(where or ()), random, seed)
         options = options_of(objective, top, memory, threads, heat)
@@ -114,11 +114,11 @@ def sweep(
     if as_json:
         import json
 
-        from backtest.sweep.show import as_json as summary_json
+        from backtest.sweeps.show import as_json as summary_json
 
         typer.echo(json.dumps(summary_json(run, summary), indent=2))
         return
-    from backtest.sweep.show import print_sweep
+    from backtest.sweeps.show import print_sweep
 
     print_sweep(run, summary)
 

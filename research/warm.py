@@ -10,7 +10,8 @@ import numpy as np
 
 from backtest.inputs import Asked, gather
 from backtest.running import run_asked
-from backtest.sweep import SweepPlan, evaluate
+from backtest.sweeps.engine import evaluate
+from backtest.sweeps.plan import SweepPlan
 from data.runs import keep
 from data.store import load as load_candles
 from data.synthetic import synthetic_market

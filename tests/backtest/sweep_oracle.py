@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backtest.inputs import Inputs, run
-from backtest.sweep.alone import inputs_of
+from backtest.sweeps.alone import inputs_of
 from data.run_record import figures_of
 from strategy.errors import WickError
 

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backtest.inputs import Inputs, run
-from backtest.sweep import NOTES, SweepPlan, SweepTable, evaluate, trades_of
+from backtest.sweeps.engine import evaluate, trades_of
+from backtest.sweeps.figures import NOTES, SweepTable
+from backtest.sweeps.plan import SweepPlan
 from data.rest.listings import Bracket
 from data.run_record import figures_of
 from data.symbols import DatedRules, MarginRules, SymbolRules

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backtest.engine import Result
-from backtest.sweep import SweepPlan
+from backtest.sweeps.plan import SweepPlan
 from strategy.dated import SymbolTiers
 from strategy.errors import RunRefused, WickError
 from strategy.fills import Costs

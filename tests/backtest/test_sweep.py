@@ -14,7 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backtest.inputs import Inputs
-from backtest.sweep import SweepPlan, SweepTable, evaluate, trades_of
+from backtest.sweeps.engine import evaluate, trades_of
+from backtest.sweeps.figures import SweepTable
+from backtest.sweeps.plan import SweepPlan
 from strategy.errors import WickError
 from strategy.fills import Costs
 from strategy.options import OPTIONS, Option

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pytest
 
 from backtest import Run, Sweep, backtest, inputs, sweep
-from backtest.sweep import ranking, running, storage
-from backtest.sweep.grid import Grid, parse_grid
-from backtest.sweep.ranking import summarize
+from backtest.sweeps import ranking, running, storage
+from backtest.sweeps.grid import Grid, parse_grid
+from backtest.sweeps.ranking import summarize
 from data import runs as run_folders
 from data.synthetic import synthetic_market
 from strategy.candles import Candles
@@ -34,7 +34,7 @@ def found(market: Candles, tmp_path_factory: pytest.TempPathFactory) -> Sweep:
 
 
 def test_the_function_stays_what_it_is_when_the_engine_is_imported() -> None:
-    importlib.import_module("backtest.sweep.engine")
+    importlib.import_module("backtest.sweeps.engine")
     package = importlib.import_module("backtest")
     assert package.sweep is sweep
     assert callable(sweep)

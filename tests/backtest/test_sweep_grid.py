@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backtest.sweep.grid import (
+from backtest.sweeps.grid import (
     Axis,
     Grid,
     axes_of,
@@ -17,7 +17,7 @@ from backtest.sweep.grid import (
     draw,
     parse_grid,
 )
-from backtest.sweep.where import condition
+from backtest.sweeps.where import condition
 from strategy.errors import WickError
 
 KNOWN: dict[str, int | float] = {

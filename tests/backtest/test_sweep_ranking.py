@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backtest.sweep import ranking
-from backtest.sweep.grid import Grid, parse_grid
-from backtest.sweep.ranking import grouped, rising, summarize
+from backtest.sweeps import ranking
+from backtest.sweeps.grid import Grid, parse_grid
+from backtest.sweeps.ranking import grouped, rising, summarize
 
 AXES = parse_grid(["a=0:4:1,b=0|1|2"], {"a": 1.0, "b": 1.0})
 VALUES = st.one_of(st.just(math.nan), st.integers(-3, 3).map(float))

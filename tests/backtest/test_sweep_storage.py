@@ -7,8 +7,8 @@ import msgspec
 import pyarrow as pa
 import pytest
 
-from backtest.sweep import storage
-from backtest.sweep.storage import Parts, SweepPlanned
+from backtest.sweeps import storage
+from backtest.sweeps.storage import Parts, SweepPlanned
 from data import runs as run_folders
 from strategy.errors import RunRefused, WickError
 

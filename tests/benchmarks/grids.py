@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backtest.inputs import Asked, Inputs, gather, run
-from backtest.sweep import SweepPlan, evaluate
+from backtest.sweeps.engine import evaluate
+from backtest.sweeps.plan import SweepPlan
 from tests.benchmarks.workload import COSTS, END, PARAMS, RISK, START, STRATEGY, day_ms
 
 Combos = NDArray[np.float64]

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 from playwright.sync_api import Page, expect
 
-from backtest.sweep.grid import Grid, parse_grid
-from backtest.sweep.heatmap import LOSS, NONE, write_sweep_report
-from backtest.sweep.ranking import summarize
+from backtest.sweeps.grid import Grid, parse_grid
+from backtest.sweeps.heatmap import LOSS, NONE, write_sweep_report
+from backtest.sweeps.ranking import summarize
 from data.runs import AxisRecord, Run, SweepRecord
 from tests.browser.report_page import Opener
 

@@ -13,9 +13,9 @@ import pytest
 from rich.console import Console
 
 from backtest.inputs import Asked, gather
-from backtest.sweep import show
-from backtest.sweep.figures import FIGURES
-from backtest.sweep.storage import Parts
+from backtest.sweeps import show
+from backtest.sweeps.figures import FIGURES
+from backtest.sweeps.storage import Parts
 from data import runs as run_folders
 from data.runs import Run
 from data.writer import save
@@ -36,7 +36,7 @@ from tests.cli.conftest import (
 GRID = "channel=24:48:8,stop=1:4:0.5,take=3:8:1"
 SWEEP = ("sweep", "breakout_donchian", "--grid", GRID, "--where", "take > stop")
 SMALL = ("sweep", "breakout_donchian", "--grid", "channel=24|48,stop=2:4:1,costs.fee_rate=0|0.0005")
-WRITE = ("backtest.sweep.storage", "Parts", "write")
+WRITE = ("backtest.sweeps.storage", "Parts", "write")
 
 
 @pytest.fixture(scope="session")
@@ -101,7 +101,7 @@ def test_the_same_command_goes_on_with_what_a_killed_one_left(
 def test_a_sweep_killed_while_it_becomes_a_run_is_finished_by_the_next(
     small: Path, undisturbed: Path
 ) -> None:
-    moment = ("backtest.sweep.kept", "", "publish", "1")
+    moment = ("backtest.sweeps.kept", "", "publish", "1")
     said = signalled(signal.SIGKILL, moment, (*SWEEP, "--name", "mine"), small)
     assert said.code == -signal.SIGKILL
     assert run_folders.records(small / "var" / "runs").records == []
@@ -168,7 +168,7 @@ def test_a_sweep_that_fails_before_its_first_part_leaves_nothing(
 
 
 def test_a_sweep_that_is_stopped_before_its_first_part_leaves_nothing(small: Path) -> None:
-    said = signalled(signal.SIGINT, ("backtest.sweep.running", "", "evaluate", "1"), SMALL, small)
+    said = signalled(signal.SIGINT, ("backtest.sweeps.running", "", "evaluate", "1"), SMALL, small)
     assert said.code == 130
     assert "stopped before the first part was done" in said.err
     assert list((small / "var" / "runs").glob(".sweep-*")) == []
@@ -212,7 +212,7 @@ def test_what_would_change_a_sweep_is_refused_with_resume(
 
 def test_a_sweep_goes_on_with_the_objective_that_it_began_with(small: Path) -> None:
     given = (*SMALL, "--objective", "max_drawdown", "--name", "mine")
-    signalled(signal.SIGKILL, ("backtest.sweep.kept", "", "publish", "1"), given, small)
+    signalled(signal.SIGKILL, ("backtest.sweeps.kept", "", "publish", "1"), given, small)
     said = finished("sweep", "--resume", "mine", "--top", "3", "--threads", "1", cwd=small)
     assert said.code == 0, said
     its = record(small, "mine").sweep

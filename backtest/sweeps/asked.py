@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from backtest.inputs import Asked, Inputs, gather
-from backtest.sweep import grid as grids
-from backtest.sweep.grid import Grid
-from backtest.sweep.storage import SweepPlanned
-from backtest.sweep.where import condition
+from backtest.sweeps import grid as grids
+from backtest.sweeps.grid import Grid
+from backtest.sweeps.storage import SweepPlanned
+from backtest.sweeps.where import condition
 from data.runs import AxisRecord, SweepRecord
 from strategy.candles import Candles
 from strategy.fills import DETAIL, Costs, checked_costs

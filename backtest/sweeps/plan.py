@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from backtest.inputs import Inputs
 from backtest.kernels.exits import blocks_of
 from backtest.kernels.walk import PAY, Ground
-from backtest.sweep.conditions import parse, reads_of
-from backtest.sweep.recorded import note, recorded
+from backtest.sweeps.conditions import parse, reads_of
+from backtest.sweeps.recorded import note, recorded
 from data.margin import tiers_of
 from strategy.dated import SymbolTiers, dated_rules
 from strategy.errors import WickError, did_you_mean

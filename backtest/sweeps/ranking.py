@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from backtest.sweep.grid import Axis, Grid
+from backtest.sweeps.grid import Axis, Grid
 from data.table import numbers
 from strategy.metrics import DEFINITIONS, MIN_TRADES
 

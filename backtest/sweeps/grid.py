@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backtest.sweep.where import Condition, near
+from backtest.sweeps.where import Condition, near
 from data.terminal import counted
 from strategy.errors import WickError
 from strategy.fills import INTRABAR

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from backtest.sweep.ranking import NUMBER, Marginal, Summary, figure_keys, ranked, sign_of
+from backtest.sweeps.ranking import NUMBER, Marginal, Summary, figure_keys, ranked, sign_of
 from data.runs import FigureRecord, Run
 from data.show import print_notes, shown
 from data.terminal import counted, new_table, out

@@ -7,9 +7,9 @@ from pathlib import Path
 from msgspec import structs
 
 from backtest.inputs import Asked
-from backtest.sweep import kept, running, storage
-from backtest.sweep.alone import NoResult
-from backtest.sweep.asked import (
+from backtest.sweeps import kept, running, storage
+from backtest.sweeps.alone import NoResult
+from backtest.sweeps.asked import (
     GridAsked,
     asked_again,
     asked_fields,
@@ -18,11 +18,11 @@ from backtest.sweep.asked import (
     rests_on,
     whole_axes,
 )
-from backtest.sweep.grid import Grid, check_size
-from backtest.sweep.options import Options, known_pair
-from backtest.sweep.plan import SweepPlan
-from backtest.sweep.ranking import Summary, summarize
-from backtest.sweep.show import watching
+from backtest.sweeps.grid import Grid, check_size
+from backtest.sweeps.options import Options, known_pair
+from backtest.sweeps.plan import SweepPlan
+from backtest.sweeps.ranking import Summary, summarize
+from backtest.sweeps.show import watching
 from data.runs import Run, check_writable
 from data.terminal import counted
 from strategy.errors import RunRefused, WickError

@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from backtest.sweep.ranking import best_of
-from backtest.sweep.storage import Parts
+from backtest.sweeps.ranking import best_of
+from backtest.sweeps.storage import Parts
 from data.runs import RunRecord
 from strategy.errors import WickError
 

@@ -7,12 +7,12 @@ from typing import Any
 import pyarrow as pa
 
 from backtest.inputs import Inputs
-from backtest.sweep import alone
-from backtest.sweep.asked import axis_records, grid_again, rests_on
-from backtest.sweep.grid import Grid
-from backtest.sweep.heatmap import write_sweep_report
-from backtest.sweep.ranking import Summary, summarize
-from backtest.sweep.storage import SCHEMA, Parts, SweepPlanned, begin, held, remove
+from backtest.sweeps import alone
+from backtest.sweeps.asked import axis_records, grid_again, rests_on
+from backtest.sweeps.grid import Grid
+from backtest.sweeps.heatmap import write_sweep_report
+from backtest.sweeps.ranking import Summary, summarize
+from backtest.sweeps.storage import SCHEMA, Parts, SweepPlanned, begin, held, remove
 from data.dates import now_ms
 from data.run_tables import part_table, trade_table
 from data.runs import Run, RunRecord, check_writable, publish, run_id

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backtest.kernels.rows import Conditions
-from backtest.sweep.groups import Codes, Ids, distinct
-from backtest.sweep.plan import EXIT_SETTINGS, Columns, SweepPlan
+from backtest.sweeps.groups import Codes, Ids, distinct
+from backtest.sweeps.plan import EXIT_SETTINGS, Columns, SweepPlan
 from strategy.errors import WickError
 from strategy.fills import Costs
 from strategy.risk import Risk

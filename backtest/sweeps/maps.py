@@ -7,8 +7,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from backtest.sweep.grid import Axis, Grid
-from backtest.sweep.ranking import Grouped, Rows, Sample, gather, grouped, rising, sign_of
+from backtest.sweeps.grid import Axis, Grid
+from backtest.sweeps.ranking import Grouped, Rows, Sample, gather, grouped, rising, sign_of
 
 # Of a longer axis neighbouring values share a row or column.
 MOST_BINS = 48

@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 from backtest.engine import Result
 from backtest.inputs import Inputs, run
 from backtest.record import record_of
-from backtest.sweep.asked import axis_records
-from backtest.sweep.figures import NOT_TOGETHER, NOTES, REFUSED
-from backtest.sweep.grid import Grid
-from backtest.sweep.ranking import NOTE, NUMBER, Rows, Summary
+from backtest.sweeps.asked import axis_records
+from backtest.sweeps.figures import NOT_TOGETHER, NOTES, REFUSED
+from backtest.sweeps.grid import Grid
+from backtest.sweeps.ranking import NOTE, NUMBER, Rows, Summary
 from data.dates import now_ms
 from data.run_record import figures_of
 from data.run_tables import part_table, trade_table

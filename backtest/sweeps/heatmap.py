@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from backtest.report import tables
 from backtest.report.assets import inline, part, plotly_script, policy
 from backtest.report.markup import row, table
-from backtest.sweep.grid import Grid
-from backtest.sweep.maps import HeatMap, maps_of
-from backtest.sweep.ranking import Rows, Summary, figure_keys, sign_of
-from backtest.sweep.show import FEW, figure, lines_about, shown_keys
+from backtest.sweeps.grid import Grid
+from backtest.sweeps.maps import HeatMap, maps_of
+from backtest.sweeps.ranking import Rows, Summary, figure_keys, sign_of
+from backtest.sweeps.show import FEW, figure, lines_about, shown_keys
 from data.disk import write_page
 from data.runs import RunRecord
 from strategy.metrics import DEFINITIONS, MIN_TRADES
@@ -127,12 +127,12 @@ def _page(record: RunRecord, summary: Summary, keys: Sequence[str], maps: Sequen
     its = record.sweep
     assert its is not None
     plotly = plotly_script()
-    script = "\n".join((part("charts.js"), part("heat.js", "backtest.sweep")))
+    script = "\n".join((part("charts.js"), part("heat.js", "backtest.sweeps")))
     notes = "".join(f"<li>{escape(word)}</li>" for word in [_warning(its), *record.notes])
-    return Template(part("page.html", "backtest.sweep")).substitute(
+    return Template(part("page.html", "backtest.sweeps")).substitute(
         policy=policy(plotly, script),
         title=escape(f"{record.strategy.name}: sweep of {', '.join(a.name for a in its.axes)}"),
-        style=part("page.css") + part("heat.css", "backtest.sweep"),
+        style=part("page.css") + part("heat.css", "backtest.sweeps"),
         strategy=escape(record.strategy.name),
         summary=tables.summary(record),
         count=escape(_counted(its)),

@@ -9,12 +9,12 @@ import pyarrow as pa
 
 from backtest.inputs import Inputs
 from backtest.running import compiling
-from backtest.sweep.asked import whole_axes
-from backtest.sweep.engine import evaluate
-from backtest.sweep.figures import NOTES
-from backtest.sweep.grid import Grid
-from backtest.sweep.plan import SweepPlan
-from backtest.sweep.ranking import NOTE, NUMBER
+from backtest.sweeps.asked import whole_axes
+from backtest.sweeps.engine import evaluate
+from backtest.sweeps.figures import NOTES
+from backtest.sweeps.grid import Grid
+from backtest.sweeps.plan import SweepPlan
+from backtest.sweeps.ranking import NOTE, NUMBER
 from data.table import arrow, arrow_text
 
 

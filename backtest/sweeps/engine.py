@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from backtest.inputs import run
 from backtest.kernels.walk import NEAR, SUMS, SWEPT
-from backtest.sweep.figures import NOT_TOGETHER, REFUSED, SweepTable
-from backtest.sweep.groups import Codes
-from backtest.sweep.masks import Batch, Stage, batches
-from backtest.sweep.plan import SweepPlan, cores
-from backtest.sweep.units import Worker, units
+from backtest.sweeps.figures import NOT_TOGETHER, REFUSED, SweepTable
+from backtest.sweeps.groups import Codes
+from backtest.sweeps.masks import Batch, Stage, batches
+from backtest.sweeps.plan import SweepPlan, cores
+from backtest.sweeps.units import Worker, units
 from strategy.errors import RunRefused, WickError
 from strategy.fills import Costs
 from strategy.risk import Risk

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from backtest.sweep.figures import FIGURES
+from backtest.sweeps.figures import FIGURES
 from strategy.errors import WickError, did_you_mean
 
 _UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "KB": 10**3, "MB": 10**6, "GB": 10**9}

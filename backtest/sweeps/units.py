@@ -13,9 +13,9 @@ from backtest.kernels.lanes import CHUNK, LANES, TAKEN
 from backtest.kernels.rows import Room, Rows, unite, walk_rows
 from backtest.kernels.signals import FAR, Signals
 from backtest.kernels.walk import WALK
-from backtest.sweep.groups import Ids
-from backtest.sweep.masks import Batch
-from backtest.sweep.plan import SweepPlan
+from backtest.sweeps.groups import Ids
+from backtest.sweeps.masks import Batch
+from backtest.sweeps.plan import SweepPlan
 from strategy.fills import Costs
 from strategy.records import POSITION
 from strategy.risk import Risk

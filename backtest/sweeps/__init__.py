@@ -1,0 +1,1 @@
+"""Many combinations of params, risk settings and costs over the same candles."""
