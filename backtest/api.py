@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from backtest.inputs import Asked
     from data import runs as kept
+    from data.run_json import RunRecord
     from strategy.candles import Candles
     from strategy.load import Strategy
 
@@ -261,7 +262,7 @@ class Run:
         return cls(load(settings.runs, str(name)), settings.store)
 
     @property
-    def record(self) -> "kept.RunRecord":
+    def record(self) -> "RunRecord":
         """What run.json holds."""
         return self._made.record
 

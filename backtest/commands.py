@@ -10,7 +10,8 @@ from backtest.running import check_name, run_asked
 
 if TYPE_CHECKING:
     from backtest.inputs import Asked
-    from data.runs import Run, RunRecord
+    from data.run_json import RunRecord
+    from data.runs import Run
 
 backtest_app = typer.Typer(add_completion=False)
 report_app = typer.Typer(add_completion=False)

@@ -22,6 +22,7 @@ from data.margin import changes_of, mark_notes, marks_of_store, tiers_of
 from data.overrides import BALANCE, Given, costs_of, from_flags, from_toml, share_of_bps
 from data.quality import holes
 from data.rules.notes import margin_notes, rule_notes
+from data.run_json import RunRecord
 from data.run_record import detail_record, funding_record, marks_record
 from data.selection import market_of, only_symbol, refuse_twice
 from data.spreads import spread_of_store
@@ -51,7 +52,7 @@ class Asked:
     start_ms: int | None = None
     end_ms: int | None = None
     changes: tuple[str, ...] = ()
-    params: str | runs.RunRecord | None = None
+    params: str | RunRecord | None = None
     balance: float | None = None
     fee_bps: float | None = None
     slippage_bps: float | None = None
@@ -76,7 +77,7 @@ class Inputs:
     grids: Grids
     funding: tuple[Funding, ...]
     notes: tuple[str, ...]
-    source: runs.RunRecord | None
+    source: RunRecord | None
     detail: tuple[Candles | None, ...] = ()
     spreads: tuple[Spread | None, ...] = ()
     terms: tuple[tuple[DatedRules, ...], ...] = ()  # of each symbol: at first, and what changes
@@ -165,7 +166,7 @@ def gather(
     )
 
 
-def candles_of(record: runs.RunRecord, folder: Path) -> tuple[Candles, ...]:
+def candles_of(record: RunRecord, folder: Path) -> tuple[Candles, ...]:
     """Load the very candles of a run, one of each symbol.
 
     Raises
@@ -257,9 +258,7 @@ def _known_timeframe(timeframe: str, folder: Path) -> None:
         )
 
 
-def _terms(
-    candles: Candles, source: runs.RunRecord | None, book: RuleBook
-) -> tuple[DatedRules, ...]:
+def _terms(candles: Candles, source: RunRecord | None, book: RuleBook) -> tuple[DatedRules, ...]:
     # A run's own rules: it is repeated to the last bit also after the exchange changed them.
     for its in source.data if source else ():
         if (its.market, its.symbol) == (candles.market, candles.symbol):
@@ -283,7 +282,7 @@ def _funding(candles: Candles, folder: Path) -> Funding:
     return funding_of_store(folder, candles) if candles.market == "um" else no_funding()
 
 
-def _source_run(params: str | runs.RunRecord | None, folder: Path) -> runs.RunRecord | None:
+def _source_run(params: str | RunRecord | None, folder: Path) -> RunRecord | None:
     if not isinstance(params, str):
         return params
     if params.endswith(".toml"):
@@ -304,7 +303,7 @@ def _source_run(params: str | runs.RunRecord | None, folder: Path) -> runs.RunRe
     return picked(record, found, rank)
 
 
-def _with_defaults_of(asked: Asked, source: runs.RunRecord, *, span: bool) -> Asked:
+def _with_defaults_of(asked: Asked, source: RunRecord, *, span: bool) -> Asked:
     series, (first_ms, end_ms) = source.data[0], _span(source)
     return dataclasses.replace(
         asked,
@@ -318,7 +317,7 @@ def _with_defaults_of(asked: Asked, source: runs.RunRecord, *, span: bool) -> As
     )
 
 
-def _costs(asked: Asked, source: runs.RunRecord | None, given: Mapping[str, Any]) -> Costs:
+def _costs(asked: Asked, source: RunRecord | None, given: Mapping[str, Any]) -> Costs:
     # A run's own rates are taken as they are: through basis points and back they could lose a bit.
     known = costs_of(source.all_costs if source else Costs(), given)
     flags = {"--fee-bps": asked.fee_bps, "--maker-fee-bps": asked.maker_fee_bps}
@@ -414,7 +413,7 @@ def _source_notes(
     candles: Sequence[Candles],
     funding: Sequence[Funding],
     marks: Sequence[Marks | None],
-    source: runs.RunRecord | None,
+    source: RunRecord | None,
 ) -> list[str]:
     if source is None:
         return []
@@ -447,7 +446,7 @@ def _source_notes(
 
 
 def _detail_notes(
-    candles: Sequence[Candles], detail: Sequence[Candles | None], source: runs.RunRecord | None
+    candles: Sequence[Candles], detail: Sequence[Candles | None], source: RunRecord | None
 ) -> list[str]:
     if not detail:
         return []
@@ -464,7 +463,7 @@ def _detail_notes(
     return notes
 
 
-def _span(source: runs.RunRecord) -> tuple[int, int]:
+def _span(source: RunRecord) -> tuple[int, int]:
     return min(one.first_ms for one in source.data), max(one.end_ms for one in source.data)
 
 

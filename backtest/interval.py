@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from backtest.engine import Result
 from backtest.kernels.detailed import RESOLVED, WALKED, WANTING
-from data.runs import EndRecord, IntervalRecord
+from data.run_json import EndRecord, IntervalRecord
 from strategy.errors import RunRefused
 from strategy.fills import BEST, WORST, Costs
 from strategy.metrics import drawdown

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from backtest.engine import Result
+from data.run_json import IntervalRecord, RunRecord
 from data.run_record import run_record
-from data.runs import IntervalRecord, RunRecord, run_id
+from data.runs import run_id
 from data.symbols import DatedRules, SymbolRules
 from strategy.candles import Candles
 from strategy.margin import Marks

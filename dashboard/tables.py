@@ -9,7 +9,7 @@ import pandas as pd
 from dashboard.figures import BLUE, ORANGE
 from dashboard.texts import age_text, time_text
 from dashboard.view import View
-from data.runs import RunRecord
+from data.run_json import RunRecord
 from data.show import shown
 from live.session import Session
 from strategy.metrics import DEFINITIONS

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.quality import holes
-from data.run_tables import result_hash
-from data.runs import (
+from data.run_json import (
     SCHEMA,
     DataRecord,
     DetailRecord,
@@ -23,6 +22,7 @@ from data.runs import (
     RunRecord,
     StrategyRecord,
 )
+from data.run_tables import result_hash
 from data.symbols import DatedRules, SymbolRules
 from strategy.candles import Candles
 from strategy.fills import Costs

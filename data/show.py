@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from data.dates import show_time
-from data.runs import FigureRecord, RunRecord
+from data.run_json import FigureRecord, RunRecord
 from strategy.fills import INTRABAR, Costs
 from strategy.options import in_use
 from strategy.risk import (

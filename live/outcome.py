@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from data import runs
 from data.dates import show_time
+from data.run_json import RunRecord
 from data.run_record import run_record
 from data.run_tables import part_table, trade_table
 from live.journal_records import Decided, Dropped, Halted, Record
@@ -225,7 +226,7 @@ def keep(history: History, folder: Path) -> Path | None:
     return run.folder
 
 
-def _kept(record: runs.RunRecord, folder: Path) -> Path | None:
+def _kept(record: RunRecord, folder: Path) -> Path | None:
     # A tracker that was started again at the very end has nothing new to tell.
     for path in folder.glob(f"{record.id}*/run.json"):
         try:

@@ -16,6 +16,7 @@ from data.dates import show_time
 from data.funding import funding_notes, funding_of_store
 from data.manifest import known_market
 from data.overrides import BALANCE, Given, costs_of, from_flags, from_toml, share_of_bps
+from data.run_json import RunRecord
 from data.selection import market_of, only_symbol, refuse_twice
 from data.settings import Settings
 from data.symbols import RuleBook, SymbolRules, fine_rules
@@ -230,15 +231,13 @@ def _known_world(asked: Asked) -> Literal["paper", "testnet"]:
     return "paper" if asked.on == "paper" else "testnet"
 
 
-def _source_run(asked: Asked, folder: Path) -> runs.RunRecord | None:
+def _source_run(asked: Asked, folder: Path) -> RunRecord | None:
     if asked.params is None or asked.params.endswith(".toml"):
         return None
     return runs.read_record(runs.find(folder, asked.params))
 
 
-def _values(
-    asked: Asked, strategy: Strategy, source: runs.RunRecord | None
-) -> tuple[Any, Risk, Costs]:
+def _values(asked: Asked, strategy: Strategy, source: RunRecord | None) -> tuple[Any, Risk, Costs]:
     given = from_flags(asked.changes)
     if source is not None:
         given = given.over(Given(dict(source.params), dict(source.risk), {}))
@@ -248,7 +247,7 @@ def _values(
     return strategy.with_params(given.params), strategy.with_risk(given.risk), costs
 
 
-def _balance(asked: Asked, source: runs.RunRecord | None) -> float:
+def _balance(asked: Asked, source: RunRecord | None) -> float:
     balance = asked.balance
     if balance is None:
         return source.balance if source else BALANCE
@@ -258,7 +257,7 @@ def _balance(asked: Asked, source: runs.RunRecord | None) -> float:
 
 
 def _symbols(
-    asked: Asked, strategy: Strategy, folder: Path, source: runs.RunRecord | None
+    asked: Asked, strategy: Strategy, folder: Path, source: RunRecord | None
 ) -> tuple[str, ...]:
     symbols = asked.symbols or (tuple(its.symbol for its in source.data) if source else None)
     if symbols is None and asked.on == "testnet":

@@ -166,9 +166,9 @@ def tune_record(
 
     from backtest.record import record_of
     from data.dates import now_ms
+    from data.run_json import TuneRecord
     from data.run_record import figures_of
     from data.run_tables import result_hash
-    from data.runs import TuneRecord
 
     record = record_of(
         tuned.train,

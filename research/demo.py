@@ -14,7 +14,8 @@ from data import commands as data_commands
 from data.dates import now_ms, parse_time, show_time
 from data.fetching.download import archive_reachable
 from data.manifest import Series
-from data.runs import Run, RunRecord, check_writable, load
+from data.run_json import RunRecord
+from data.runs import Run, check_writable, load
 from data.settings import Settings
 from data.show import print_run
 from data.store import StoredSeries, series

@@ -11,7 +11,8 @@ from backtest.report import results, tables
 from backtest.report.assets import inline, part, plotly_script, policy
 from backtest.report.series import series_of
 from data.disk import write_page
-from data.runs import Run, RunRecord
+from data.run_json import RunRecord
+from data.runs import Run
 from strategy.candles import Candles
 from strategy.metrics import ROLLING_DAYS
 

@@ -6,7 +6,7 @@ from itertools import groupby
 
 from backtest.report.markup import row, sign_of, table
 from data.dates import show_time
-from data.runs import DataRecord, FigureRecord, RunRecord
+from data.run_json import DataRecord, FigureRecord, RunRecord
 from data.show import cost_lines, shown, shown_range
 from strategy.metrics import DEFINITIONS
 

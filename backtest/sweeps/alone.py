@@ -19,9 +19,10 @@ from backtest.sweeps.figures import NOT_TOGETHER, NOTES, REFUSED
 from backtest.sweeps.grid import Grid
 from backtest.sweeps.ranking import NOTE, NUMBER, Rows, Summary
 from data.dates import now_ms
+from data.run_json import RunRecord, SweepRecord
 from data.run_record import figures_of
 from data.run_tables import part_table, trade_table
-from data.runs import Run, RunRecord, SweepRecord
+from data.runs import Run
 from data.table import numbers
 from data.terminal import counted
 from strategy.errors import RunRefused, WickError

@@ -14,7 +14,7 @@ from backtest.sweeps import grid as grids
 from backtest.sweeps.grid import Grid
 from backtest.sweeps.storage import SweepPlanned
 from backtest.sweeps.where import condition
-from data.runs import AxisRecord, SweepRecord
+from data.run_json import AxisRecord, SweepRecord
 from strategy.candles import Candles
 from strategy.fills import DETAIL, Costs, checked_costs
 from strategy.kernel import SOURCE_HASH

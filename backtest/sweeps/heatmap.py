@@ -19,7 +19,7 @@ from backtest.sweeps.maps import HeatMap, maps_of
 from backtest.sweeps.ranking import Rows, Summary, figure_keys, sign_of
 from backtest.sweeps.show import FEW, figure, lines_about, shown_keys
 from data.disk import write_page
-from data.runs import RunRecord
+from data.run_json import RunRecord
 from strategy.metrics import DEFINITIONS, MIN_TRADES
 
 if TYPE_CHECKING:

@@ -14,8 +14,9 @@ from backtest.sweeps.heatmap import write_sweep_report
 from backtest.sweeps.ranking import Summary, summarize
 from backtest.sweeps.storage import SCHEMA, Parts, SweepPlanned, begin, held, remove
 from data.dates import now_ms
+from data.run_json import RunRecord
 from data.run_tables import part_table, trade_table
-from data.runs import Run, RunRecord, check_writable, publish, run_id
+from data.runs import Run, check_writable, publish, run_id
 from strategy.errors import WickError
 
 TOP = 20

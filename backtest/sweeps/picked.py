@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from backtest.sweeps.ranking import best_of
 from backtest.sweeps.storage import Parts
-from data.runs import RunRecord
+from data.run_json import RunRecord
 from strategy.errors import WickError
 
 

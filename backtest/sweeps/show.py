@@ -12,7 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from backtest.sweeps.ranking import NUMBER, Marginal, Summary, figure_keys, ranked, sign_of
-from data.runs import FigureRecord, Run
+from data.run_json import FigureRecord
+from data.runs import Run
 from data.show import print_notes, shown
 from data.terminal import counted, new_table, out
 from strategy.load import available

@@ -18,7 +18,8 @@ import msgspec
 import pyarrow as pa
 
 from data.disk import sync_folder, write_synced
-from data.runs import AxisRecord, read_table, write_table
+from data.run_json import AxisRecord
+from data.runs import read_table, write_table
 from data.terminal import counted
 from strategy.errors import RunRefused, WickError, did_you_mean
 

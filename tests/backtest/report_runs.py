@@ -8,9 +8,10 @@ import numpy as np
 
 from backtest.engine import backtest
 from backtest.record import record_of
+from data.run_json import TuneRecord
 from data.run_record import figures_of
 from data.run_tables import result_hash, trade_table
-from data.runs import Run, TuneRecord, save
+from data.runs import Run, save
 from data.symbols import fine_rules
 from data.synthetic import synthetic_market
 from strategy.candles import Candles

@@ -13,7 +13,8 @@ from backtest.inputs import Asked, Inputs, gather, run
 from backtest.running import run_asked
 from data.dates import parse_time
 from data.manifest import Series, Source
-from data.runs import RunRecord, keep
+from data.run_json import RunRecord
+from data.runs import keep
 from data.store import load as load_candles
 from data.synthetic import synthetic_market
 from data.writer import save, writing

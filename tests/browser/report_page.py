@@ -9,7 +9,8 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from backtest.report import write_report
-from data.runs import FigureRecord, Run
+from data.run_json import FigureRecord
+from data.runs import Run
 from data.show import shown as written
 from strategy.candles import Candles
 from tests.backtest.report_runs import market, report_run

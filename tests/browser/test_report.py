@@ -8,7 +8,8 @@ import pytest
 from playwright.sync_api import expect
 
 from backtest.report import series, write_report
-from data.runs import Run, RunRecord
+from data.run_json import RunRecord
+from data.runs import Run
 from strategy.candles import Candles
 from tests.backtest.report_runs import market, report_run
 from tests.backtest.script import MINUTE

@@ -13,7 +13,8 @@ from playwright.sync_api import Page, expect
 from backtest.sweeps.grid import Grid, parse_grid
 from backtest.sweeps.heatmap import LOSS, NONE, write_sweep_report
 from backtest.sweeps.ranking import summarize
-from data.runs import AxisRecord, Run, SweepRecord
+from data.run_json import AxisRecord, SweepRecord
+from data.runs import Run
 from tests.browser.report_page import Opener
 
 AXES = parse_grid(["rsi=5:9:1,stop=1|2|4,take=2|4"], {"rsi": 5, "stop": 1.0, "take": 2.0})

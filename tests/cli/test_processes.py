@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from data.runs import RunRecord, _scratch, load, records
+from data.run_json import RunRecord
+from data.runs import _scratch, load, records
 from tests.cli.conftest import OFTEN, Command, Said, finished, process, signalled, strategy, tree
 
 BACKTEST = ("backtest", "rsi_macd_atr", *OFTEN)

@@ -9,7 +9,8 @@ import pytest
 
 from data.dates import show_time
 from data.manifest import Series, Source
-from data.runs import RunRecord, read_record
+from data.run_json import RunRecord
+from data.runs import read_record
 from data.writer import save, writing
 from tests.cli.conftest import OFTEN, START_MS, Command, Said, market, strategy
 

@@ -17,6 +17,7 @@ from backtest.sweeps import show
 from backtest.sweeps.figures import FIGURES
 from backtest.sweeps.storage import Parts
 from data import runs as run_folders
+from data.run_json import RunRecord
 from data.runs import Run
 from data.writer import save
 from strategy.errors import RunRefused
@@ -69,7 +70,7 @@ def contents(results: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in results.iterdir()}
 
 
-def record(folder: Path, name: str) -> run_folders.RunRecord:
+def record(folder: Path, name: str) -> RunRecord:
     return run_folders.read_record(run_folders.find(folder / "var" / "runs", name))
 
 

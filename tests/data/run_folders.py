@@ -10,20 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data import runs
-from data.run_tables import result_hash, trade_table
-from data.runs import (
+from data.run_json import (
     SCHEMA,
     DataRecord,
     FigureRecord,
     FundingRecord,
     GroupRecord,
-    Run,
     RunRecord,
     StrategyRecord,
     TuneRecord,
-    run_id,
-    save,
 )
+from data.run_tables import result_hash, trade_table
+from data.runs import Run, run_id, save
 from data.symbols import SymbolRules
 from strategy.records import TRADE
 

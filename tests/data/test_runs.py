@@ -17,8 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data.run_json import SCHEMA
 from data.run_tables import result_hash, trade_table
-from data.runs import SCHEMA, Found, find, load, read_record, records, run_id, save
+from data.runs import Found, find, load, read_record, records, run_id, save
 from strategy.errors import WickError
 from strategy.records import EXIT_REASONS, TRADE
 from tests.data.run_folders import (
