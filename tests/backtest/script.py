@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -87,14 +88,15 @@ def scripted(
 ) -> Strategy:
     """Load the strategy that says what the bars dictate; one that trails, whose entries rest so
     many stop distances from the close or are ranked by their take's has a take rule."""
-    name = "scripted_trailing" if trail else "scripted" if take else "scripted_without_take"
-    if ranked:
-        name = "scripted_ranked"
-    if limit is None:
-        return dataclasses.replace(_loaded(name), timeframe=timeframe)
-    strategy = _loaded("scripted_limit")
-    params = functools.partial(strategy.params, limit=limit)
-    return dataclasses.replace(strategy, timeframe=timeframe, params=params)
+    if limit is not None:
+        strategy = _with_rule("limit")
+        params = functools.partial(strategy.params, limit=limit)
+        return dataclasses.replace(strategy, timeframe=timeframe, params=params)
+    if ranked or trail:
+        strategy = _with_rule("ranked" if ranked else "trailing")
+    else:
+        strategy = _loaded("scripted" if take else "scripted_without_take")
+    return dataclasses.replace(strategy, timeframe=timeframe)
 
 
 def run(
@@ -162,6 +164,25 @@ def units(amount: str) -> int:
 @cache
 def _loaded(name: str) -> Strategy:
     return load(str(_STRATEGIES / f"{name}.py"))
+
+
+# Rules that scripted.py has not got.
+_RULES = {
+    "trailing": "def trail_distance(x: Row, p: Params) -> float:\n    return x.stop\n",
+    "limit": "def limit_distance(x: Row, p: Params) -> float:\n    return p.limit * x.stop\n",
+    "ranked": "def entry_priority(x: Row, p: Params) -> float:\n    return x.take\n",
+}
+
+
+@cache
+def _with_rule(name: str) -> Strategy:
+    text = (_STRATEGIES / "scripted.py").read_text()
+    if name == "limit":
+        text = text.replace("half: float = 0.5\n", "half: float = 0.5\n    limit: float = 1.0\n")
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / f"scripted_{name}.py"
+        path.write_text(f"{text}\n\n@rule\n{_RULES[name]}")
+        return load(str(path))
 
 
 def volume_of(one: Bar) -> float:
