@@ -4,8 +4,9 @@ import math
 from collections import Counter
 from dataclasses import dataclass, field
 
+from tests.backtest.slow_account import money, quote
 from tests.backtest.slow_detail import Look
-from tests.backtest.slow_engine import SlowEngine, money, quote
+from tests.backtest.slow_engine import SlowEngine
 from tests.backtest.slow_market import Candle, Market, Rules
 
 
