@@ -11,6 +11,7 @@ import numpy as np
 
 from backtest.detail import detail_of_store
 from backtest.engine import Grids, Result, backtest, check_threads
+from backtest.notes import data_notes, detail_notes, end_of, source_notes, span_notes, span_of
 from backtest.progress import SymbolsDone
 from data import runs, store
 from data.dates import show_time
@@ -20,25 +21,20 @@ from data.manifest import known_market
 from data.many import load_many
 from data.margin import changes_of, mark_notes, marks_of_store, tiers_of
 from data.overrides import BALANCE, Given, costs_of, from_flags, from_toml, share_of_bps
-from data.quality import holes
 from data.rules.notes import margin_notes, rule_notes
 from data.run_json import RunRecord
-from data.run_record import detail_record, funding_record, marks_record
 from data.selection import market_of, only_symbol, refuse_twice
 from data.spreads import spread_of_store
 from data.symbols import DatedRules, RuleBook, SymbolRules, fine_rules, grids_of
 from strategy.candles import Candles
-from strategy.errors import RunRefused, WickError
+from strategy.errors import WickError
 from strategy.fills import DETAIL, Costs
 from strategy.funding import Funding, no_funding
 from strategy.load import Strategy, load
 from strategy.margin import Marks
-from strategy.risk import DISTANCE, LEVEL, LIMIT_DISTANCE, REFUSALS, Risk
+from strategy.risk import Risk
 from strategy.slippage import Spread, spread_notes
-from strategy.timeframes import DAY_MS, EXCHANGE_TIMEFRAMES, grid_of, timeframe_ms
-from strategy.warmup import first_warm, warm_up
-
-MOST_WARM_UP = 1 << 17
+from strategy.timeframes import EXCHANGE_TIMEFRAMES, grid_of, timeframe_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +124,11 @@ def gather(
     detail: tuple[Candles | None, ...] = tuple(own_detail)
     if costs.intrabar == DETAIL and not detail:
         detail = detail_of_store(store_folder, candles, asked.detail)
-    notes = _source_notes(asked, strategy, candles, funding, marks, source)
-    notes += _detail_notes(candles, detail, source)
-    notes += _span_notes(asked, candles)
-    notes += _data_notes(candles, asked.strict)
-    spans = [(int(one.arrays["open_time"][0]), _end_ms(one)) for one in candles]
+    notes = source_notes(asked.start_ms, asked.end_ms, strategy, candles, funding, marks, source)
+    notes += detail_notes(candles, detail, source)
+    notes += span_notes(asked.start_ms, asked.end_ms, candles)
+    notes += data_notes(candles, asked.strict)
+    spans = [(int(one.arrays["open_time"][0]), end_of(one)) for one in candles]
     balance = BALANCE if asked.balance is None else asked.balance
     notional = min(risk.max_leverage * balance, risk.max_notional or math.inf)
     notes += rule_notes(books, terms, spans, risk.leverage, notional)
@@ -141,7 +137,6 @@ def gather(
         notes += mark_notes(one, seen) if dated[0].margin is not None else []
     for one, its in zip(candles, funding, strict=True):
         notes += funding_notes(one, its) if one.market == "um" else []
-    costs = _costs(asked, source, given.costs)
     notes += fee_notes(asked.fees)
     spreads: tuple[Spread | None, ...] = ()
     if costs.spread > 0.0:
@@ -196,56 +191,6 @@ def candles_of(record: RunRecord, folder: Path) -> tuple[Candles, ...]:
     return tuple(found)
 
 
-def refuse_cold(strategy: Strategy, params: Any, candles: Sequence[Candles]) -> None:
-    """Refuse candles on which no rule can hold, since an indicator has no value on any of them.
-
-    Raises
-    ------
-    WickError
-        It is so for every symbol: there are fewer candles than the indicators need.
-    """
-    for one in candles:
-        columns = strategy.columns(one, params)
-        if first_warm(columns) < len(one.arrays["open_time"]):
-            return
-    longest = max(candles, key=lambda one: len(one.arrays["open_time"]))
-    count, needed = len(longest.arrays["open_time"]), warm_up(strategy, params, MOST_WARM_UP)
-    if count < needed < MOST_WARM_UP:
-        raise WickError(
-            f"{count:,} {longest.timeframe} candles of {longest.symbol} are too few:"
-            f" the indicators of {strategy.name} need {needed:,} before the first decision",
-            "take a longer span with --from and --to, or shorter lengths with --set",
-        )
-    pairs = zip(strategy.rules.fields, columns, strict=True)
-    never = next((name for name, values in pairs if np.isnan(values).all()), "")
-    raise WickError(
-        f"Row.{never} of {strategy.name} has no value on any of {count:,} {longest.timeframe}"
-        " candles, so no rule can hold",
-        f"shorten its length, or look at how {strategy.path} computes it",
-    )
-
-
-def refuse_without_distance(result: Result) -> None:
-    """Refuse a result in which every entry failed on its stop, take or limit distance.
-
-    Raises
-    ------
-    RunRefused
-        The distances are zero, under a tick, no number, or larger than the price.
-    """
-    total = int(result.refused.sum())
-    reasons = (DISTANCE, LEVEL, LIMIT_DISTANCE)
-    wrong = [int(result.refused[:, why].sum()) for why in reasons]
-    if total and total == sum(wrong) and not len(result.trades):
-        most = reasons[wrong.index(max(wrong))]
-        rules = "rules stop_distance and take_distance"
-        rules = "rule limit_distance" if most == LIMIT_DISTANCE else rules
-        raise RunRefused(
-            f"every one of {total:,} entries was refused: {REFUSALS[most]}",
-            f"look at the {rules} and the params they use",
-        )
-
-
 def _known_timeframe(timeframe: str, folder: Path) -> None:
     stored = {one.series.timeframe for one in store.series(folder)}
     if timeframe not in stored and timeframe not in EXCHANGE_TIMEFRAMES:
@@ -269,7 +214,7 @@ def _terms(candles: Candles, source: RunRecord | None, book: RuleBook) -> tuple[
         first = float(candles.arrays["open"][0])
         return (DatedRules(0, fine_rules(candles.market, symbol, first), None),)
     margin = book.margin(symbol, first_ms)
-    return (DatedRules(0, known, margin), *book.changes(symbol, first_ms, _end_ms(candles)))
+    return (DatedRules(0, known, margin), *book.changes(symbol, first_ms, end_of(candles)))
 
 
 def _marks(candles: Candles, terms: Sequence[DatedRules], folder: Path) -> Marks | None:
@@ -304,7 +249,7 @@ def _source_run(params: str | RunRecord | None, folder: Path) -> RunRecord | Non
 
 
 def _with_defaults_of(asked: Asked, source: RunRecord, *, span: bool) -> Asked:
-    series, (first_ms, end_ms) = source.data[0], _span(source)
+    series, (first_ms, end_ms) = source.data[0], span_of(source)
     return dataclasses.replace(
         asked,
         symbols=asked.symbols or tuple(one.symbol for one in source.data),
@@ -405,97 +350,3 @@ def _candles(
         asked.threads,
         done.stage("reading", len(symbols)) if done else None,
     )
-
-
-def _source_notes(
-    asked: Asked,
-    strategy: Strategy,
-    candles: Sequence[Candles],
-    funding: Sequence[Funding],
-    marks: Sequence[Marks | None],
-    source: RunRecord | None,
-) -> list[str]:
-    if source is None:
-        return []
-    notes = []
-    if source.strategy.name != strategy.name:
-        notes.append(f"the params are of {source.strategy.name}, run {source.id}")
-    elif source.strategy.source_hash != strategy.source_hash:
-        notes.append(
-            f"{strategy.name} has changed since run {source.id}, which keeps it as strategy.py"
-        )
-    first, end = _span(source)
-    if (asked.start_ms, asked.end_ms, strategy.timeframe) == (first, end, source.data[0].timeframe):
-        known = {(its.market, its.symbol): its.fingerprint for its in source.data}
-        notes += [
-            f"{one.symbol}: the stored candles have changed since run {source.id}"
-            for one in candles
-            if known.get((one.market, one.symbol), one.fingerprint) != one.fingerprint
-        ]
-        paid = {(its.market, its.symbol): its.funding for its in source.data}
-        for one, its in zip(candles, funding, strict=True):
-            now = funding_record(its)
-            if paid.get((one.market, one.symbol), now) != now:
-                notes.append(f"{one.symbol}: the stored funding has changed since run {source.id}")
-        seen = {(its.market, its.symbol): its.marks for its in source.data}
-        for one, prices in zip(candles, marks, strict=True):
-            new = marks_record(one, prices)
-            if seen.get((one.market, one.symbol), new) != new:
-                notes.append(f"{one.symbol}: the stored mark prices have changed since {source.id}")
-    return notes
-
-
-def _detail_notes(
-    candles: Sequence[Candles], detail: Sequence[Candles | None], source: RunRecord | None
-) -> list[str]:
-    if not detail:
-        return []
-    notes = [
-        f"{one.symbol}: no finer candles are stored, the worst case stands in"
-        for one, its in zip(candles, detail, strict=True)
-        if its is None
-    ]
-    known = {(its.market, its.symbol): its.detail for its in source.data} if source else {}
-    for one, finer in zip(candles, detail, strict=True):
-        was = known.get((one.market, one.symbol))
-        if was is not None and was != detail_record(finer):
-            notes.append(f"{one.symbol}: the finer candles are others than those of the run")
-    return notes
-
-
-def _span(source: RunRecord) -> tuple[int, int]:
-    return min(one.first_ms for one in source.data), max(one.end_ms for one in source.data)
-
-
-def _span_notes(asked: Asked, candles: Sequence[Candles]) -> list[str]:
-    notes = []
-    for one in candles:
-        first = int(one.arrays["open_time"][0])
-        end = _end_ms(one)
-        if asked.start_ms is not None and first - asked.start_ms >= DAY_MS:
-            notes.append(f"{one.symbol}: candles begin at {show_time(first)} UTC, later than asked")
-        if asked.end_ms is not None and asked.end_ms - end >= DAY_MS:
-            notes.append(f"{one.symbol}: candles end at {show_time(end)} UTC, earlier than asked")
-    return notes
-
-
-def _end_ms(candles: Candles) -> int:
-    return int(candles.arrays["open_time"][-1]) + candles.timeframe_ms
-
-
-def _data_notes(candles: Sequence[Candles], strict: bool) -> list[str]:
-    notes = []
-    for one in candles:
-        missing = sum(gap.count for gap in holes(one.arrays["open_time"], one.timeframe))
-        if missing and strict:
-            raise RunRefused(
-                f"{one.symbol} {one.timeframe} lacks {missing:,} candles, and --strict is given",
-                f"wick data repair {one.symbol} fills what can be had; without --strict a note",
-            )
-        if missing:
-            notes.append(
-                f"{one.symbol}: {missing:,} candles are missing (wick data repair {one.symbol})"
-            )
-        if one.market == "spot":
-            notes.append(f"{one.symbol}: spot candles stand in for futures")
-    return notes

@@ -43,9 +43,10 @@ def run_asked(
     check_name(name)
     # What a strategy prints is no result.
     with compiling(), SymbolsDone() as done, contextlib.redirect_stdout(sys.stderr):
-        from backtest.inputs import gather, refuse_cold, refuse_without_distance, run
+        from backtest.inputs import gather, run
         from backtest.interval import interval_of
         from backtest.record import record_of
+        from backtest.refusals import refuse_cold, refuse_without_distance
         from data.dates import now_ms
         from data.run_tables import part_table, trade_table
         from data.runs import Run

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from backtest.inputs import refuse_cold
+from backtest.refusals import refuse_cold
 from strategy.candles import Candles
 from strategy.contract.cuts import STRETCH, WHOLE, WINDOW, cuts, frames_of, stretches, window_at
 from strategy.contract.findings import OUTSIDE, QUIET, REFUSED, WRITTEN, Check, Finding

@@ -10,7 +10,8 @@ import optuna
 import pyarrow as pa
 
 from backtest.engine import Result
-from backtest.inputs import Inputs, refuse_cold, run
+from backtest.inputs import Inputs, run
+from backtest.refusals import refuse_cold
 from data.dates import show_time
 from data.run_record import figures_of
 from strategy.candles import Candles
