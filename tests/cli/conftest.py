@@ -17,6 +17,7 @@ from data.dates import parse_time
 from data.synthetic import synthetic_market
 from data.writer import save
 from strategy.candles import Candles
+from tests.cli.sweeps import SWEEP
 
 ROOT = Path(__file__).resolve().parents[2]
 WICK = [sys.executable, str(ROOT / "wick.py")]
@@ -198,3 +199,29 @@ def strategy(folder: Path, name: str, *changes: tuple[str, str]) -> str:
         text = text.replace(old, new)
     (folder / name).write_text(text)
     return name
+
+
+@pytest.fixture(scope="session")
+def days(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a store with 15 days, to be copied."""
+    store = tmp_path_factory.mktemp("days") / "store"
+    save(store, market(15 * 1440), "synthetic")
+    return store
+
+
+@pytest.fixture
+def small(folder: Path, days: Path) -> Path:
+    shutil.copytree(days, folder / "var" / "store")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, days: Path) -> Path:
+    """Give the results of the sweep that nobody stopped."""
+    home = tmp_path_factory.mktemp("undisturbed")
+    shutil.copytree(days, home / "var" / "store")
+    # The first of all processes here: it may have to compile, whatever else the machine does.
+    with process(*SWEEP, "--name", "calm", cwd=home) as running:
+        out, err = running.communicate(timeout=600)
+    assert running.returncode == 0, (out, err)
+    return home / "var" / "runs" / "calm" / "results"
