@@ -179,10 +179,15 @@ def _with_rule(name: str) -> Strategy:
     text = (_STRATEGIES / "scripted.py").read_text()
     if name == "limit":
         text = text.replace("half: float = 0.5\n", "half: float = 0.5\n    limit: float = 1.0\n")
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / f"scripted_{name}.py"
-        path.write_text(f"{text}\n\n@rule\n{_RULES[name]}")
-        return load(str(path))
+    path = Path(_written().name) / f"scripted_{name}.py"
+    path.write_text(f"{text}\n\n@rule\n{_RULES[name]}")
+    return load(str(path))
+
+
+@cache
+def _written() -> TemporaryDirectory[str]:
+    """Return the folder of written strategies, which stays for those who load one again."""
+    return TemporaryDirectory()
 
 
 def volume_of(one: Bar) -> float:
