@@ -4,6 +4,7 @@ Sizes are a share of the margin there, whole units, so prices are counted in mil
 take are measured from the close of the decision, since the fill is not known yet.
 """
 
+import os
 import warnings
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+os.environ["TQDM_DISABLE"] = "1"  # it draws a bar into the tables
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from backtesting import Backtest, Strategy
@@ -31,6 +33,8 @@ class _W(Strategy):  # type: ignore[misc]
             return
         close, distance = self.data.Close[-1], 2 * atr
         size = min(0.01 * close / distance / 3, 0.99)
+        if 1.5 * distance <= 2 * SLIP * close:  # a take within the spread, which it refuses
+            return
         if rsi < 30 and histogram > 0 and above > 0:
             self.buy(size=size, sl=close - distance, tp=close + 1.5 * distance)
         elif rsi > 70 and histogram < 0 and above < 0:
