@@ -9,14 +9,14 @@ from backtest.kernels.resting import close, closed, in_reach, match
 from strategy.booking import open_position
 from strategy.fills import limit_reached
 from strategy.grid import qty_of
-from strategy.kernel import borrowing
+from strategy.kernel import borrowing, part
 from strategy.margin import liquidation_level, pool
 from strategy.risk import APPROVED, FOK, GTX, IOC, NOT_AT_ONCE, POST_ONLY
 
 _WAITS = -1
 
 
-@borrowing
+@part
 def fill_orders(who, cursor, market, desk, book, record, count, partial):
     """Fill what was decided before for the symbols ``who`` at the opens under the cursor: closing
     legs first, then opening ones. Return the numbers of trades and of parts."""
@@ -126,7 +126,7 @@ def _at_open(order, o, risk, costs, g):
     return _WAITS
 
 
-@borrowing
+@part
 def _enter(who, s, i, price, time, answer, market, desk, book, record):
     order = desk.orders[s]
     if answer == APPROVED:

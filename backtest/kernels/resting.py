@@ -6,13 +6,13 @@ from backtest.kernels.market import has_trades, slip_of
 from strategy.booking import close_part, close_position
 from strategy.fills import BEST, NOT_FILLED, STOP_FILLED, TAKE_FILLED, resting_fill
 from strategy.grid import qty_of
-from strategy.kernel import borrowing
+from strategy.kernel import borrowing, part
 from strategy.margin import charge_liquidation, collateral_of, reaches
 from strategy.records import BY_LIQUIDATION, BY_TAKE
 from strategy.stops import nearest_take
 
 
-@borrowing
+@part
 def fill_resting(s, candle, i, who, market, opened, closed_at, desk, book, record, count, partial):
     """Match a position's resting orders with its candle i, unless it was entered inside of it or
     nothing could fill."""
@@ -155,7 +155,7 @@ def liquidated(s, price, slippage, time, candle, who, desk, book, record, count,
     return closed(trade, time, record, count, partial)
 
 
-@borrowing
+@part
 def close(s, price, slippage, candle, desk, book, record, count, partial):
     """Close a symbol's position at a price before slippage; its trade lacks time and reason."""
     trade, last = record.trades[count], record.parts[partial]

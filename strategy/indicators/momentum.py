@@ -8,6 +8,7 @@ from strategy.column import Column, same_timeframe, stateful
 from strategy.errors import WickError
 from strategy.indicators.averages import sma
 from strategy.indicators.calls import one, whole_lengths
+from strategy.indicators.gains import rsi_kernel
 from strategy.indicators.past import finite_from, with_past
 from strategy.indicators.rolling import extreme
 from strategy.kernel import kernel
@@ -36,7 +37,7 @@ def rsi(x: Column, length: int = 14) -> Column:
     Source: J. W. Wilder, New Concepts in Technical Trading Systems, 1978. Equals TA-Lib's RSI,
     except that a market without any change gives 50 here (no strength either way) and 0 there.
     """
-    return one("rsi", _rsi, [x], length, state_size=4)
+    return one("rsi", rsi_kernel, [x], length, state_size=4)
 
 
 def roc(x: Column, length: int = 10) -> Column:
@@ -110,47 +111,6 @@ def _smoothed(
     raw = one(name, function, columns, length, 6, per_value=2)
     k = sma(raw, smooth)
     return Stochastic(k, sma(k, signal))
-
-
-@kernel
-def _rsi(x, length, state):
-    n, i = len(x), 0
-    out = np.empty(n)
-    seen, last, gain, loss = state[0], state[1], state[2], state[3]
-    b = 1.0 / length
-    a = (length - 1.0) * b
-    while i < n:
-        while i < n and seen <= length:  # `length` changes need one value more
-            out[i] = np.nan
-            if x[i] - x[i] != 0.0:
-                seen, gain, loss = 0.0, 0.0, 0.0
-            else:
-                if seen > 0.0:
-                    gain += max(x[i] - last, 0.0)
-                    loss += max(last - x[i], 0.0)
-                last = x[i]
-                seen += 1.0
-                if seen > length:
-                    gain /= length
-                    loss /= length
-                    total = gain + loss
-                    out[i] = 100.0 * gain / total if total > 0.0 else 50.0
-            i += 1
-        while i < n:
-            change = x[i] - last
-            if change - change != 0.0:
-                out[i] = np.nan
-                seen, gain, loss = 0.0, 0.0, 0.0
-                i += 1
-                break
-            last = x[i]
-            gain = gain * a + max(change, 0.0) * b
-            loss = loss * a + max(-change, 0.0) * b
-            total = gain + loss
-            out[i] = 100.0 * gain / total if total > 0.0 else 50.0
-            i += 1
-    state[0], state[1], state[2], state[3] = seen, last, gain, loss
-    return out
 
 
 @kernel

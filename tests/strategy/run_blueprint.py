@@ -8,7 +8,7 @@ import hashlib
 import numpy as np
 
 from strategy import kernel
-from strategy.indicators import momentum
+from strategy.indicators import gains, momentum
 from strategy.load import load
 from tests.strategy.market import market
 
@@ -25,7 +25,7 @@ def digest() -> str:
     assert flags.any(), "the market must give signals"
     stop, take = strategy.rules.distances(np.flatnonzero(flags), *columns, numbers)
     parts = (*columns, flags, stop, take)
-    compiled = [strategy.rules.signals, strategy.rules.distances, momentum._rsi, momentum._macd]
+    compiled = [strategy.rules.signals, strategy.rules.distances, gains.rsi_kernel, momentum._macd]
     stats = [one.stats for one in compiled if hasattr(one, "stats")]
     hits = sum(sum(one.cache_hits.values()) for one in stats)
     misses = sum(sum(one.cache_misses.values()) for one in stats)

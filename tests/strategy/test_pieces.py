@@ -7,7 +7,7 @@ import pytest
 
 from strategy import indicators
 from strategy.column import Column
-from strategy.indicators import momentum
+from strategy.indicators import gains, momentum
 from strategy.tape import Tape
 from tests.strategy.market import IDENTITY, MONDAY, market, same_bits
 
@@ -17,6 +17,7 @@ LONG = {
     "ema": lambda x: (indicators.ema(x, 20),),
     "wilder": lambda x: (indicators.wilder(x, 14),),
     "atr": lambda x: (indicators.atr(x + 1.0, x - 1.0, x, 14),),
+    "rsi": lambda x: (indicators.rsi(x, 14),),
     "macd": lambda x: tuple(indicators.macd(x)),
 }
 
@@ -51,5 +52,16 @@ def test_the_pieces_of_macd_are_taken_and_given_up() -> None:
         return int(momentum._macd_pieces(x, factors, x[0], x[0], 0.0, *outs)[0])
 
     assert done() == LENGTH
+    x[4_000] = 1e60
+    assert done() == 0
+
+
+def test_the_pieces_of_rsi_are_taken_and_given_up() -> None:
+    x = market(21, LENGTH).arrays["close"].copy()
+
+    def done() -> int:
+        return int(gains._pieces(x, 13 / 14, 1 / 14, 0.1, 0.1, np.empty(LENGTH - 1))[0])
+
+    assert done() > LENGTH - 600
     x[4_000] = 1e60
     assert done() == 0
