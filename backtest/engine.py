@@ -449,6 +449,8 @@ def _marked(market: Market, marks: Sequence[Marks | None]) -> list[NDArray[np.fl
 def _by_trade(parts: Any, trades: Any) -> Any:
     # A symbol's parts and its trades come in the same order; which trade a part belongs to is known
     # when that is closed.
+    if len(parts) == 0:
+        return parts
     for s in np.unique(parts.symbol):
         its = np.flatnonzero(trades.symbol == s)
         parts.trade[parts.symbol == s] = np.repeat(its, trades.parts[its] + (trades.parts[its] > 0))

@@ -227,6 +227,8 @@ def same_timeframe(what: str, columns: Sequence[Column]) -> str:
                 f"{what} was given {type(column).__name__}, expected a column",
                 "pass a column such as c.close",
             )
+    if len(columns) == 1:
+        return columns[0].timeframe
     frames = {column.timeframe for column in columns}
     if len(frames) != 1:
         raise WickError(
@@ -260,16 +262,16 @@ def stateful(
                 f"{function} was given a condition, expected numbers",
                 "turn it into numbers: where(condition, 1.0, 0.0)",
             )
+    # Lists: this runs for every indicator at every live candle, and they take half as long.
     arrays, key = tape.call(
         function,
         timeframe,
         kernel,
-        (*(column._values for column in columns), *extra),
-        (*(column._key for column in columns), *((extra_key,) if extra else ())),
+        [*[column._values for column in columns], *extra],
+        [*[column._key for column in columns], *((extra_key,) if extra else ())],
         scalars,
         state_size,
     )
-    return tuple(
-        Column(array, timeframe, None if key is None else (key, at))
-        for at, array in enumerate(arrays)
-    )
+    if key is None:
+        return tuple([Column(array, timeframe) for array in arrays])
+    return tuple([Column(array, timeframe, (key, at)) for at, array in enumerate(arrays)])

@@ -73,10 +73,12 @@ def instants_of(each: Sequence[Funding]) -> Any:
     """
     lengths = [len(one.time) for one in each]
     out: Any = np.zeros(sum(lengths) + 1, INSTANT).view(np.recarray)
+    out.time[-1] = NEVER
+    if len(out) == 1:
+        return out
     out.symbol[:-1] = np.repeat(np.arange(len(each)), lengths)
     for at, name in enumerate(Funding._fields):
         out[name][:-1] = np.concatenate([one[at] for one in each])
-    out.time[-1] = NEVER
     order = np.lexsort((out.symbol, out.time))
     return out[order]
 

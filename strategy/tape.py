@@ -16,6 +16,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -316,6 +317,12 @@ def memo() -> MemoTape | None:
     return active if isinstance(active, MemoTape) else None
 
 
+@lru_cache(4096, typed=True)
+def _signature(function: str, timeframe: str, *scalars: Scalar) -> Call:
+    # The same few at every candle, and to write numbers exactly takes time.
+    return Call(function, timeframe, tuple([exact(value) for value in scalars]))
+
+
 def call(
     function: str,
     timeframe: str,
@@ -333,7 +340,9 @@ def call(
     active = _ACTIVE.get()
     if active is None:
         return _run(kernel, arrays, scalars, np.zeros(state_size)), None
-    signature = Call(function, timeframe, tuple(exact(value) for value in scalars))
+    # Zeros of either sign would be one key of the cache.
+    signed = _signature if 0 not in scalars else _signature.__wrapped__
+    signature = signed(function, timeframe, *scalars)
     if isinstance(active, Tape):
         return _run(kernel, arrays, scalars, active.state(signature, state_size)), None
     if any(key is None for key in keys):  # an input that came about outside the memo tape

@@ -35,7 +35,7 @@ def whole_lengths(name: str, *, least: int = 1, **lengths: Any) -> tuple[int, ..
                 f"{name}: {word} is {value!r}, expected a whole number from {least} to 100000",
                 "--set another one, or mend Params: a length is an int such as 14",
             )
-    return tuple(int(value) for value in lengths.values())
+    return tuple([int(value) for value in lengths.values()])
 
 
 def number(name: str, word: str, value: Any, low: float, high: float) -> float:

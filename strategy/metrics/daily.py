@@ -42,7 +42,7 @@ def by_day(time: NDArray[np.int64], equity: Floats, balance: float, timeframe_ms
     A day in which no candle closes ends as the one before. The first day starts from `balance`.
     """
     ends = day_ends(time, timeframe_ms)
-    at = np.searchsorted(time, ends - timeframe_ms, side="right") - 1
+    at = _last_closed(time, ends, timeframe_ms)
     curve = np.concatenate(([balance], np.where(at < 0, balance, equity[at])))
     return Daily(int(time[0]) // DAY_MS, curve, _changes(curve))
 
@@ -52,6 +52,16 @@ def day_ends(time: NDArray[np.int64], timeframe_ms: int) -> NDArray[np.int64]:
     first = int(time[0]) // DAY_MS
     last = (int(time[-1]) + timeframe_ms - 1) // DAY_MS
     return (np.arange(first, last + 1) + 1) * DAY_MS
+
+
+def _last_closed(
+    open_time: NDArray[np.int64], moments: NDArray[np.int64], timeframe_ms: int
+) -> NDArray[np.int64]:
+    # The position of the last candle that has closed at each moment, -1 where there is none.
+    n = len(open_time)
+    if open_time[-1] - open_time[0] == (n - 1) * timeframe_ms:  # no gap: nothing to look for
+        return np.clip((moments - open_time[0]) // timeframe_ms - 1, -1, n - 1)
+    return np.searchsorted(open_time, moments - timeframe_ms, side="right") - 1
 
 
 def daily_returns(
@@ -201,6 +211,6 @@ def hold_curve(
     """
     if len(open_time) == 0:
         return np.full(len(moments), np.nan)
-    at = np.searchsorted(open_time, moments - timeframe_ms, side="right") - 1
+    at = _last_closed(open_time, moments, timeframe_ms)
     curve: Floats = np.where(at < 0, 1.0, closes[at] / opens[0])
     return curve
