@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from backtest.detail import finer_of
 from backtest.joining import join, offsets, timeline_of
 from backtest.kernels.late import no_orders
-from backtest.kernels.market import Desk, Finer, Market, Record, Words, begin
+from backtest.kernels.market import Desk, Finer, Market, Record, Words, begin, no_fills
 from backtest.kernels.search import entry_candles
 from backtest.kernels.simulate import simulate
 from data.dates import show_time
@@ -27,6 +27,7 @@ from strategy.funding import Funding, check_funding, instants_of, no_funding
 from strategy.grid import fine_grid
 from strategy.load import Strategy
 from strategy.margin import Margin, Marks, Tiers, check_marks
+from strategy.options import check_together
 from strategy.records import ACCOUNT, ORDER, PART, POSITION, SAID, TRADE, UNIT
 from strategy.risk import REFUSALS, Risk, checked
 from strategy.slippage import Spread, check_spread, slippage_columns
@@ -179,7 +180,8 @@ def backtest(
     )
     costs = checked_costs(costs)
     check_threads(threads)
-    _refuse_unmodelled(costs, strategy.timeframe)
+    check_together(risk, costs, has_limit=strategy.has_limit)
+    _refuse_unseen(costs, strategy.timeframe)
     if costs.limit_through and not strategy.has_limit:
         raise WickError(
             f"costs.limit_through is 1, but {strategy.name} has no rule limit_distance",
@@ -277,12 +279,7 @@ def _all_signals(
         return [job.result() for job in jobs]
 
 
-def _refuse_unmodelled(costs: Costs, timeframe: str) -> None:
-    if costs.volume_share:
-        raise WickError(
-            f"costs.volume_share is {costs.volume_share:g}, but a backtest does not model it yet",
-            "--set costs.volume_share=0",
-        )
+def _refuse_unseen(costs: Costs, timeframe: str) -> None:
     if costs.latency_ms and timeframe_ms(timeframe) >= _MINUTE_MS:
         raise WickError(
             f"costs.latency_ms is {costs.latency_ms:g}, which candles of {timeframe} do not show: "
@@ -371,7 +368,9 @@ def _run(
     symbols = len(every)
     first = offsets([len(one.arrays["open_time"]) for one in every])
     times, o, h, l, c = (join([one.arrays[name] for one in every]) for name in _FIELDS)  # noqa: E741
-    volume = join([one.arrays["volume"] for one in every]) if costs.impact else np.empty(0)
+    volume = np.empty(0)
+    if costs.impact or costs.volume_share:
+        volume = join([one.arrays["volume"] for one in every])
     market = Market(first, times, o, h, l, c, *slips, volume)
     flags, at, *rest = (join(list(part)) for part in zip(*signals, strict=True))
     words = Words(flags, offsets([len(part.at) for part in signals]), at, *rest)
@@ -385,13 +384,12 @@ def _run(
     margin = Margin(tiers, o, h, l, c, np.zeros(symbols), np.full(symbols, np.nan))
     positions, orders, said = blank
     late = no_orders(int(costs.latency_ms), symbols, every[0].timeframe_ms)
-    desk = Desk(risk, costs, now, positions, orders, said, margin, changes, late)
+    cap = no_fills(costs.volume_share, symbols)
+    desk = Desk(risk, costs, now, positions, orders, said, margin, changes, late, cap)
     # Every trade needs an entry signal of its own, so there cannot be more; untouched pages cost
     # nothing.
     trades = np.empty(len(at) + 1, TRADE).view(np.recarray)
-    each = (risk.part_1 > 0.0) + (risk.part_2 > 0.0)
-    # The rest of a trade is a part too, and one record is scratch.
-    parts = np.empty(len(trades) * (each + 1) * (each > 0) + 1, PART).view(np.recarray)
+    parts = np.empty(_most_parts(risk, costs, len(trades), len(times)), PART).view(np.recarray)
     equity = np.empty(len(timeline))
     refused = np.zeros((symbols, len(REFUSALS)), np.int64)
     record = Record(trades, parts, equity, refused)
@@ -427,6 +425,14 @@ def _run(
         funding,
         finer.counts,
     )
+
+
+def _most_parts(risk: Risk, costs: Costs, trades: int, candles: int) -> int:
+    # The rest of a trade is a part too, and one record is scratch. What a share of the volume cuts
+    # takes all that its candle has left of it.
+    each = (risk.part_1 > 0.0) + (risk.part_2 > 0.0)
+    most = trades * (each + 1) * (each > 0) + 1
+    return most + trades + candles if costs.volume_share else most
 
 
 def _marked(market: Market, marks: Sequence[Marks | None]) -> list[NDArray[np.float64]]:

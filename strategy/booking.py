@@ -68,14 +68,22 @@ def close_part(account, positions, grids, costs, s, which, price, slippage, part
     which : int
         1 or 2, as `strategy.stops.nearest_take` says.
     """
-    p, g = positions[s], grids[s]
-    side = 1 if p.steps > 0 else -1
+    p = positions[s]
     steps = p.part_steps_1 if which == 1 else p.part_steps_2
-    pnl, fee, fill = _book_exit(account, p, g, costs, side, steps, price, slippage)
     if which == 1:
         p.part_level_1 = 0.0
     else:
         p.part_level_2 = 0.0
+    close_some(account, positions, grids, costs, s, steps, price, slippage, part)
+
+
+@borrowing
+def close_some(account, positions, grids, costs, s, steps, price, slippage, part):
+    """Book an exit of so many steps, fewer than are held, at a price before slippage, and fill in
+    its record but for symbol, time and candle."""
+    p, g = positions[s], grids[s]
+    side = 1 if p.steps > 0 else -1
+    pnl, fee, fill = _book_exit(account, p, g, costs, side, steps, price, slippage)
     p.fees += fee
     p.realized += pnl
     p.lowest, p.highest = min(p.lowest, fill), max(p.highest, fill)

@@ -37,7 +37,8 @@ class Costs(NamedTuple):
         What a market order pays on top, as a share of the price, for each share of the candle's
         volume that it takes.
     volume_share : float
-        Largest share of a candle's volume that an order fills; the rest waits for the next one.
+        Largest share of a candle's volume that a symbol's orders fill; the rest of an exit goes on
+        at the next open.
     latency_ms : float
         Time from a decision to its orders' arrival, in whole ms; on candles under a minute.
     limit_through : int

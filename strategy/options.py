@@ -103,6 +103,35 @@ def in_use(
     return tuple(one for one in OPTIONS if values[one.name] != _NEUTRAL[one.name.partition(".")[2]])
 
 
+def check_together(risk: Risk, costs: Costs, *, has_limit: bool) -> None:
+    """Refuse what does not go together with fills bounded by a share of the volume.
+
+    Parameters
+    ----------
+    has_limit : bool
+        The strategy has a limit_distance rule.
+
+    Raises
+    ------
+    WickError
+        Partial takes or entries that rest beside it.
+    """
+    if not costs.volume_share:
+        return
+    said = f"costs.volume_share is {costs.volume_share:g}"
+    for name in ("part_1", "part_2"):
+        if getattr(risk, name):
+            raise WickError(
+                f"{said}, which does not go with partial takes (risk.{name})",
+                f"--set risk.{name}=0 --set risk.{name}_share=0, or --set costs.volume_share=0",
+            )
+    if has_limit:
+        raise WickError(
+            f"{said}, which does not go with entries that rest (the rule limit_distance)",
+            "--set costs.volume_share=0, or take the rule out",
+        )
+
+
 def refuse_unsupported(
     command: str,
     place: Place,

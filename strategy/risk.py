@@ -29,6 +29,7 @@ REFUSALS = (
     "limit expired",
     "limit cancelled by a later decision",
     "leverage bracket under the symbol's minimum",
+    "under the symbol's minimum in the share of volume",
 )
 (
     APPROVED,
@@ -50,6 +51,7 @@ REFUSALS = (
     EXPIRED,
     CANCELLED,
     BRACKET,
+    VOLUME,
 ) = range(len(REFUSALS))
 
 GTC, IOC, FOK, GTX = range(4)  # what Risk.limit_tif says

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from backtest.kernels.capped import TRIGGERED, leaves_rest
 from backtest.kernels.market import has_trades, slip_of
 from strategy.booking import close_part, close_position
 from strategy.fills import BEST, NOT_FILLED, STOP_FILLED, TAKE_FILLED, resting_fill
@@ -49,8 +50,8 @@ def fill_resting(s, candle, i, who, market, opened, closed_at, desk, book, recor
 def fill_unguarded(
     s, candle, i, who, market, opened, closed_at, desk, book, record, count, partial
 ):
-    """Tell a position a candle in which its stop and takes are not at the exchange yet: it can be
-    liquidated."""
+    """Tell a position a candle in which its stop and takes are not at the exchange, not yet or not
+    any more: it can be liquidated."""
     p, before = desk.positions[s], count
     stop, take, part_1, part_2 = p.stop_level, p.take_level, p.part_level_1, p.part_level_2
     p.stop_level = 0.0 if p.steps > 0 else np.inf
@@ -108,7 +109,8 @@ def match(
             count, partial = liquidated(
                 s, price, slippage, closed_at, candle, who, desk, book, record, count, partial
             )
-            record.trades[count - 1].ambiguous = 1 if doubtful else 0
+            if doubtful:
+                record.trades[count - 1].ambiguous = 1
             break
         if which == NOT_FILLED:
             if whole:
@@ -123,6 +125,25 @@ def match(
             partial = _place_part(record, partial, s, time, candle)
             continue
         reason = p.stop_reason if which == STOP_FILLED else BY_TAKE
+        if desk.cap.share > 0.0:
+            goes_on, partial = leaves_rest(
+                s,
+                i,
+                reason,
+                TRIGGERED,
+                doubtful,
+                price,
+                time,
+                market,
+                desk,
+                book,
+                record,
+                partial,
+            )
+            if goes_on:
+                if whole:
+                    p.lowest, p.highest = min(p.lowest, l), max(p.highest, h)
+                break
         slippage = slip_of(costs, market, i, qty_of(abs(p.steps), g))
         trade = close(s, price, slippage, candle, desk, book, record, count, partial)
         trade.exit_reason, trade.ambiguous = reason, 1 if doubtful else 0
@@ -172,6 +193,8 @@ def close(s, price, slippage, candle, desk, book, record, count, partial):
         trade,
         last,
     )
+    if desk.cap.share > 0.0:
+        trade.ambiguous = desk.cap.each[s].ambiguous
     return trade
 
 

@@ -18,7 +18,7 @@ from strategy.dated import SymbolTiers, dated_rules
 from strategy.errors import WickError, did_you_mean
 from strategy.fills import Costs, checked_costs
 from strategy.metrics import day_ends
-from strategy.options import OPTIONS, in_use
+from strategy.options import OPTIONS, check_together, in_use
 from strategy.risk import Risk, checked
 from strategy.rules import DISTANCES
 from strategy.tape import Key, MemoTape
@@ -125,6 +125,7 @@ class SweepPlan:
                 "costs.limit_through is 1, but no entry rests: there is no rule limit_distance",
                 "take the axis costs.limit_through out",
             )
+        check_together(*both, has_limit=has_limit)
         return checked(both[0], has_trail=has_trail, has_limit=has_limit), both[1]
 
     def columns(self, params: Any) -> Columns:

@@ -34,7 +34,8 @@ _EXIT = {"exit_long": 1, "exit_short": 2}
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One candle, what its close says (long, short, exit_long, exit_short) and the distances."""
+    """One candle, what its close says (long, short, exit_long, exit_short), the distances, and the
+    volume where it is not made of what is said."""
 
     open: float
     high: float
@@ -43,6 +44,7 @@ class Bar:
     says: tuple[str, ...] = ()
     stop: float = NAN
     take: float = NAN
+    volume: float | None = None
 
 
 def bar(prices: str, says: str = "", stop: float = NAN, take: float = NAN) -> Bar:
@@ -191,8 +193,9 @@ def _written() -> TemporaryDirectory[str]:
 
 
 def volume_of(one: Bar) -> float:
-    """Return a bar's volume: 1 where it says long, 2 for short, 3 for both, 0 for neither."""
-    return _code(one, _ENTER)
+    """Return a bar's volume: its own, or 1 where it says long, 2 for short, 3 for both, 0 for
+    neither."""
+    return _code(one, _ENTER) if one.volume is None else one.volume
 
 
 def _code(one: Bar, words: dict[str, int]) -> float:

@@ -10,6 +10,7 @@ from tests.backtest.slow_limits import (
 )
 from tests.backtest.slow_market import Candle, Entry, Market, Said
 from tests.backtest.slow_slippage import extra_slippage
+from tests.backtest.slow_volume import deafened
 
 
 @dataclass(slots=True)
@@ -22,7 +23,7 @@ class SlowDecisions(SlowAccount):
         limit, began = self.risk.daily_loss_limit, self.day_open(day)
         if limit > 0 and began - equity >= limit * began:
             self.blocked_day = day
-        there = [(market, market.candle(time)) for market in self.markets]
+        there = [(market, deafened(market, market.candle(time))) for market in self.markets]
         heard = [(market, found[1].said) for market, found in there if found]
         if self.risk.daily_loss_flatten and self.blocked_day == day:
             for market in self.markets:

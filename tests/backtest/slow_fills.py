@@ -14,6 +14,7 @@ from tests.backtest.slow_limits import (
 )
 from tests.backtest.slow_market import Candle, Entry, Market, Part, Trade
 from tests.backtest.slow_slippage import extra_slippage
+from tests.backtest.slow_volume import begin_rest, is_cut_away, most_steps
 
 
 @dataclass(slots=True)
@@ -44,7 +45,7 @@ class SlowFills(SlowAccount):
 
     def fills_in(self, candle: Candle) -> bool:
         """Say whether anything fills in a candle."""
-        return not self.costs.impact or candle.volume > 0
+        return not (self.costs.impact or self.costs.volume_share) or candle.volume > 0
 
     def market_orders(self, time: int) -> None:
         for market in self.markets:
@@ -56,8 +57,11 @@ class SlowFills(SlowAccount):
                 position, candle = found
                 if not is_there(market.exit_arrives, time):
                     continue
-                slip, why = self.slip_in(market, position, market.left), market.exit
-                self.close(market, candle.open, slip, why, time, position).ordered = 1
+                ordered = market.closing != "triggered"
+                trade = self.leave(
+                    market, candle.open, market.exit, time, position, ordered=ordered
+                )
+                trade.ordered = int(ordered and market.trade is None)
         for market in self.markets:
             found = market.candle(time)
             if found and market.entry and self.fills_in(found[1]):
@@ -98,7 +102,10 @@ class SlowFills(SlowAccount):
                 self.meet(market, market.trade, [look], position)
 
     def open(self, market: Market, entry: Entry, price: float, time: int, position: int) -> None:
-        rules, slip = market.rules, self.slip_in(market, position, entry.steps)
+        rules, too_little = market.rules, is_cut_away(self.costs, market, entry, position)
+        if self.costs.volume_share and (market.trade or too_little):
+            return self.refuse(market, "under the symbol's minimum in the share of volume")
+        slip = self.slip_in(market, position, entry.steps)
         stop: float
         take: float | None = None
         if entry.side > 0:
@@ -137,6 +144,7 @@ class SlowFills(SlowAccount):
         market.extremes, market.moved, market.parts = [fill], "stop", []
         market.stops, market.guarded = [(time, stop, "stop")], time + self.latency_ms
         market.left, market.distance = entry.steps, entry.stop
+        market.filled.append((position, entry.steps))
         market.ladder = self.ladder(market, entry, fill)
         market.trade = Trade(
             symbol=market.at,
@@ -171,6 +179,28 @@ class SlowFills(SlowAccount):
                 found.append((level, steps))
         return sorted(found, key=lambda one: entry.side * one[0])
 
+    def leave(
+        self,
+        market: Market,
+        price: float,
+        why: str,
+        time: int,
+        position: int,
+        *,
+        ordered: bool = False,
+    ) -> Trade:
+        """Close a position as far as the volume of a candle allows."""
+        steps, trade = most_steps(self.costs, market, position), market.trade
+        assert trade is not None
+        if steps >= market.left:
+            slip = self.slip_in(market, position, market.left)
+            return self.close(market, price, slip, why, time, position)
+        if steps:
+            slip = self.slip_in(market, position, steps)
+            self.close_part(market, steps, price, slip, time, position)
+        begin_rest(market, why, ordered=ordered)
+        return trade
+
     def close(
         self, market: Market, price: float, slip: float, why: str, time: int, position: int
     ) -> Trade:
@@ -196,7 +226,7 @@ class SlowFills(SlowAccount):
         ]
         trade.mae, trade.mfe = min(moves), max(moves)
         self.trades.append(trade)
-        market.trade, market.exit, market.exit_arrives = None, None, None
+        market.trade, market.exit, market.exit_arrives, market.closing = None, None, None, ""
         return trade
 
     def close_part(
@@ -216,6 +246,7 @@ class SlowFills(SlowAccount):
         trade.fees += fee
         trade.slippage += qty * abs(fill - price)
         market.left -= steps
+        market.filled.append((position, steps))
         market.extremes.append(fill)
         part = Part(market.at, -1, time, position, steps, qty, fill, pnl, fee)
         market.parts.append(part)
@@ -232,7 +263,7 @@ class SlowFills(SlowAccount):
             if not self.fills_in(candle):
                 market.extremes += [candle.low, candle.high]
                 return
-            if time < market.guarded:
+            if time < market.guarded or market.closing:
                 end = candle.time + self.timeframe_ms
                 whole = Look(candle.time, end, candle.open, candle.high, candle.low)
                 if not self.liquidates_inside(market, whole, position, stopped=False, took=False):
@@ -249,13 +280,12 @@ class SlowFills(SlowAccount):
             self.touch(market, trade, look, position)
             if market.trade is None:
                 return
+            if market.closing:
+                break
         market.extremes += [min(look.low for look in looks), max(look.high for look in looks)]
 
     def touch(self, market: Market, trade: Trade, look: Look, position: int) -> None:
         end = look.end
-
-        def slip() -> float:
-            return self.slip_in(market, position, market.left)
 
         def beyond_stop(price: float) -> bool:
             return price <= trade.last_stop if trade.side > 0 else price >= trade.last_stop
@@ -289,11 +319,11 @@ class SlowFills(SlowAccount):
 
         worst, best = (look.low, look.high) if trade.side > 0 else (look.high, look.low)
         if beyond_stop(look.open):
-            self.close(market, look.open, slip(), market.moved, look.begin, position)
+            self.leave(market, look.open, market.moved, look.begin, position)
             return
         take_parts(look.open, look.begin, look.open)
         if beyond_take(look.open):
-            self.close(market, look.open, slip(), "take", look.begin, position)
+            self.leave(market, look.open, "take", look.begin, position)
             return
         both = beyond_stop(worst) and beyond_any(best)
         best_first = self.costs.intrabar == 1
@@ -308,7 +338,7 @@ class SlowFills(SlowAccount):
             took = beyond_any(best)
             take_parts(best, end)
             if beyond_take(best):
-                closing = self.close(market, trade.take, slip(), "take", end, position)
+                closing = self.leave(market, trade.take, "take", end, position)
                 closing.ambiguous = int(both or reached)
                 return
             if (
@@ -321,4 +351,4 @@ class SlowFills(SlowAccount):
                 return
         if beyond_stop(worst):
             at, why = trade.last_stop, market.moved
-            self.close(market, at, slip(), why, end, position).ambiguous = int(both)
+            self.leave(market, at, why, end, position).ambiguous = int(both)

@@ -200,7 +200,7 @@ class SlowMargin(SlowEngine):
         self.seen["where its limit filled"] += inside
         price = min(max(level, look.low), look.high)
         self.liquidate(market, price, candle.time + self.timeframe_ms, position)
-        trade.ambiguous = int(took)
+        trade.ambiguous |= int(took)
         return True
 
     def liquidate(self, market: Market, price: float, time: int, position: int) -> None:

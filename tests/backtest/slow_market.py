@@ -175,6 +175,8 @@ class Market:
     rests_until: int = 0  # the first candle that may enter after a loss
     exit: str | None = None
     exit_arrives: int | None = None
+    closing: str = ""  # the rest of an exit is on its way: "ordered" or "triggered"
+    filled: list[tuple[int, int]] = field(default_factory=list)  # candle and steps, where it counts
     entry: Entry | None = None
     mark: float = 0.0
     closed: int = 0  # candles of it

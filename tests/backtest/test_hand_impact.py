@@ -11,7 +11,6 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from strategy.errors import WickError
 from strategy.fills import Costs
 from strategy.grid import grid
 from strategy.records import EXIT_REASONS
@@ -89,11 +88,6 @@ def test_the_size_does_not_know_the_volume_to_come() -> None:
     bars = [bar(CALM, "long", 2.0), bar(CALM, "long"), bar(CALM)]
     # 10,000 ÷ 100.1 = 99.9000.
     assert run(bars, grids=GRID, costs=COSTS, risk=risk).trades[0]["qty"] == 99.9
-
-
-def test_what_is_not_modelled_yet_is_refused() -> None:
-    with pytest.raises(WickError, match=r"costs\.volume_share is 1, but a backtest does not model"):
-        run([bar(CALM)], costs=Costs(volume_share=1.0))
 
 
 def test_the_drawn_worlds_reach_every_case() -> None:

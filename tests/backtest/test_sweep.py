@@ -179,10 +179,6 @@ def test_an_option_is_tabulated_or_falls_back_and_says_so(option: Option) -> Non
     else:
         assert f"{name} is set: candles are walked" in why
         assert any(name in sentence and "walked" in sentence for sentence in plan.says())
-    if name == "costs.volume_share":
-        with pytest.raises(WickError, match="a backtest does not model it yet"):
-            trades_of(plan, row)
-        return
     # A walked combination's trades are whole records, a tabulated one's are not.
     assert ("mae" in trades_of(plan, row).dtype.names) == (not option.tabulated)
     assert_same(inputs, axes, np.array([row]))
