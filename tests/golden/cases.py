@@ -170,6 +170,20 @@ def _models() -> list[Case]:
             "rsi_macd_atr, months, isolated", *wide, large | {"isolated": 1}, free, has_tiers=True
         ),
         Case(
+            "rsi_macd_atr, days, share of volume",
+            "rsi_macd_atr",
+            "four seeded days",
+            BUSY["rsi_macd_atr"],
+            costs={"volume_share": 0.001, "impact": 0.1},
+        ),
+        Case(
+            "rsi_macd_atr, FIL and NEAR, share of volume",
+            "rsi_macd_atr",
+            "FIL and NEAR 2023",
+            W,
+            costs={"volume_share": 0.01},
+        ),
+        Case(
             "rsi_macd_atr, symbols by priority",
             "rsi_macd_atr",
             "three seeded symbols",
