@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from backtest.detail import finer_of
 from backtest.joining import join, offsets, timeline_of
 from backtest.kernels.late import no_orders
-from backtest.kernels.market import Desk, Finer, Market, Record, Words, begin, no_fills
+from backtest.kernels.market import Desk, Finer, Market, Record, Words, begin
 from backtest.kernels.search import entry_candles
 from backtest.kernels.simulate import simulate
 from data.dates import show_time
@@ -384,8 +384,7 @@ def _run(
     margin = Margin(tiers, o, h, l, c, np.zeros(symbols), np.full(symbols, np.nan))
     positions, orders, said = blank
     late = no_orders(int(costs.latency_ms), symbols, every[0].timeframe_ms)
-    cap = no_fills(costs.volume_share, symbols)
-    desk = Desk(risk, costs, now, positions, orders, said, margin, changes, late, cap)
+    desk = Desk(risk, costs, now, positions, orders, said, margin, changes, late)
     # Every trade needs an entry signal of its own, so there cannot be more; untouched pages cost
     # nothing.
     trades = np.empty(len(at) + 1, TRADE).view(np.recarray)

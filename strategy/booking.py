@@ -50,6 +50,7 @@ def open_position(
     p.stop_distance, p.entry_steps = order.stop_distance, abs(p.steps)
     p.reversal, p.first_stop = order.reversal, stop
     p.parts, p.realized, p.part_value, p.part_prices_vary = 0, 0, 0.0, 0
+    p.closing, p.ambiguous = 0, 0
     set_parts(p, g, risk)
     p.entry_time, p.entry_candle = now, candle
     p.fees, p.funding = fee, 0
@@ -127,7 +128,7 @@ def close_position(account, positions, grids, costs, risk, s, price, slippage, c
     trade.mae = side * (worst - entry) / entry
     trade.mfe = side * (best - entry) / entry
     trade.risked, trade.reversal, trade.parts = p.risked, p.reversal, p.parts
-    trade.exit_candle, trade.ambiguous, trade.ordered = candle, 0, 0
+    trade.exit_candle, trade.ambiguous, trade.ordered = candle, p.ambiguous, 0
     trade.maker = p.maker
     part.steps, part.qty = steps, qty_of(steps, g)
     part.price, part.pnl, part.fee = fill, pnl, fee

@@ -79,6 +79,11 @@ POSITION = np.dtype(
         ("part_price", np.float64),  # of the first
         ("part_prices_vary", np.int64),
         ("part_value", np.float64),  # sum of steps * price
+        # where a share of the volume bounds what fills, see backtest.kernels.capped
+        ("closing", np.int64),  # what the rest of an exit is of that is on its way, 0 for none
+        ("ambiguous", np.int64),  # that exit met stop and take in one candle
+        ("filled_candle", np.int64),  # of all symbols', the one that `filled_steps` counts for
+        ("filled_steps", np.int64),
     ],
     align=True,
 )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from backtest.kernels.capped import is_closing
+from backtest.kernels.capped import NO_EXIT
 from backtest.kernels.market import has_trades
 from backtest.kernels.resting import fill_resting, in_reach, match
 from backtest.kernels.search import search
@@ -46,7 +46,7 @@ def fill_detailed(
     count, partial = _walk(
         s, candle, i, who, market, start, stop, finer, opened, desk, book, record, count, partial
     )
-    if ambiguous and _is_told(s, before, count, desk, record):
+    if ambiguous and _is_told(p, before, count, record):
         finer.counts[s, RESOLVED] += 1
     if p.steps != 0:
         p.lowest, p.highest = min(p.lowest, l), max(p.highest, h)
@@ -54,11 +54,11 @@ def fill_detailed(
 
 
 @borrowing
-def _is_told(s, before, count, desk, record):
+def _is_told(p, before, count, record):
     # Whether a position was closed without a doubt, or has begun to be.
     if count > before:
         return record.trades[before].ambiguous == 0
-    return is_closing(desk.cap, s) and desk.cap.each[s].ambiguous == 0
+    return p.closing != NO_EXIT and p.ambiguous == 0
 
 
 @borrowing
@@ -92,7 +92,7 @@ def _walk(
 ):
     began = opened  # the first trade's price is the base candle's open, whenever it came
     for j in range(start, stop):
-        if desk.positions[s].steps == 0 or is_closing(desk.cap, s):
+        if desk.positions[s].steps == 0 or desk.positions[s].closing != NO_EXIT:
             break
         ended = finer.open_time[j] + finer.length[s]
         if finer.v[j] > 0.0:

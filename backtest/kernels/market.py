@@ -103,37 +103,6 @@ class Words(NamedTuple):
     priority: NDArray[np.float64]
 
 
-CAP = np.dtype(
-    [
-        ("candle", np.int64),  # of all symbols', the one that `used` counts for
-        ("used", np.int64),  # steps that have filled in it
-        ("closing", np.int64),  # of `backtest.kernels.capped`: what the rest of an exit is of
-        ("ambiguous", np.int64),  # that exit met stop and take in one candle
-    ],
-    align=True,
-)
-
-
-class Cap(NamedTuple):
-    """How much of a candle's volume may fill, and what has.
-
-    Attributes
-    ----------
-    share : float
-        0 for all, and then the rest is empty.
-    each : record array of CAP (symbols,)
-    """
-
-    share: float
-    each: Any
-
-
-def no_fills(share: float, symbols: int) -> Cap:
-    """Return a state in which nothing has filled."""
-    each = np.zeros(symbols if share > 0.0 else 0, CAP).view(np.recarray)
-    return Cap(share, each)
-
-
 class Desk(NamedTuple):
     """What is held and asked for, one entry a symbol, and the settings that decide about it.
 
@@ -148,7 +117,6 @@ class Desk(NamedTuple):
     margin : Margin
     changes : Changes
     late : Late
-    cap : Cap
     """
 
     risk: Risk
@@ -160,7 +128,6 @@ class Desk(NamedTuple):
     margin: Margin
     changes: Changes
     late: Late
-    cap: Cap
 
 
 class Record(NamedTuple):

@@ -3,7 +3,7 @@ they rest in."""
 
 import numpy as np
 
-from backtest.kernels.capped import ORDERED, cut_entry, is_ordered, leaves_rest
+from backtest.kernels.capped import ORDERED, TRIGGERED, cut_entry, leaves_rest
 from backtest.kernels.late import entry_arrived, exit_arrived, send_stops
 from backtest.kernels.market import has_trades, slip_of
 from backtest.kernels.resting import close, closed, in_reach, match
@@ -29,7 +29,7 @@ def fill_orders(who, cursor, market, desk, book, record, count, partial):
             continue
         if has_trades(market, i) and exit_arrived(desk.late, s, market.open_time[i]):
             o, time = market.o[i], market.open_time[i]
-            if desk.cap.share > 0.0:
+            if costs.volume_share > 0.0:
                 goes_on, partial = leaves_rest(
                     s,
                     i,
@@ -50,7 +50,7 @@ def fill_orders(who, cursor, market, desk, book, record, count, partial):
             candle, slippage = i - market.first[s], slip_of(costs, market, i, qty)
             trade = close(s, o, slippage, candle, desk, book, record, count, partial)
             trade.exit_reason, order.close_reason = order.close_reason, 0
-            trade.ordered = 1 if is_ordered(desk.cap, s) else 0
+            trade.ordered = 0 if desk.positions[s].closing == TRIGGERED else 1
             count, partial = closed(trade, time, record, count, partial)
     for s in who:
         order = orders[s]
@@ -149,7 +149,7 @@ def _at_open(order, o, risk, costs, g):
 @part
 def _enter(who, s, i, price, time, answer, market, desk, book, record):
     order = desk.orders[s]
-    if answer == APPROVED and desk.cap.share > 0.0:
+    if answer == APPROVED and desk.costs.volume_share > 0.0:
         answer = cut_entry(s, i, market, desk)
     if answer == APPROVED:
         answer = open_position(

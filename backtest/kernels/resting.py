@@ -125,7 +125,7 @@ def match(
             partial = _place_part(record, partial, s, time, candle)
             continue
         reason = p.stop_reason if which == STOP_FILLED else BY_TAKE
-        if desk.cap.share > 0.0:
+        if costs.volume_share > 0.0:
             goes_on, partial = leaves_rest(
                 s,
                 i,
@@ -193,8 +193,6 @@ def close(s, price, slippage, candle, desk, book, record, count, partial):
         trade,
         last,
     )
-    if desk.cap.share > 0.0:
-        trade.ambiguous = desk.cap.each[s].ambiguous
     return trade
 
 

@@ -6,7 +6,7 @@ something, so the work is that of the trades, whatever the number of symbols.
 
 import numpy as np
 
-from backtest.kernels.capped import deafen, is_closing
+from backtest.kernels.capped import NO_EXIT, deafen
 from backtest.kernels.detailed import fill_detailed
 from backtest.kernels.hold import catch_up, mark_through, next_due
 from backtest.kernels.late import (
@@ -66,7 +66,7 @@ def simulate(
     equity, risk, late = record.equity, desk.risk, desk.late
     n, book = len(timeline), account[0]
     has_ahead, detailed = len(market.ahead) > 0, desk.costs.intrabar == DETAIL
-    capped = desk.cap.share > 0.0
+    capped = desk.costs.volume_share > 0.0
     for s in range(len(positions)):
         said[s].slippage = desk.costs.slippage
         said[s].limited = 1 if len(words.limit) > 0 else 0
@@ -125,7 +125,7 @@ def simulate(
             if said[s].present != 0:
                 candle = said[s].candle
                 if positions[s].steps != 0 and (
-                    is_unguarded(late, s, opens) or (capped and is_closing(desk.cap, s))
+                    is_unguarded(late, s, opens) or (capped and positions[s].closing != NO_EXIT)
                 ):
                     count, partial = fill_unguarded(
                         s, candle, i, who, market, opens, now, desk, book, record, count, partial
@@ -162,7 +162,7 @@ def simulate(
             for s in who:
                 before_decision(late, s, positions[s], orders[s], said[s].present)
         if capped:
-            deafen(desk.cap, who, positions, said)
+            deafen(who, positions, said)
         if len(desk.changes.time) > 0:
             take_changes(desk.changes, now, who, positions, orders, grids, desk.margin.tiers)
         step(
