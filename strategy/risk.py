@@ -29,7 +29,7 @@ REFUSALS = (
     "limit expired",
     "limit cancelled by a later decision",
     "leverage bracket under the symbol's minimum",
-    "under the symbol's minimum in the share of volume",
+    "volume share under the symbol's minimum",
 )
 (
     APPROVED,

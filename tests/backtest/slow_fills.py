@@ -104,7 +104,7 @@ class SlowFills(SlowAccount):
     def open(self, market: Market, entry: Entry, price: float, time: int, position: int) -> None:
         rules, too_little = market.rules, is_cut_away(self.costs, market, entry, position)
         if self.costs.volume_share and (market.trade or too_little):
-            return self.refuse(market, "under the symbol's minimum in the share of volume")
+            return self.refuse(market, "volume share under the symbol's minimum")
         slip = self.slip_in(market, position, entry.steps)
         stop: float
         take: float | None = None
