@@ -19,6 +19,7 @@ import numba
 import numpy as np
 
 from strategy.kernel_cache import KernelCache
+from strategy.kernel_dispatch import KernelDispatcher
 
 log = logging.getLogger(__name__)
 
@@ -108,8 +109,15 @@ def _compiled(function: Callable[..., Any], **more: bool) -> Callable[..., Any]:
     if _config.DISABLE_JIT:
         # The same text in Python, where NumPy would warn of every division by zero.
         return np.errstate(all="ignore")(function)
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", **more}
-    compiled: Any = numba.njit(**options)(function)
+    options: dict[str, Any] = {
+        "nopython": True,
+        "boundscheck": None,
+        "nogil": True,
+        "error_model": "numpy",
+        "no_cfunc_wrapper": True,
+        **more,
+    }
+    compiled: Any = KernelDispatcher(function, targetoptions=options)
     if CACHE_DIR is not None and Path(function.__code__.co_filename).is_file():
         compiled._cache = KernelCache(function, CACHE_DIR)
     result: Callable[..., Any] = compiled

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,47 @@ print(compile_rules(rules, ["rsi"], []).signals(np.array([1.0, 2.0]), np.empty(0
     path = tmp_path / "mine.py"
     out = run("-c", program, str(path), NUMBA_CACHE_DIR="/dev/null/x")
     assert out.splitlines()[-1] == "[0, 1]"
+
+
+@pytest.mark.skipif(kernels._config.DISABLE_JIT, reason="there are no compiled forms")
+def test_what_other_kernels_call_is_compiled_for_them_once_and_for_python_when_it_calls() -> None:
+    @kernels.kernel
+    def twice(x: int) -> int:
+        return 2 * x
+
+    @kernels.kernel
+    def doubled(x: int, times: int) -> int:
+        done = 0
+        while done < times:
+            x, done = twice(x) + twice(0), done + twice(done) + 1
+        return x
+
+    assert doubled(3, 13) == 24  # done is 0, 1, 4, 13
+    forms = twice.overloads  # type: ignore[attr-defined]
+    (part,) = forms.values()  # none for the literal 0
+    assert type(part.library).__name__ == "_Part"
+    assert part.fndesc.llvm_cpython_wrapper_name not in part.library.get_llvm_str()
+    assert twice(21) == 42
+    (whole,) = forms.values()
+    assert whole.library is not part.library
+    assert twice(21) == 42
+    assert doubled(3, 4) == 12
+    assert doubled(3.5, 4) == 14.0
+    assert twice(1.5) == 3.0
+
+
+def test_two_threads_may_compile_and_call_the_same_kernels_at_once() -> None:
+    @kernels.kernel
+    def half(x: float) -> float:
+        return 0.5 * x
+
+    @kernels.kernel
+    def quarter(x: float) -> float:
+        return half(half(x))
+
+    with ThreadPoolExecutor(4) as pool:
+        jobs = [pool.submit(one, value) for value in (8, 8.0) for one in (half, quarter) * 2]
+        assert [job.result() for job in jobs] == [4.0, 2.0] * 4
 
 
 @pytest.mark.parametrize("package", ["strategy", "backtest.kernels"])
