@@ -54,6 +54,13 @@ class KernelDispatcher(CPUDispatcher):
         with global_compiler_lock:  # another thread may be at it, as a part
             if self._compiler is self._as_part:
                 return super().compile(sig)
+            plain = tuple(_writable(one) for one in args)
+            if plain != args:
+                # Columns that a sweep shares are read-only. No kernel writes to what it is given
+                # to read, so they need no form of their own.
+                entry = self.compile(plain)
+                self._insert([one._code for one in args], entry, False)  # type: ignore[attr-defined]
+                return entry
             found: Any = self.overloads.get(tuple(args))
             if found is not None and isinstance(found.library, _Part):
                 del self.overloads[tuple(args)]
@@ -76,6 +83,10 @@ class KernelDispatcher(CPUDispatcher):
         for env in cres._find_referenced_environments():  # those of its parts too
             cres.library.codegen.set_env(env.env_name, env)
         super().add_overload(cres)
+
+
+def _writable(kind: Any) -> Any:
+    return kind if not isinstance(kind, types.Array) or kind.mutable else kind.copy(readonly=False)
 
 
 class _Flags(Flags):

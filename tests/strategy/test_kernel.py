@@ -8,6 +8,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from strategy import kernel as kernels
@@ -92,6 +93,23 @@ def test_what_other_kernels_call_is_compiled_for_them_once_and_for_python_when_i
     assert doubled(3, 4) == 12
     assert doubled(3.5, 4) == 14.0
     assert twice(1.5) == 3.0
+
+
+@pytest.mark.skipif(kernels._config.DISABLE_JIT, reason="there are no compiled forms")
+def test_a_read_only_array_goes_through_the_form_of_others() -> None:
+    @kernels.kernel
+    def total(x: np.ndarray, more: np.ndarray) -> float:
+        return float(x.sum() + more[0])
+
+    shared, own = np.arange(4.0), np.ones(1)
+    shared.flags.writeable = False
+    assert [total(shared, own), total(own, own), total(own, shared), total(shared, shared)] == [
+        7.0,
+        2.0,
+        1.0,
+        6.0,
+    ]
+    assert len(total.overloads) == 1  # type: ignore[attr-defined]
 
 
 def test_two_threads_may_compile_and_call_the_same_kernels_at_once() -> None:
