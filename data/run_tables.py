@@ -67,7 +67,7 @@ def trade_table(trades: Any, symbols: tuple[str, ...]) -> pa.Table:
     )
 
 
-NO_PARTS = pa.schema(
+_PARTS = pa.schema(
     [
         ("trade", pa.int64()),
         ("symbol", pa.string()),
@@ -78,7 +78,9 @@ NO_PARTS = pa.schema(
         ("pnl", pa.float64()),
         ("fee", pa.float64()),
     ]
-).empty_table()
+)
+# Not empty_table(), which imports pandas.
+NO_PARTS = pa.Table.from_batches([], _PARTS)
 
 
 def part_table(parts: Any, trades: Any, symbols: tuple[str, ...]) -> pa.Table | None:

@@ -38,7 +38,7 @@ TEXT = """- *warm* is candles in memory to trades and figures, in one process, e
 What bounds W: RSI waits for a multiplication and an addition a candle, one after the other (2 ns);
 the walk over the trades waits for candles that have left the processor's cache; the rest is reading
 and writing columns and, at 85 µs a chunk of history, the calls themselves. A process waits for the
-imports of Numba (0.4 s), pandas' and PyArrow's, and for its first compiled call."""
+imports of Numba (0.4 s) and PyArrow, and for its first compiled call."""
 
 
 def section(markets: list[Market], folder: Path) -> Section:

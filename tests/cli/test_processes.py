@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -13,7 +14,17 @@ import pytest
 
 from data.run_json import RunRecord
 from data.runs import _scratch, load, records
-from tests.cli.conftest import OFTEN, Command, Said, finished, process, signalled, strategy, tree
+from tests.cli.conftest import (
+    OFTEN,
+    ROOT,
+    Command,
+    Said,
+    finished,
+    process,
+    signalled,
+    strategy,
+    tree,
+)
 
 BACKTEST = ("backtest", "rsi_macd_atr", *OFTEN)
 TUNE = ("tune", "rsi_macd_atr", "--objective", "total_return")
@@ -151,6 +162,25 @@ def test_an_interrupt_or_a_kill_while_compiling_does_no_harm(stored: Path) -> No
     out, err = done.communicate(timeout=300)
     assert done.returncode == 0, err
     assert json.loads(out)["id"]
+
+
+def test_a_backtest_from_store_to_folder_does_without_pandas(stored: Path) -> None:
+    # It takes 0.2 s and 40 MiB, and Arrow imports it for the smallest of reasons.
+    code = (
+        "import sys, wick\n"
+        "try: wick.main(sys.argv[1:])\n"
+        "except SystemExit as stop: assert stop.code == 0\n"
+        "assert 'pyarrow' in sys.modules and 'pandas' not in sys.modules\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *BACKTEST],
+        cwd=stored,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_two_backtests_at_once_are_two_runs(stored: Path) -> None:
