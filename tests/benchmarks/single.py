@@ -35,9 +35,10 @@ TEXT = """- *warm* is candles in memory to trades and figures, in one process, e
   makes the rules equal and compares trade by trade. Sizes of backtesting.py are whole units, its
   stops lie from the decision's close.
 
-What bounds W: RSI waits for a multiplication and an addition a candle, one after the other (2 ns);
-the walk over the trades waits for candles that have left the processor's cache; the rest is reading
-and writing columns and, at 85 µs a chunk of history, the calls themselves. A process waits for the
+What bounds W: half is writing and reading a dozen columns that do not fit the processor's nearer
+cache together, a fifth the walk over the trades, an eighth the figures; the rest is Python between
+the kernels, 70 µs a chunk of history. Two threads on the chunks of one history took longer: they
+wait for each other's interpreter lock. A process waits for the
 imports of Numba (0.4 s) and PyArrow, and for its first compiled call."""
 
 
@@ -81,7 +82,7 @@ def section(markets: list[Market], folder: Path) -> Section:
     seconds, memory = cold["vectorbt Rust"]
     targets = [
         Target("W once, warm", "vectorbt Rust", rust.ratio, 20, 40, "×", True,
-               "RSI's chain of 2 ns a candle, the walk, columns"),
+               "columns in and out of the cache, the walk, calls"),
         Target("W once, own process", "vectorbt Rust", seconds.ratio, 3, 4.5, "×", True, "imports"),
         Target("its peak memory", "vectorbt Rust", 1 / memory.ratio, 0.5, float("nan"), "×", False,
                "imports"),
