@@ -86,8 +86,9 @@ def checked_costs(costs: Costs) -> Costs:
     for name, value in costs._asdict().items():
         if not 0.0 <= value < _BELOW[name] or (name in _WHOLE and value != int(value)):
             whole = "a whole number " if name in _WHOLE else ""
+            most = "1" if name == "volume_share" else f"below {_BELOW[name]:g}"
             raise WickError(
-                f"costs.{name} is {value}, expected {whole}from 0 to below {_BELOW[name]:g}",
+                f"costs.{name} is {value}, expected {whole}from 0 to {most}",
                 f"--set costs.{name}={Costs._field_defaults[name]:g}",
             )
     return Costs(*(float(value) for value in costs))  # type: ignore[arg-type]

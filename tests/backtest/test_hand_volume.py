@@ -254,3 +254,9 @@ def test_what_does_not_go_with_a_share_is_refused(more: dict[str, Any], said: st
         capped(ASKS, **more)
     assert refused.value.message.startswith("costs.volume_share is 0.1, which does not go with ")
     assert "--set costs.volume_share=0" in refused.value.hint
+
+
+def test_a_share_beyond_all_of_the_volume_is_refused() -> None:
+    with pytest.raises(WickError, match=r"^costs\.volume_share is 1\.5, expected from 0 to 1\n"):
+        capped(ASKS, costs=Costs(volume_share=1.5))
+    assert len(capped(*ENTRY, SILENT, costs=Costs(volume_share=1.0)).trades) == 1
