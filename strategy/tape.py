@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -240,7 +241,8 @@ class MemoTape:
     Parameters
     ----------
     budget_bytes : int
-        What the kept columns may weigh together; the longest unused go first.
+        What the kept columns may weigh together; the longest unused go first. One that somebody
+        else still holds is found all the same.
     """
 
     def __init__(self, budget_bytes: int = 1 << 30) -> None:
@@ -248,6 +250,7 @@ class MemoTape:
         self.used_bytes = 0
         self.computed = 0
         self._kept: OrderedDict[Key, Arrays] = OrderedDict()
+        self._lent: WeakValueDictionary[Key, NDArray[Any]] = WeakValueDictionary()
         self._busy: dict[Key, threading.Lock] = {}
         self._lock = threading.Lock()
         self._tokens = threading.local()  # several workers share one memo
@@ -263,13 +266,12 @@ class MemoTape:
     def remember(self, key: Key, compute: Callable[[], Arrays]) -> Arrays:
         """Return the arrays for a key, computed by whoever asks first."""
         with self._lock:
-            if (found := self._kept.get(key)) is not None:
-                self._kept.move_to_end(key)
+            if (found := self._find(key)) is not None:
                 return found
             busy = self._busy.setdefault(key, threading.Lock())
         with busy:
             with self._lock:
-                if (found := self._kept.get(key)) is not None:
+                if (found := self._find(key)) is not None:
                     return found
             arrays = compute()
             for array in arrays:
@@ -277,6 +279,13 @@ class MemoTape:
             with self._lock:
                 self._keep(key, arrays)
             return arrays
+
+    def _find(self, key: Key) -> Arrays | None:
+        if (found := self._kept.get(key)) is not None:
+            self._kept.move_to_end(key)
+            return found
+        lent = self._lent.get(key)
+        return None if lent is None else (lent,)
 
     def _keep(self, key: Key, arrays: Arrays) -> None:
         self._busy.pop(key, None)
@@ -286,8 +295,10 @@ class MemoTape:
         self.computed += 1
         self.used_bytes += sum(array.nbytes for array in arrays)
         while self.used_bytes > self.budget_bytes and len(self._kept) > 1:
-            _, dropped = self._kept.popitem(last=False)
+            its, dropped = self._kept.popitem(last=False)
             self.used_bytes -= sum(array.nbytes for array in dropped)
+            if len(dropped) == 1:
+                self._lent[its] = dropped[0]
 
 
 _ACTIVE: ContextVar[Tape | MemoTape | None] = ContextVar("tape", default=None)

@@ -4,6 +4,7 @@ trade."""
 import dataclasses
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -114,6 +115,7 @@ def _sweep(
     rows = rows[~stage.refused[rows]]
     sums: Any = np.zeros(len(values), SUMS).view(np.recarray)
     for batch in batches(stage, rows, setting, settings, memory // 3):
+        in_threads(partial(_each, batch.do), batch.tasks, threads)
         _walk_batch(plan, batch, sums, threads, memory // 3, trades.view(np.recarray))
     times, length = plan.candles.arrays["open_time"], plan.candles.timeframe_ms
     span_ms = int(times[-1]) + length - int(times[0])
@@ -125,6 +127,11 @@ def _sweep(
     )
     _walk_candles(plan, values, rows[near], table, threads)
     return int(near.sum())
+
+
+def _each(do: Callable[[Any], None], items: Iterator[Any]) -> None:
+    for one in items:
+        do(one)
 
 
 def _check_params(plan: SweepPlan, values: NDArray[np.float64]) -> None:
@@ -141,9 +148,7 @@ def _walk_batch(
     work = units(plan, batch, threads, memory)
 
     def run_some(work: Iterator[Any]) -> None:
-        worker = Worker(plan, batch, sums, trades)
-        for unit in work:
-            worker.run(unit)
+        _each(Worker(plan, batch, sums, trades).run, work)
 
     in_threads(run_some, work, threads)
 

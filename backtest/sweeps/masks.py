@@ -1,18 +1,38 @@
 """From combinations to comparisons as bits, each distinct one once."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backtest.kernels.rows import Conditions
 from backtest.sweeps.groups import Codes, Ids, distinct
-from backtest.sweeps.plan import EXIT_SETTINGS, Columns, SweepPlan
+from backtest.sweeps.plan import EXIT_SETTINGS, SweepPlan
 from strategy.errors import WickError
 from strategy.fills import Costs
 from strategy.risk import Risk
+
+Column = NDArray[np.float64]
+
+
+class Task(NamedTuple):
+    """What is made of one call of `indicators`, so that its columns can go.
+
+    Attributes
+    ----------
+    row : int
+        A combination that has these columns.
+    bits : list of (int, int, int)
+        Place among the batch's words, comparison, and the combination whose params it takes.
+    kept : list of (int, int)
+        Columns that distances are made of: number of its key, and field of the rules.
+    """
+
+    row: int
+    bits: list[tuple[int, int, int]]
+    kept: list[tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,21 +41,48 @@ class Batch:
 
     Attributes
     ----------
-    values : float64 (m, axes)
-        Of all combinations.
+    stage : Stage
     rows, mask, exits, setting : int64 (k,)
-        Which ones these are, their distinct set of rules, their distinct exits, and settings.
+        Which combinations these are, their distinct set of rules, their distinct exits, and
+        settings.
     conditions : Conditions
+        Without bits until every task is done.
     settings : sequence of (Risk, Costs), or None
+    tasks : list of Task
+    kept : dict
+        Columns that distances are made of, by the number of their key.
     """
 
-    values: NDArray[np.float64]
+    stage: "Stage"
     rows: Ids
     mask: Ids
     exits: Ids
     setting: Ids
     conditions: Conditions
     settings: Sequence[tuple[Risk, Costs] | None]
+    tasks: list[Task]
+    kept: dict[int, Column] = field(default_factory=dict)
+
+    def do(self, task: Task) -> None:
+        """Compute the columns of one set of params, and keep what the batch needs of them."""
+        stage, plan = self.stage, self.stage.plan
+        columns = plan.columns(plan.params(stage.values[task.row]))
+        by_field = dict(zip(plan.inputs.strategy.rules.fields, columns, strict=True))
+        for place, which, row in task.bits:
+            comparison, params = plan.parsed.comparisons[which], plan.numbers(stage.values[row])
+            self.conditions.words[place] = comparison.bits(by_field, params, stage.n)
+        for number, at in task.kept:
+            self.kept[number] = columns[at]
+
+    def columns(self, row: int) -> list[Column]:
+        """Return the columns of a combination in the order of the rules' fields; those that no
+        distance reads are stood in for."""
+        stage = self.stage
+        numbers = stage.keys[stage.columns[row]]
+        return [
+            self.kept[int(numbers[at])] if at in stage.kept else stage.nothing
+            for at in range(len(numbers))
+        ]
 
 
 def batches(
@@ -45,31 +92,34 @@ def batches(
     settings: Sequence[tuple[Risk, Costs] | None],
     memory: int,
 ) -> Iterator[Batch]:
-    """Cut combinations, none of them refused, into batches whose comparisons fit into a number of
-    bytes."""
-    plan, values, codes = stage.plan, stage.values, stage.codes
-    n = len(plan.candles.arrays["open_time"])
-    most = max(memory // ((n + 63) // 64 * 8), len(plan.parsed.comparisons))
+    """Cut combinations, none of them refused, into batches whose comparisons and columns fit into
+    a number of bytes."""
+    plan, codes = stage.plan, stage.codes
     # In the order of what indicators read, so that columns are asked for one after the other.
     params = [name for one in plan.parsed.comparisons for name in one.reads.params]
     mask, first = codes.groups(plan.axes_of(params), stage.columns)
     own = np.unique(mask[rows])
     start = 0
     while start < len(own):
-        bits = _Bits(stage, most)
+        needs = _Needs(stage, memory)
         stop = start
-        while stop < len(own) and bits.add(int(first[own[stop]])):
+        while stop < len(own) and needs.add(int(first[own[stop]])):
             stop += 1
         some = rows[np.isin(mask[rows], own[start:stop])] if stop - start < len(own) else rows
         exits = stage.exits(some, setting, settings)
         yield Batch(
-            values,
+            stage,
             some,
             np.searchsorted(own[start:stop], mask[some]).astype(np.int64),
             exits,
             setting[some],
-            Conditions(plan.parsed.programs, *bits.arrays()),
+            Conditions(
+                plan.parsed.programs,
+                np.empty((needs.places, (stage.n + 63) // 64), np.uint64),
+                np.array(needs.chosen, np.int64),
+            ),
             settings,
+            list(needs.tasks.values()),
         )
         start = stop
 
@@ -87,7 +137,10 @@ class Stage:
         self.plan, self.values, self.codes = plan, values, codes
         self.n = len(plan.candles.arrays["open_time"])
         self._keys: dict[Any, int] = {}
-        self._latest: tuple[int, Columns] = (-1, ())
+        fields = plan.inputs.strategy.rules.fields
+        self.kept = [fields.index(one) for one in plan.distances.fields]
+        self.nothing = np.zeros(self.n)
+        self.nothing.flags.writeable = False
         self.columns, self.first, self.keys, refused = self._find()
         self.refused: NDArray[np.bool_] = refused[self.columns]
         which = (plan.axes_of(one.reads.params) for one in plan.parsed.comparisons)
@@ -102,9 +155,9 @@ class Stage:
             for at, row in enumerate(first):
                 params = self.plan.params(self.values[row])
                 try:
-                    its = [key for key, _ in self.plan.columns(params)]
+                    its = self.plan.keys(params)
                 except WickError:
-                    its = [None] * len(self.plan.inputs.strategy.rules.fields)
+                    its = (None,) * len(self.plan.inputs.strategy.rules.fields)
                     refused[at] = True
                 keys.append([self._number(key) for key in its])
                 if self.plan.reads != before:
@@ -116,20 +169,9 @@ class Stage:
         # A column made outside the memo tape is like no other.
         return self._keys.setdefault(object() if key is None else key, len(self._keys))
 
-    def columns_at(self, row: int) -> dict[str, NDArray[np.float64]]:
-        """Return the columns of a combination by field."""
-        which = int(self.columns[row])
-        if self._latest[0] != which:
-            params = self.plan.params(self.values[self.first[which]])
-            self._latest = which, self.plan.columns(params)
-        fields = self.plan.inputs.strategy.rules.fields
-        return dict(zip(fields, (values for _, values in self._latest[1]), strict=True))
-
     def exits(self, rows: Ids, setting: Ids, settings: Sequence[tuple[Risk, Costs] | None]) -> Ids:
         """Number the distinct exits of these combinations."""
-        fields = self.plan.inputs.strategy.rules.fields
-        its = [fields.index(field) for field in self.plan.distances.fields]
-        keys, _ = distinct(np.zeros(len(self.first), np.int64), *self.keys[:, its].T)
+        keys, _ = distinct(np.zeros(len(self.first), np.int64), *self.keys[:, self.kept].T)
         known: dict[Any, int] = {}
         kinds = np.array([known.setdefault(_exit_part(one), len(known)) for one in settings])
         axes = self.plan.axes_of(self.plan.distances.params)
@@ -146,14 +188,16 @@ def _exit_part(one: tuple[Risk, Costs] | None) -> Any:
     return tuple(values[name] for name in EXIT_SETTINGS)
 
 
-class _Bits:
-    """The distinct comparisons of a batch."""
+class _Needs:
+    """What the combinations of a batch need."""
 
-    def __init__(self, stage: Stage, most: int) -> None:
-        self.stage, self.most = stage, most
-        self.words: list[NDArray[np.uint64]] = []
+    def __init__(self, stage: Stage, memory: int) -> None:
+        self.stage, self.memory = stage, memory
+        self.places = 0
         self.chosen: list[list[int]] = []
-        self._known: dict[Any, int] = {}
+        self.tasks: dict[int, Task] = {}
+        self._places: dict[Any, int] = {}
+        self._kept: set[int] = set()
         fields = stage.plan.inputs.strategy.rules.fields
         self._fields = [
             [fields.index(field) for field in one.reads.fields]
@@ -162,25 +206,24 @@ class _Bits:
 
     def add(self, row: int) -> bool:
         """Add one combination's set of rules, or say that there is no room for it."""
-        stage = self.stage
-        keys = stage.keys[stage.columns[row]]
-        every = stage.plan.parsed.comparisons
+        stage, which = self.stage, int(self.stage.columns[row])
+        keys = stage.keys[which].tolist()
         names = [
-            (at, int(stage.operands[at][row]), *keys[self._fields[at]].tolist())
-            for at in range(len(every))
+            (at, int(operands[row]), *(keys[field] for field in fields))
+            for at, (operands, fields) in enumerate(zip(stage.operands, self._fields, strict=True))
         ]
-        new = [at for at, name in enumerate(names) if name not in self._known]
-        if self.chosen and len(self.words) + len(new) > self.most:
+        new = [at for at, name in enumerate(names) if name not in self._places]
+        kept = [(keys[at], at) for at in stage.kept if keys[at] not in self._kept]
+        columns, words = len(self._kept) + len(kept), self.places + len(new)
+        weight = columns * stage.n * 8 + words * ((stage.n + 63) // 64) * 8
+        if self.chosen and weight > self.memory:
             return False
-        if new:
-            columns = stage.columns_at(row)
-            params = stage.plan.params(stage.values[row])._asdict()
-            for at in new:
-                self._known[names[at]] = len(self.words)
-                self.words.append(every[at].bits(columns, params, stage.n))
-        self.chosen.append([self._known[name] for name in names])
+        if new or kept:
+            task = self.tasks.setdefault(which, Task(row, [], []))
+            task.bits.extend((self.places + at, its, row) for at, its in enumerate(new))
+            task.kept.extend(kept)
+            self._places |= {names[its]: self.places + at for at, its in enumerate(new)}
+            self._kept |= {number for number, _ in kept}
+            self.places = words
+        self.chosen.append([self._places[name] for name in names])
         return True
-
-    def arrays(self) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-        """Return the words, one row a comparison, and which ones each set of rules is made of."""
-        return np.stack(self.words), np.array(self.chosen, np.int64)

@@ -34,7 +34,7 @@ EXIT_SETTINGS = (
     "costs.atr",
 )
 _NEVER = 2**62
-Columns = tuple[tuple[Key | None, NDArray[np.float64]], ...]
+_SKETCHED, _SKETCHES_BYTES = 512, 16 << 20
 
 
 class SweepPlan:
@@ -59,6 +59,8 @@ class SweepPlan:
         self._recorded = recorded(type(inputs.params))
         self.ground = _ground(inputs) if len(inputs.candles) == 1 else None
         self.candles = inputs.candles[0]
+        self._sketch = self.candles.slice(0, _SKETCHED)
+        self._sketches = MemoTape(_SKETCHES_BYTES)
 
     @classmethod
     def of(cls, inputs: Inputs, axes: Sequence[str]) -> "SweepPlan":
@@ -104,6 +106,11 @@ class SweepPlan:
         changes = {axis: value for axis, value in own if "." not in axis}
         return self.inputs.strategy.with_params({**self.inputs.params._asdict(), **changes})
 
+    def numbers(self, row: NDArray[np.float64]) -> dict[str, float]:
+        """Return the values of a combination's Params by name, as the rules compute with them."""
+        own = zip(self.axes, row.tolist(), strict=True)
+        return self.inputs.params._asdict() | dict(own)
+
     def settings(self, row: NDArray[np.float64]) -> tuple[Risk, Costs]:
         """Return risk and costs of a combination, checked.
 
@@ -128,9 +135,11 @@ class SweepPlan:
         check_together(*both, has_limit=has_limit)
         return checked(both[0], has_trail=has_trail, has_limit=has_limit), both[1]
 
-    def columns(self, params: Any) -> Columns:
-        """Compute the columns that the rules read, on the plan's memo tape, and note what
-        `indicators` reads of the params.
+    def keys(self, params: Any) -> tuple[Key | None, ...]:
+        """Return how the columns that the rules read come about, and note what `indicators` reads
+        of the params.
+
+        It looks at no candle but through indicators, so that the first few show it as all would.
 
         Raises
         ------
@@ -139,10 +148,26 @@ class SweepPlan:
         """
         watched = note(params, self._recorded)
         try:
-            with self.memo:
-                return self.inputs.strategy.keyed_columns(self.candles, watched)
+            with self._sketches:
+                found = self.inputs.strategy.keyed_columns(self._sketch, watched)
         finally:  # what it refuses rests on what it has read, too
             self.reads |= watched._seen
+        return tuple(key for key, _ in found)
+
+    def columns(self, params: Any) -> tuple[NDArray[np.float64], ...]:
+        """Compute the columns that the rules read, on the plan's memo tape; read-only.
+
+        Raises
+        ------
+        WickError
+            `indicators` refuses these params, or fails.
+        """
+        with self.memo:
+            found = self.inputs.strategy.keyed_columns(self.candles, params)
+        views = tuple(values.view() for _, values in found)
+        for view in views:  # a kernel for arrays that may be written is another one
+            view.flags.writeable = False
+        return views
 
     def check(self, row: NDArray[np.float64]) -> None:
         """Refuse a sweep of which `indicators` refuses every combination.
@@ -158,7 +183,7 @@ class SweepPlan:
             This one is refused before `indicators` has read a param that lies on an axis.
         """
         try:
-            self.columns(self.params(row))
+            self.keys(self.params(row))
         except WickError:
             if not self.axes_of(self.reads):
                 raise
@@ -190,7 +215,7 @@ class SweepPlan:
         """Say what combinations share, and why some walk through the candles."""
         if not self.reads:
             with suppress(WickError):  # other params may do
-                self.columns(self.inputs.params)
+                self.keys(self.inputs.params)
         named = ", ".join(axis for axis in self.axes if axis in self.reads)
         its = f"once for each distinct {named}" if named else "once"
         out = [f"indicators are computed {its}"]

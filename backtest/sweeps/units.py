@@ -158,9 +158,10 @@ class Worker:
         exits, first = np.unique(self.batch.exits[unit.at], return_index=True)
         rules = self.plan.inputs.strategy.rules
         for which, at in zip(exits.tolist(), first.tolist(), strict=True):
-            params = self.plan.params(self.batch.values[self.batch.rows[unit.at[at]]])
-            columns = [values for _, values in self.plan.columns(params)]
-            numbers = np.array([float(value) for value in params])
+            row = int(self.batch.rows[unit.at[at]])
+            columns = self.batch.columns(row)
+            params = self.plan.numbers(self.batch.stage.values[row])
+            numbers = np.array([float(params[name]) for name in self.plan.inputs.params._fields])
             stop, take = rules.distances(self._places, *columns, numbers)
             slip, ahead = np.empty(0), np.empty(0)
             if slips:

@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -128,6 +129,21 @@ def test_threads_memory_order_and_chunks_change_nothing() -> None:
         assert turned.figures[key][::-1].tobytes() == column.tobytes()
         parts = np.concatenate([half.figures[key] for half in halves])
         assert parts.tobytes() == column.tobytes()
+
+
+def test_indicators_see_all_candles_once_for_each_of_their_params(tmp_path: Path) -> None:
+    strategy, lengths = draw_strategy(1, tmp_path), []
+
+    def counting(c: Any, p: Any) -> Any:
+        lengths.append(len(c._arrays["open_time"]))
+        return strategy.indicators(c, p)
+
+    world = dataclasses.replace(draw_funded(4, 2_000, 1), timeframe="1m", risk=Risk())
+    inputs = inputs_of(world, dataclasses.replace(strategy, indicators=counting))
+    rows = itertools.product((3, 5, 9), (4, 7), (-0.5, 0.4), (0.5, 1.5, 4.0))
+    plan = SweepPlan.of(inputs, ("a", "b", "level", "stop"))
+    evaluate(plan, np.array(list(rows)), threads=2)
+    assert lengths.count(len(inputs.candles[0])) == 3 * 2
 
 
 VALUES = {

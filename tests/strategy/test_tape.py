@@ -284,6 +284,20 @@ def test_the_memo_stays_within_its_budget_and_right() -> None:
     assert memo.used_bytes == sum(a.nbytes for kept in memo._kept.values() for a in kept)
 
 
+def test_a_column_that_somebody_holds_is_not_computed_again() -> None:
+    candles, memo = market(3, 1000), MemoTape(budget_bytes=1)
+    with memo:
+        held = sma(candles.close, 2)._values
+        for n in range(3, 6):
+            sma(candles.close, n)
+        once = memo.computed
+        assert sma(candles.close, 2)._values is held
+        assert memo.computed == once
+        del held
+        sma(candles.close, 2)
+        assert memo.computed == once + 1
+
+
 def test_two_threads_share_one_computation() -> None:
     memo, started, answers = MemoTape(), threading.Barrier(2), []
     entered = []
