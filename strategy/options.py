@@ -66,8 +66,8 @@ OPTIONS = (
     Option("costs.volume_share", False, False, False, False),
     Option("costs.latency_ms", False, False, False, False),
     Option("costs.limit_through", False, False, False, False),
-    # The best case could be tabulated as the worst is; that from finer candles could not.
-    Option("costs.intrabar", False, False, False, False),
+    # The worst and the best case are tabulated, what finer candles say is walked.
+    Option("costs.intrabar", False, False, False, True),
 )
 _NEUTRAL = {
     **Risk()._asdict(),

@@ -20,6 +20,8 @@ _config: Any = numba.config
 ENTRY, LONG, EXIT_LONG, EXIT_SHORT, UNION, BEFORE = range(6)
 # What a condition's program does: with a comparison's words, or with the two topmost results.
 LOAD, AND, OR, JOIN_AND, JOIN_OR = range(5)
+COLUMNS = 8  # that are compared in one pass
+_BLOCK = 32  # words: 16 KiB of a column
 
 if _config.DISABLE_JIT:
 
@@ -130,6 +132,56 @@ def candles_of(words, count):
             at += 1
             word &= word - np.uint64(1)
     return out
+
+
+@borrowing
+def compare(columns, which, numbers, n, room, words):
+    """Evaluate comparisons: a candle's bit says that the left side is smaller, or equal if that is
+    asked for. Block by block, so that columns that several of them read are still at hand.
+
+    Parameters
+    ----------
+    columns : COLUMNS of float64 (n,), or empty
+    which : int64 (m, 4)
+        Row of the words, whether equal is enough, and the columns left and right, -1 for a number.
+    numbers : float64 (m, 2)
+        Left and right, where they are no columns.
+    n : int
+    room : float64 (2, 64)
+        Scratch.
+    words : uint64 (comparisons, w)
+    """
+    end = words.shape[1]
+    for first in range(0, end, _BLOCK):
+        last = min(first + _BLOCK, end)
+        for c in range(len(which)):
+            a, b = which[c, 2], which[c, 3]
+            for j in range(64):
+                room[0, j], room[1, j] = numbers[c, 0], numbers[c, 1]
+            x = columns[a] if a >= 0 else room[0]
+            y = columns[b] if b >= 0 else room[1]
+            out, or_equal = words[which[c, 0]], which[c, 1] != 0
+            _compare(x, min(a + 1, 1), y, min(b + 1, 1), or_equal, first, last, n, out)
+
+
+@borrowing
+def _compare(left, a, right, b, or_equal, first, last, n, out):
+    # A step of 0 takes the same 64 values for every word.
+    for k in range(first, last):
+        start, count = k * 64, min(n - k * 64, 64)
+        x, y = left[a * start : a * start + count], right[b * start : b * start + count]
+        word = np.uint64(0)
+        if count < 64:
+            for j in range(count):
+                holds = x[j] <= y[j] if or_equal else x[j] < y[j]
+                word |= np.uint64(holds) << np.uint64(j)
+        elif or_equal:  # a loop of fixed length becomes vector instructions
+            for j in range(64):
+                word |= np.uint64(x[j] <= y[j]) << np.uint64(j)
+        else:
+            for j in range(64):
+                word |= np.uint64(x[j] < y[j]) << np.uint64(j)
+        out[k] = word
 
 
 @borrowing

@@ -6,8 +6,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from strategy.fills import STOP_FILLED, resting_fill, slipped, stop_level, take_level
-from strategy.kernel import borrowing, kernel
+from strategy.fills import (
+    BEST,
+    STOP_FILLED,
+    TAKE_FILLED,
+    resting_fill,
+    slipped,
+    stop_level,
+    take_level,
+)
+from strategy.kernel import borrowing, kernel, part
 from strategy.records import BY_END, BY_STOP, BY_TAKE, BY_TIME
 from strategy.risk import APPROVED, estimate
 from strategy.stops import is_beyond, moved_stop, moves_stops
@@ -106,7 +114,9 @@ def find_exit(one, stamp, ground, words, j, place, side, risk, costs, g, p):
         end = e + np.int64(risk.time_stop)
     ordered = np.int64(0)
     if moves_stops(risk, len(trail) > 0):
-        x, ordered, one.lowest, one.highest = _follow_stop(prices, e, end, trail, risk, g, p)
+        x, ordered, one.lowest, one.highest = _follow_stop(
+            prices, ground.blocks, e, end, trail, risk, g, p
+        )
     else:
         x, one.lowest, one.highest = _first_touch(
             prices, ground.blocks, side, level, target, e, end
@@ -118,6 +128,8 @@ def find_exit(one, stamp, ground, words, j, place, side, risk, costs, g, p):
         which, price, at_open, ambiguous = resting_fill(
             side, p.stop_level, target, prices[x, OPEN], prices[x, HIGH], prices[x, LOW]
         )
+        if ambiguous and costs.intrabar == BEST:
+            which, price = TAKE_FILLED, target
         how = p.stop_reason if which == STOP_FILLED else np.int64(BY_TAKE)
         how |= (AT_OPEN if at_open else 0) | (AMBIGUOUS if ambiguous else 0)
     elif end < n:
@@ -163,12 +175,40 @@ def _first_touch(prices, blocks, side, stop, take, i, end):
 
 
 @borrowing
-def _follow_stop(prices, e, end, trail, risk, g, p):
+def _follow_stop(prices, blocks, e, end, trail, risk, g, p):
     # The same with a stop that moves; where a close lies beyond its new level, the reason as well.
     has_trail, side = len(trail) > 0, p.steps
-    p.lowest, p.highest = p.entry, p.entry
+    best, below, above = p.entry, p.stop_level, p.stop_level
+    # Where neither the best price nor the stop is reached, a stop at a fixed distance stays. The
+    # take lies beyond the best price, but for one that rounding puts at the entry.
+    skips = not has_trail and (p.take_level == 0.0 or side * (p.take_level - best) > 0.0)
     least, most = np.inf, -np.inf
-    for i in range(e, end):
+    coarse, i = len(prices) // FINE, e
+    while i < end:
+        if i > e and skips:
+            if side > 0:
+                above = best
+            else:
+                below = best
+            if i % FINE == 0 and i + FINE <= end:
+                b = i // FINE
+                if _is_quiet(side, blocks[b, 0], blocks[b, 1], below, above):
+                    a = coarse + i // COARSE
+                    if (
+                        i % COARSE == 0
+                        and i + COARSE <= end
+                        and _is_quiet(side, blocks[a, 0], blocks[a, 1], below, above)
+                    ):
+                        least, most = min(least, blocks[a, 2]), max(most, blocks[a, 3])
+                        i += COARSE
+                    else:
+                        least, most = min(least, blocks[b, 2]), max(most, blocks[b, 3])
+                        i += FINE
+                    continue
+            if _is_quiet(side, prices[i, LOW], prices[i, HIGH], below, above):
+                least, most = min(least, prices[i, CLOSE]), max(most, prices[i, CLOSE])
+                i += 1
+                continue
         o, h, l, c = prices[i, OPEN], prices[i, HIGH], prices[i, LOW], prices[i, CLOSE]  # noqa: E741
         which, _, _, _ = resting_fill(side, p.stop_level, p.take_level, o, h, l)
         if which != 0:
@@ -176,11 +216,19 @@ def _follow_stop(prices, e, end, trail, risk, g, p):
         least, most = min(least, c), max(most, c)
         if i + 1 == end:
             break
-        p.lowest, p.highest = min(p.lowest, l), max(p.highest, h)
-        best = p.highest if side > 0 else p.lowest
+        best = max(best, h) if side > 0 else min(best, l)
         level, reason = moved_stop(p, g, risk, has_trail, trail[i] if has_trail else np.nan, best)
         if level != p.stop_level:
             if is_beyond(p, level, c):
                 return i + 1, reason, least, most
-            p.stop_level, p.stop_reason = level, reason
+            p.stop_level, p.stop_reason, below, above = level, reason, level, level
+        i += 1
     return end, 0, least, most
+
+
+@part
+def _is_quiet(side, low, high, below, above):
+    # A stop is touched, a best price is not passed.
+    if side > 0:
+        return low > below and high <= above
+    return high < above and low >= below

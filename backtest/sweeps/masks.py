@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backtest.kernels.rows import Conditions
+from backtest.sweeps.conditions import Comparing
 from backtest.sweeps.groups import Codes, Ids, distinct
 from backtest.sweeps.plan import EXIT_SETTINGS, SweepPlan
 from strategy.errors import WickError
@@ -68,9 +69,11 @@ class Batch:
         stage, plan = self.stage, self.stage.plan
         columns = plan.columns(plan.params(stage.values[task.row]))
         by_field = dict(zip(plan.inputs.strategy.rules.fields, columns, strict=True))
+        comparing = Comparing(self.conditions.words, stage.n)
         for place, which, row in task.bits:
             comparison, params = plan.parsed.comparisons[which], plan.numbers(stage.values[row])
-            self.conditions.words[place] = comparison.bits(by_field, params, stage.n)
+            comparing.add(place, comparison.or_equal, *comparison.values(by_field, params))
+        comparing.run()
         for number, at in task.kept:
             self.kept[number] = columns[at]
 
@@ -110,13 +113,13 @@ def batches(
         yield Batch(
             stage,
             some,
-            np.searchsorted(own[start:stop], mask[some]).astype(np.int64),
+            np.array(needs.mask, np.int64)[np.searchsorted(own[start:stop], mask[some])],
             exits,
             setting[some],
             Conditions(
                 plan.parsed.programs,
                 np.empty((needs.places, (stage.n + 63) // 64), np.uint64),
-                np.array(needs.chosen, np.int64),
+                np.array(list(needs.chosen), np.int64),
             ),
             settings,
             list(needs.tasks.values()),
@@ -194,7 +197,8 @@ class _Needs:
     def __init__(self, stage: Stage, memory: int) -> None:
         self.stage, self.memory = stage, memory
         self.places = 0
-        self.chosen: list[list[int]] = []
+        self.mask: list[int] = []
+        self.chosen: dict[tuple[int, ...], int] = {}
         self.tasks: dict[int, Task] = {}
         self._places: dict[Any, int] = {}
         self._kept: set[int] = set()
@@ -225,5 +229,6 @@ class _Needs:
             self._places |= {names[its]: self.places + at for at, its in enumerate(new)}
             self._kept |= {number for number, _ in kept}
             self.places = words
-        self.chosen.append([self._places[name] for name in names])
+        chosen = tuple(self._places[name] for name in names)
+        self.mask.append(self.chosen.setdefault(chosen, len(self.chosen)))
         return True

@@ -16,7 +16,7 @@ from backtest.sweeps.recorded import note, recorded
 from data.margin import tiers_of
 from strategy.dated import SymbolTiers, dated_rules
 from strategy.errors import WickError, did_you_mean
-from strategy.fills import Costs, checked_costs
+from strategy.fills import DETAIL, Costs, checked_costs
 from strategy.metrics import day_ends
 from strategy.options import OPTIONS, check_together, in_use
 from strategy.risk import Risk, checked
@@ -32,6 +32,7 @@ EXIT_SETTINGS = (
     "costs.slippage",
     "costs.spread",
     "costs.atr",
+    "costs.intrabar",
 )
 _NEVER = 2**62
 _SKETCHED, _SKETCHES_BYTES = 512, 16 << 20
@@ -193,6 +194,8 @@ class SweepPlan:
         not."""
         options = in_use(risk, costs, has_limit=self.inputs.strategy.has_limit)
         why = [f"{one.name} is set: candles are walked" for one in options if not one.tabulated]
+        if costs.intrabar == DETAIL:
+            why.append("finer candles decide which level is met first: candles are walked")
         if self.ground is None:
             count = len(self.inputs.candles)
             why.append(f"{count} symbols share one balance: candles are walked")

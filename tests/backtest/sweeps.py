@@ -31,7 +31,7 @@ from tests.backtest.script import scripted
 from tests.backtest.slow_margin import Terms
 
 SETTINGS = tuple(f"risk.{name}" for name in Risk._fields)
-SETTINGS += ("costs.fee_rate", "costs.slippage", "costs.atr", "costs.spread")
+SETTINGS += ("costs.fee_rate", "costs.slippage", "costs.atr", "costs.spread", "costs.intrabar")
 
 
 def inputs_of(world: World, strategy: Strategy | None = None) -> Inputs:
@@ -109,7 +109,8 @@ def draw_settings(seed: int, count: int, *, has_trail: bool) -> NDArray[np.float
         if rng.random() < 0.7:
             risk = risk._replace(part_1=0, part_1_share=0, part_2=0, part_2_share=0)
             risk = risk._replace(daily_loss_flatten=0)
-        rows.append([*map(float, risk), fee, slip, rng.choice([0, 0, 0.1]), rng.choice([0, 0, 1])])
+        more = [rng.choice([0, 0, 0.1]), rng.choice([0, 0, 1]), rng.choice([0, 0, 1])]
+        rows.append([*map(float, risk), fee, slip, *more])
     return np.array(rows)
 
 

@@ -7,7 +7,7 @@ import random
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -18,8 +18,12 @@ from backtest.inputs import Inputs
 from backtest.sweeps.engine import evaluate, trades_of
 from backtest.sweeps.figures import SweepTable
 from backtest.sweeps.plan import SweepPlan
+from data.synthetic import synthetic_market
 from strategy.errors import WickError
 from strategy.fills import Costs
+from strategy.funding import no_funding
+from strategy.grid import fine_grid
+from strategy.load import load
 from strategy.options import OPTIONS, Option
 from strategy.risk import Risk
 from tests.backtest.late_markets import draw_late
@@ -89,7 +93,7 @@ def test_every_combination_of_params_equals_its_single_run(seed: int, tmp_path: 
         "a": [3, 5, 9], "b": [4, 7, 9], "level": [-0.5, 0.0, 0.4, 30.0], "stop": [0.5, 1.5, 4.0],
         "take": [0.7, 2.5, 8.0], "risk.per_trade": [0.01, 0.1], "risk.daily_loss_limit": [0, 0.02],
         "risk.time_stop": [0, 0, 7, 40], "risk.break_even": [0, 0, 1], "risk.cooldown": [0, 5],
-        "costs.slippage": [0.0, 0.001],
+        "costs.slippage": [0.0, 0.001], "costs.intrabar": [0, 1], "risk.trail": [0, 0, 1, 6],
     }  # fmt: skip
     axes, choices = tuple(grid), list(grid.values())
     values = np.array([[rng.choice(one) for one in choices] for _ in range(60)], np.float64)
@@ -129,6 +133,27 @@ def test_threads_memory_order_and_chunks_change_nothing() -> None:
         assert turned.figures[key][::-1].tobytes() == column.tobytes()
         parts = np.concatenate([half.figures[key] for half in halves])
         assert parts.tobytes() == column.tobytes()
+
+
+def test_stops_that_follow_for_days_equal_those_of_single_runs() -> None:
+    candles, strategy = synthetic_market(3, 15_000, 0), load("stoch_roc")
+    inputs = dataclasses.replace(
+        grid_world()[0],
+        strategy=strategy,
+        params=strategy.params(),
+        candles=(candles,),
+        grids=cast(Any, fine_grid(float(candles.arrays["open"][0]))).view(np.recarray),
+        funding=(no_funding(),),
+        spreads=(),
+        balance=1e6,
+    )
+    axes = ("stop", "risk.trail", "risk.trail_after", "risk.break_even", "risk.time_stop")
+    rows = itertools.product((4.0, 20.0), (0.5, 1.0), (0.0, 0.7), (0.0, 0.5), (0.0, 3_000.0))
+    values = np.array(list(rows))
+    assert_same(inputs, axes, values, threads=1)
+    trades = np.concatenate([trades_of(SweepPlan.of(inputs, axes), row) for row in values])
+    lengths = trades["exit_candle"] - trades["entry_candle"]
+    assert np.sum(lengths > 600) > 10  # whole blocks of candles are passed over
 
 
 def test_indicators_see_all_candles_once_for_each_of_their_params(tmp_path: Path) -> None:
