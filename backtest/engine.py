@@ -30,8 +30,9 @@ from strategy.margin import Margin, Marks, Tiers, check_marks
 from strategy.options import check_together
 from strategy.records import ACCOUNT, ORDER, PART, POSITION, SAID, TRADE, UNIT
 from strategy.risk import REFUSALS, Risk, checked
+from strategy.rules import CONDITIONS, reads_of
 from strategy.slippage import Spread, check_spread, slippage_columns
-from strategy.tape import Identity, Tape, memo
+from strategy.tape import Identity, Key, Tape, exact, memo
 from strategy.timeframes import timeframe_ms
 
 Grids = NDArray[np.void]
@@ -340,14 +341,40 @@ _CHUNK = 110_000
 def _evaluate(
     strategy: Strategy, candles: Candles, params: Any, numbers: NDArray[np.float64], start: int
 ) -> tuple[NDArray[Any], ...]:
-    columns = strategy.columns(candles, params)
-    flags = strategy.rules.signals(*columns, numbers)
-    at = entry_candles(flags)
+    keyed = strategy.keyed_columns(candles, params)
+    columns = tuple(values for _, values in keyed)
+
+    def entries() -> tuple[NDArray[Any], ...]:
+        flags = strategy.rules.signals(*columns, numbers)
+        return flags, entry_candles(flags)
+
+    flags, at = _shared(strategy, candles, params, [key for key, _ in keyed], entries)
     stop, take = strategy.rules.distances(at, *columns, numbers)
     trail = strategy.rules.trails(*columns, numbers)
     limit = strategy.rules.limits(at, *columns, numbers)
     priority = strategy.rules.priorities(at, *columns, numbers)
     return flags, at + start, stop, take, trail, limit, priority
+
+
+def _shared(
+    strategy: Strategy,
+    candles: Candles,
+    params: Any,
+    keys: Sequence[Key | None],
+    entries: Callable[[], tuple[NDArray[Any], ...]],
+) -> tuple[NDArray[Any], ...]:
+    # On a memo tape what conditions say is computed once for all that they read.
+    kept, rules = memo(), strategy.rules
+    reads = reads_of(*(rules.texts[name] for name in CONDITIONS if name in rules.texts))
+    its = [key for field, key in zip(rules.fields, keys, strict=True) if field in reads.fields]
+    if kept is None or None in its:
+        return entries()
+    own = (exact(float(getattr(params, name))) for name in reads.params)
+    found = kept.remember(
+        ("entries", strategy.source_hash, candles.fingerprint, *own, *its), entries
+    )
+    # A kernel for arrays that must not be written is another one.
+    return tuple(one.copy() for one in found)
 
 
 def _run(

@@ -19,6 +19,7 @@ import threading
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,25 @@ class CompiledRules:
     texts: Mapping[str, str]
     limits: Callable[..., Any] = _nothing
     priorities: Callable[..., Any] = _nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """What expressions of checked rules read: fields of the row, and params."""
+
+    fields: tuple[str, ...]
+    params: tuple[str, ...]
+
+
+@cache
+def reads_of(*texts: str) -> Reads:
+    """Say what expressions read."""
+    nodes = (node for text in texts for node in ast.walk(ast.parse(text, mode="eval")))
+    names = sorted({node.id for node in nodes if isinstance(node, ast.Name)})
+    return Reads(
+        tuple(name[2:] for name in names if name.startswith("x_")),
+        tuple(name[2:] for name in names if name.startswith("p_")),
+    )
 
 
 class _Expression(ast.NodeVisitor):

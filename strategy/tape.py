@@ -356,11 +356,10 @@ def call(
     signature = signed(function, timeframe, *scalars)
     if isinstance(active, Tape):
         return _run(kernel, arrays, scalars, active.state(signature, state_size)), None
-    if any(key is None for key in keys):  # an input that came about outside the memo tape
+    if None in keys:  # an input that came about outside the memo tape
         return _run(kernel, arrays, scalars, np.zeros(state_size)), None
     key: Key = (function, timeframe, signature.scalars, SOURCE_HASH, *keys)
-    fresh = np.zeros(state_size)
-    return active.remember(key, lambda: _run(kernel, arrays, scalars, fresh)), key
+    return active.remember(key, lambda: _run(kernel, arrays, scalars, np.zeros(state_size))), key
 
 
 def _run(

@@ -10,18 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backtest.kernels.bits import AND, COLUMNS, JOIN_AND, JOIN_OR, LOAD, OR, compare
-from strategy.rules import CONDITIONS
+from strategy.rules import CONDITIONS, Reads, reads_of
 
 _NONE = np.empty(0)
 _NONE.flags.writeable = False
-
-
-@dataclass(frozen=True, slots=True)
-class Reads:
-    """What an expression reads: fields of the row, and params."""
-
-    fields: tuple[str, ...]
-    params: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,16 +107,6 @@ class Parsed:
     comparisons: tuple[Comparison, ...]
     programs: tuple[NDArray[np.int64], ...]
     depth: int
-
-
-def reads_of(*texts: str) -> Reads:
-    """Say what expressions read."""
-    nodes = (node for text in texts for node in ast.walk(ast.parse(text, mode="eval")))
-    names = sorted({node.id for node in nodes if isinstance(node, ast.Name)})
-    return Reads(
-        tuple(name[2:] for name in names if name.startswith("x_")),
-        tuple(name[2:] for name in names if name.startswith("p_")),
-    )
 
 
 def parse(texts: Mapping[str, str]) -> Parsed:

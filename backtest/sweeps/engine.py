@@ -160,10 +160,12 @@ def _walk_candles(
     table: SweepTable,
     threads: int,
 ) -> None:
+    inner = max(threads // max(len(rows), 1), 1)
+
     def run_some(work: Iterator[Any]) -> None:
         for row in work:
             try:
-                result = _run(plan, values[row])
+                result = _run(plan, values[row], inner)
             except RunRefused as refused:
                 table.note[row] = 2 if "passed" in refused.message else 1
             except WickError:
@@ -174,11 +176,11 @@ def _walk_candles(
     in_threads(run_some, rows.tolist(), threads)
 
 
-def _run(plan: SweepPlan, row: NDArray[np.float64]) -> Any:
+def _run(plan: SweepPlan, row: NDArray[np.float64], threads: int | None = None) -> Any:
     risk, costs = plan.settings(row)
     inputs = dataclasses.replace(plan.inputs, risk=risk, costs=costs)
     with plan.memo:
-        return run(inputs, plan.params(row))
+        return run(inputs, plan.params(row), threads=threads)
 
 
 def in_threads(work: Callable[[Iterator[Any]], None], items: Sequence[Any], threads: int) -> None:

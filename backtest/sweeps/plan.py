@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from backtest.inputs import Inputs
 from backtest.kernels.exits import blocks_of
 from backtest.kernels.walk import PAY, Ground
-from backtest.sweeps.conditions import parse, reads_of
+from backtest.sweeps.conditions import parse
 from backtest.sweeps.recorded import note, recorded
 from data.margin import tiers_of
 from strategy.dated import SymbolTiers, dated_rules
@@ -20,7 +20,7 @@ from strategy.fills import DETAIL, Costs, checked_costs
 from strategy.metrics import day_ends
 from strategy.options import OPTIONS, check_together, in_use
 from strategy.risk import Risk, checked
-from strategy.rules import DISTANCES
+from strategy.rules import DISTANCES, reads_of
 from strategy.tape import Key, MemoTape
 
 # Settings that decide how a trade ends, and not only whether and how large it begins.

@@ -1,5 +1,6 @@
 """Many symbols on one balance: what each instant costs must not change what it decides."""
 
+import dataclasses
 import os
 from typing import Any
 
@@ -82,6 +83,27 @@ def test_the_result_does_not_depend_on_the_number_of_threads() -> None:
     with MemoTape() as memo:
         assert _bits(backtest(strategy, candles, params=params)) == _bits(results[0])
     assert memo.computed > 0
+
+
+def test_what_conditions_say_is_shared_on_a_memo_tape_where_they_read_the_same() -> None:
+    strategy, calls = load("rsi_macd_atr"), []
+
+    def counting(*arguments: Any) -> Any:
+        calls.append(1)
+        return strategy.rules.signals(*arguments)
+
+    counted = dataclasses.replace(
+        strategy, rules=dataclasses.replace(strategy.rules, signals=counting)
+    )
+    candles = [_market(seed) for seed in range(2)]
+    with MemoTape():
+        for oversold, stop in ((35, 2), (35, 4), (30, 4), (30, 2)):
+            params = strategy.with_params({"oversold": oversold, "stop": stop})
+            shared = backtest(counted, candles, params=params)
+            assert len(shared.trades) > 0
+            with MemoTape():
+                assert _bits(shared) == _bits(backtest(strategy, candles, params=params))
+    assert len(calls) == 2 * len(candles)
 
 
 def test_candles_that_lie_one_behind_the_other_give_the_same_result_without_a_copy() -> None:
