@@ -1,11 +1,7 @@
 """The backtester: candles and a strategy in, trades and equity out."""
 
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -15,8 +11,8 @@ from backtest.detail import finer_of
 from backtest.joining import join, offsets, timeline_of
 from backtest.kernels.late import no_orders
 from backtest.kernels.market import Desk, Finer, Market, Record, Words, begin
-from backtest.kernels.search import entry_candles
 from backtest.kernels.simulate import simulate
+from backtest.signals import Signals, all_signals, check_threads
 from data.dates import show_time
 from strategy.account import MOST
 from strategy.candles import Candles
@@ -30,9 +26,7 @@ from strategy.margin import Margin, Marks, Tiers, check_marks
 from strategy.options import check_together
 from strategy.records import ACCOUNT, ORDER, PART, POSITION, SAID, TRADE, UNIT
 from strategy.risk import REFUSALS, Risk, checked
-from strategy.rules import CONDITIONS, reads_of
 from strategy.slippage import Spread, check_spread, slippage_columns
-from strategy.tape import Identity, Key, Tape, exact, memo
 from strategy.timeframes import timeframe_ms
 
 Grids = NDArray[np.void]
@@ -88,20 +82,6 @@ class Result:
     def symbols(self) -> tuple[str, ...]:
         """The run's symbols in configured order."""
         return tuple(candles.symbol for candles in self.candles)
-
-
-class Signals(NamedTuple):
-    """What the rules say of one symbol: flags by candle, the entry candles' distances, the trailing
-    stop's distance by candle and how far entries rest from the close where there are rules for
-    them."""
-
-    flags: NDArray[np.uint8]
-    at: NDArray[np.int64]
-    stop: NDArray[np.float64]
-    take: NDArray[np.float64]
-    trail: NDArray[np.float64]
-    limit: NDArray[np.float64]
-    priority: NDArray[np.float64]
 
 
 def backtest(
@@ -195,7 +175,7 @@ def backtest(
     if len(grids) != len(every):
         raise WickError(f"{len(grids)} grids for {len(every)} symbols", "give one grid a symbol")
     grids = grids.view(np.recarray)
-    each = tuple(map(_within, _per_symbol("fundings", funding, Funding, every), every))
+    paid = tuple(map(_within, _per_symbol("fundings", funding, Funding, every), every))
     rules = dated_rules(
         grids,
         _per_symbol("tiers", tiers, SymbolTiers, every),
@@ -206,24 +186,21 @@ def backtest(
     for one, its in zip(every, seen, strict=True):
         if its is not None:
             check_marks(its, one.symbol)
-    slips = _slips(costs, every, spreads)
-    finer = finer_of(every, detail, costs)
-    signals = _all_signals(strategy, every, params, threads, progress)
-    return _run(
-        strategy,
-        every,
-        signals,
-        params,
-        risk,
-        costs,
-        balance,
-        grids,
-        each,
-        slips,
-        finer,
-        rules,
-        seen,
+    conditions = _Conditions(
+        grids, paid, rules, seen, _slips(costs, every, spreads), finer_of(every, detail, costs)
     )
+    signals = all_signals(strategy, every, params, threads, progress)
+    return _run(strategy, every, params, risk, costs, balance, conditions, signals)
+
+
+class _Conditions(NamedTuple):
+    # What the exchange and the market impose, of all symbols in configured order.
+    grids: Grids
+    funding: tuple[Funding, ...]
+    rules: tuple[Any, Tiers, Changes]
+    marks: Sequence[Marks | None]
+    slips: tuple[NDArray[np.float64], NDArray[np.float64]]
+    finer: Finer
 
 
 def _per_symbol(what: str, given: Any, kind: type, every: Sequence[Candles]) -> list[Any]:
@@ -244,40 +221,6 @@ def _within(funding: Funding | None, candles: Candles) -> Funding:
         return no_funding()
     check_funding(funding, candles.symbol)
     return funding.within(int(times[0]), int(times[-1]) + candles.timeframe_ms)
-
-
-def check_threads(threads: int | None) -> None:
-    """Refuse a number of threads below one.
-
-    Raises
-    ------
-    WickError
-        It is.
-    """
-    if threads is not None and threads < 1:
-        raise WickError(f"threads is {threads}, expected 1 or more", "--threads 2")
-
-
-def _all_signals(
-    strategy: Strategy,
-    every: tuple[Candles, ...],
-    params: Any,
-    threads: int | None,
-    progress: Callable[[], None] | None,
-) -> list[Signals]:
-    def one_of(candles: Candles) -> Signals:
-        found = signals_of(strategy, candles, params)
-        if progress is not None:
-            progress()
-        return found
-
-    workers = min(threads or os.cpu_count() or 1, len(every))
-    if workers == 1:
-        return [one_of(candles) for candles in every]
-    with ThreadPoolExecutor(workers) as pool:
-        # A memo tape in use is one of the thread it was entered in.
-        jobs = [pool.submit(copy_context().run, one_of, candles) for candles in every]
-        return [job.result() for job in jobs]
 
 
 def _refuse_unseen(costs: Costs, timeframe: str) -> None:
@@ -308,90 +251,17 @@ def _slips(
     return slip, ahead
 
 
-def signals_of(strategy: Strategy, candles: Candles, params: Any) -> Signals:
-    """Compute the indicators and evaluate the rules of one symbol.
-
-    Without a memo tape the history goes through a tape in chunks that stay in the processor's
-    cache; a tape gives the same bits for any cutting.
-    """
-    if candles.timeframe != strategy.timeframe:
-        raise WickError(
-            f"{strategy.name} decides on {strategy.timeframe} candles, given {candles.timeframe}",
-            f"--timeframe {strategy.timeframe}",
-        )
-    numbers = np.array([float(value) for value in params])
-    n = len(candles.arrays["open_time"])
-    if memo() is not None:
-        return Signals(*_evaluate(strategy, candles, params, numbers, 0))
-    tape = Tape(Identity(strategy.source_hash, "", candles.symbol, 0))
-    parts = []
-    edges = np.linspace(0, n, max(-(-n // _CHUNK), 1) + 1).astype(np.int64).tolist()
-    for start, stop in pairwise(edges):
-        chunk = candles.slice(start, stop)
-        with tape.reading(chunk.open_time):
-            parts.append(_evaluate(strategy, chunk, params, numbers, start))
-    return Signals(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
-
-
-# Measured on W: with fewer candles the calls cost more, with more the allocator gives memory back
-# to the system and every chunk pays for new pages.
-_CHUNK = 110_000
-
-
-def _evaluate(
-    strategy: Strategy, candles: Candles, params: Any, numbers: NDArray[np.float64], start: int
-) -> tuple[NDArray[Any], ...]:
-    keyed = strategy.keyed_columns(candles, params)
-    columns = tuple(values for _, values in keyed)
-
-    def entries() -> tuple[NDArray[Any], ...]:
-        flags = strategy.rules.signals(*columns, numbers)
-        return flags, entry_candles(flags)
-
-    flags, at = _shared(strategy, candles, params, [key for key, _ in keyed], entries)
-    stop, take = strategy.rules.distances(at, *columns, numbers)
-    trail = strategy.rules.trails(*columns, numbers)
-    limit = strategy.rules.limits(at, *columns, numbers)
-    priority = strategy.rules.priorities(at, *columns, numbers)
-    return flags, at + start, stop, take, trail, limit, priority
-
-
-def _shared(
-    strategy: Strategy,
-    candles: Candles,
-    params: Any,
-    keys: Sequence[Key | None],
-    entries: Callable[[], tuple[NDArray[Any], ...]],
-) -> tuple[NDArray[Any], ...]:
-    # On a memo tape what conditions say is computed once for all that they read.
-    kept, rules = memo(), strategy.rules
-    reads = reads_of(*(rules.texts[name] for name in CONDITIONS if name in rules.texts))
-    its = [key for field, key in zip(rules.fields, keys, strict=True) if field in reads.fields]
-    if kept is None or None in its:
-        return entries()
-    own = (exact(float(getattr(params, name))) for name in reads.params)
-    found = kept.remember(
-        ("entries", strategy.source_hash, candles.fingerprint, *own, *its), entries
-    )
-    # A kernel for arrays that must not be written is another one.
-    return tuple(one.copy() for one in found)
-
-
 def _run(
     strategy: Strategy,
     every: tuple[Candles, ...],
-    signals: Sequence[Signals],
     params: Any,
     risk: Risk,
     costs: Costs,
     balance: float,
-    grids: Grids,
-    funding: tuple[Funding, ...],
-    slips: tuple[NDArray[np.float64], NDArray[np.float64]],
-    finer: Finer,
-    rules: tuple[Any, Tiers, Changes],
-    marks: Sequence[Marks | None],
+    conditions: _Conditions,
+    signals: Sequence[Signals],
 ) -> Result:
+    grids, funding, rules, marks, slips, finer = conditions
     symbols = len(every)
     first = offsets([len(one.arrays["open_time"]) for one in every])
     times, o, h, l, c = (join([one.arrays[name] for one in every]) for name in _FIELDS)  # noqa: E741

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from backtest.detail import detail_of_store
-from backtest.engine import Grids, Result, backtest, check_threads
+from backtest.engine import Grids, Result, backtest
 from backtest.notes import data_notes, detail_notes, end_of, source_notes, span_notes, span_of
 from backtest.progress import SymbolsDone
+from backtest.signals import check_threads
 from data import runs, store
 from data.dates import show_time
 from data.fees import fee_notes, rates_of, refuse_both

@@ -25,7 +25,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backtest.engine import Result, backtest, signals_of
+from backtest.engine import Result, backtest
+from backtest.signals import signals_of
 from data.synthetic import synthetic_market
 from strategy.candles import Candles
 from strategy.fills import Costs

@@ -67,7 +67,7 @@ def test_a_reader_that_stops_after_one_line_is_no_error(stored: Path) -> None:
 
 
 # A moment of a command: module, class in it or nothing, function, its how manieth call.
-COMPUTING = ("backtest.engine", "", "signals_of", "1")
+COMPUTING = ("backtest.signals", "", "signals_of", "1")
 FIRST_FILE = ("data.runs", "", "write_table", "1")
 SECOND_FILE = ("data.runs", "", "write_table", "2")
 BEFORE_THE_NAME = ("pathlib", "Path", "rename", "1")

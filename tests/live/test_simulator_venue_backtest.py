@@ -14,7 +14,8 @@ import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from backtest.engine import Result, signals_of
+from backtest.engine import Result
+from backtest.signals import signals_of
 from data.symbols import SymbolRules
 from live.decimals import price_text, qty_text
 from live.simulator.venue import ApiError, Venue
