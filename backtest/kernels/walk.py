@@ -15,11 +15,21 @@ from backtest.kernels.bits import (
     place_of,
     prefetch,
 )
-from backtest.kernels.exits import AMBIGUOUS, CLOSE, OPEN, ORDERED, REASON, find_exit, slip_at
+from backtest.kernels.exits import (
+    AMBIGUOUS,
+    CLOSE,
+    COARSE,
+    FINE,
+    OPEN,
+    ORDERED,
+    REASON,
+    find_exit,
+    slip_at,
+)
 from backtest.kernels.marks import certain, deeper, follow, is_near
 from backtest.kernels.signals import FAR
 from strategy.account import MOST, fee_of, funding_of, money
-from strategy.fills import slipped
+from strategy.fills import MOST_EXTRA, slipped
 from strategy.grid import qty_of
 from strategy.kernel import borrowing, part
 from strategy.margin import Tiers
@@ -207,7 +217,7 @@ def walk(ground, bits, signals, table, stamp, words, risk, costs, g, marks, p, s
         if steps == 0:
             if is_spent(risk, g, flat):
                 break
-            signal += 1
+            signal = _affordable(ground, signals, words, risk, costs, g, flat, signal + 1)
             prefetch(table, spots[signal + FAR] & 1, spots[signal + FAR] >> 1)
             j = np.int64(at[signal])
             continue
@@ -344,6 +354,30 @@ def is_spent(risk, g, flat):
     """Say whether a flat account is too small for any entry, whatever the price and the stop: as
     long as it makes no trade, that will not change."""
     return risk.max_leverage * flat < g.min_notional * (1.0 - 1e-6)
+
+
+@borrowing
+def _affordable(ground, signals, words, risk, costs, g, flat, signal):
+    # The first entry signal from one on for which a flat account is not surely too small: an
+    # account that has come down to one step may be refused thousands of times before it enters
+    # again, and neither its exit nor its size has to be known for that.
+    at, spots, prices, blocks = signals.at, signals.spots, ground.prices, ground.blocks
+    last, coarse = len(prices) - 1, len(prices) // FINE
+    least = g.step * g.min_steps * (1.0 - 1e-6)
+    # What an entry is estimated at is hardly below a share of the close.
+    share = 1.0 - costs.slippage - (MOST_EXTRA if len(words.ahead) > 0 else 0.0)
+    dearest = (risk.max_leverage * flat / least + 2.0 * g.tick) / share
+    widest = risk.per_trade * flat / least
+    while at[signal] < last:
+        j = np.int64(at[signal])
+        b = j // COARSE
+        if (b + 1) * COARSE <= last and blocks[coarse + b, 2] > dearest:
+            signal = np.int64(signals.firsts[((b + 1) * COARSE) >> 6])
+        elif prices[j, CLOSE] > dearest or words.stop[spots[signal] >> 1] > widest:
+            signal += 1
+        else:
+            break
+    return signal
 
 
 @part
