@@ -1,5 +1,5 @@
 """Combinations whose money does not decide which trades happen: first the trades of several of them
-side by side, then their money, then the figures of each.
+side by side, then what these made.
 
 That holds where nothing waits for a loss and no entry is refused for its size. The first is a
 matter of settings; at the second a combination goes on alone, in `backtest.kernels.walk.walk`.
@@ -7,6 +7,7 @@ matter of settings; at the second a combination goes on alone, in `backtest.kern
 
 import numpy as np
 
+from backtest.kernels.abreast import climb, close_account, open_account, settle, tally
 from backtest.kernels.bits import ENTRY, LONG, is_one, prefetch
 from backtest.kernels.exits import (
     AMBIGUOUS,
@@ -18,37 +19,24 @@ from backtest.kernels.exits import (
     find_exit,
     slip_at,
 )
-from backtest.kernels.marks import certain, deeper, follow
+from backtest.kernels.marks import follow
 from backtest.kernels.signals import first_from
-from backtest.kernels.walk import ALONE, ANEW, GOES_ON, book, lacks_margin, steps_at, write
-from strategy.account import MOST, fee_of, money
+from backtest.kernels.walk import ALONE, ANEW, GOES_ON, book, write
+from strategy.account import MOST
 from strategy.fills import slipped
-from strategy.grid import qty_of
 from strategy.kernel import borrowing
 from strategy.records import BY_END, BY_REVERSAL, BY_SIGNAL, UNIT
 
-# Each trade's size waits for the profit of the one before, and that for three divisions: meanwhile
-# the processor can work at other combinations.
-LANES = 4
-CHUNK = 256  # trades of each that are found before they are booked
-TAKEN = np.dtype(
+CHUNK = 16  # trades of each that are found before they are booked: all of it stays near
+FOUND = np.dtype(
     [
         ("signal", np.int32),
         ("exit", np.int32),  # candle
         ("how", np.int32),  # what rule ends it before the table does, 0 where none does
         ("reversal", np.int32),
-        ("steps", np.int64),
-        ("held", np.float64),  # quantity, signed
-        ("risked", np.float64),
-        ("wallet", np.int64),  # after the entry's fee, units
-        ("leave", np.float64),  # fill
-        ("pnl", np.int64),
-        ("fees", np.int64),
-        ("after", np.int64),  # the wallet after the exit
     ],
     align=True,
 )
-_SOON = 8  # trades ahead whose exits are asked for
 
 
 @borrowing
@@ -59,11 +47,46 @@ def is_free(ground, risk):
 
 
 @borrowing
-def take(ground, room, rows, start, lanes, risks, costs, grids):
-    """Find the trades of combinations with the same rules: those of `rows` from `start` on."""
+def walk_abreast(ground, room, rows, start, lanes, risks, costs, grids, out, trades):
+    """Walk combinations with the same rules side by side: those of `rows` from `start` on.
+
+    What they have come to is left in `room.lanes` and `out`; each has to be walked to its end.
+    """
+    last, a, width = len(ground.prices) - 1, room.accounts[0], len(room.lanes)
+    for n in range(lanes):
+        s = rows.setting[start + n]
+        open_account(a, n, room.lanes[n], risks[s], costs[s], grids[s])
+    busy = True
+    while busy:
+        most, busy = _take(ground, room, rows, start, lanes, risks, costs, grids), False
+        for k in range(most):
+            _bring(ground, room, rows, start, lanes, k, costs, grids)
+        for k in range(most):
+            if settle(room.books[k], a, k, width) != 0:
+                _part(room, k)
+        for k in range(most):
+            if tally(room.books[k], a, k, width) != 0:
+                _look(ground, room, k)
+        for k in range(most):
+            for n in range(lanes):
+                if k < a.count[n]:
+                    _mark(ground, room, n, k, out[rows.row[start + n]], trades)
+        for n in range(lanes):
+            lane = room.lanes[n]
+            busy |= lane.ended == GOES_ON and room.signals.at[lane.signal] < last
+    for n in range(lanes):
+        close_account(a, n, room.lanes[n], out[rows.row[start + n]])
+    a.count[:] = 0
+
+
+@borrowing
+def _take(ground, room, rows, start, lanes, risks, costs, grids):
+    # Find the next trades of each lane, and return how many it are at most.
     bits, signals = room.bits, room.signals
     at, spots, ends, last = signals.at, signals.spots, signals.ends, len(ground.prices) - 1
-    busy = True
+    for n in range(lanes):
+        room.lanes[n].count = 0
+    busy, most = True, np.int64(0)
     while busy:
         busy = False
         for n in range(lanes):
@@ -73,7 +96,8 @@ def take(ground, room, rows, start, lanes, risks, costs, grids):
                 continue
             busy = True
             t, spot, reverses = rows.table[start + n], spots[signal], lane.reverses
-            x = np.int64(room.exits[t, spot])
+            prefetch(room.tables[t], spot & 1, spot >> 1)
+            x = np.int64(room.exits[spot, t])
             if x < 0:
                 s = rows.setting[start + n]
                 x = _find(ground, room, t, at[signal], spot, risks[s], costs[s], grids[s])
@@ -86,10 +110,14 @@ def take(ground, room, rows, start, lanes, risks, costs, grids):
                 x, how, after = own + 1, BY_SIGNAL | ORDERED, own + 1
                 if is_one(bits, ENTRY, own) and is_one(bits, LONG, own) != (spot & 1 == 0):
                     how, after, lane.reverses = BY_REVERSAL | ORDERED, own, 1
-            trade = room.taken[n, lane.count]
-            trade.signal, trade.exit, trade.how, trade.reversal = signal, x, how, reverses
+            found = room.found[n, lane.count]
+            found.signal, found.exit, found.how, found.reversal = signal, x, how, reverses
             lane.count += 1
+            most = max(most, lane.count)
             lane.signal = first_from(bits, signals.firsts, after)
+    for n in range(lanes):
+        room.accounts[0].count[n] = room.lanes[n].count
+    return most
 
 
 @borrowing
@@ -98,131 +126,105 @@ def _find(ground, room, t, j, spot, risk, costs, g):
     if one.stamp != stamp:
         words = Words(room.stop[t], room.take[t], room.trail[t], room.slip[t], room.ahead[t])
         find_exit(one, stamp, ground, words, j, spot >> 1, side, risk, costs, g, room.p[0])
-    room.exits[t, spot] = one.candle
+    room.exits[spot, t] = one.candle
     return np.int64(one.candle)
 
 
 @borrowing
-def settle(ground, room, rows, start, lanes, risks, costs, grids):
-    """Book the trades that `take` has found."""
-    signals, most = room.signals, np.int64(0)
+def _bring(ground, room, rows, start, lanes, k, costs, grids):
+    # What is known of trade k of each lane before it is booked. A lane without one keeps an older
+    # one, so that it calculates with numbers.
+    signals, times, length, its = room.signals, ground.times, ground.timeframe_ms, room.books[k]
     for n in range(lanes):
-        most = max(most, room.lanes[n].count)
-    for k in range(most):
-        for n in range(lanes):
-            lane = room.lanes[n]
-            if k >= lane.count:
-                continue
-            t, s = rows.table[start + n], rows.setting[start + n]
-            trade, g, rate = room.taken[n, k], grids[s], costs[s].fee_rate
-            soon = signals.spots[room.taken[n, min(k + _SOON, lane.count - 1)].signal]
-            prefetch(room.tables[t], soon & 1, soon >> 1)
-            spot = signals.spots[trade.signal]
-            one, side = room.tables[t, spot & 1, spot >> 1], 1 - 2 * (spot & 1)
-            basis = lane.decided if trade.reversal != 0 else lane.wallet
-            steps = steps_at(one, risks[s], g, basis)
-            qty, leave = qty_of(steps, g), one.exit
-            if steps == 0 or lacks_margin(qty * one.entry, risks[s].leverage, lane.wallet / UNIT):
-                _give_back(lane, room.taken[n], k)
-                continue
-            if trade.how != 0:
-                loss = slip_at(costs[s], room.slip[t], trade.exit)
-                leave = slipped(ground.prices[trade.exit, OPEN], -side, loss, g)
-            fees, fee = fee_of(rate, qty, one.entry), fee_of(rate, qty, leave)
-            pnl = money(side * qty * (leave - one.entry))
-            decided = lane.wallet - fees
-            trade.steps, trade.wallet, trade.leave = steps, decided, leave
-            trade.held, trade.risked = side * qty, qty * one.stop
-            trade.pnl, trade.fees, trade.after = pnl, fees + fee, decided + pnl - fee
-            lane.decided, lane.wallet = decided, trade.after
-            if not 0 < trade.after < MOST * UNIT:
-                _give_back(lane, room.taken[n], k)
+        if k >= room.accounts[0].count[n]:
+            continue
+        found, t = room.found[n, k], rows.table[start + n]
+        spot, e, x = signals.spots[found.signal], signals.at[found.signal] + 1, found.exit
+        one, side = room.tables[t, spot & 1, spot >> 1], 1 - 2 * (spot & 1)
+        leave, time, how = one.exit, one.held * length, one.how
+        if found.how != 0:
+            s, how = rows.setting[start + n], found.how
+            loss = slip_at(costs[s], room.slip[t], x)
+            leave, time = (
+                slipped(ground.prices[x, OPEN], -side, loss, grids[s]),
+                times[x] - times[e],
+            )
+        its.side[n], its.reversal[n], its.estimate[n] = side, found.reversal, one.estimate
+        its.entry[n], its.leave[n], its.stop[n] = one.entry, leave, one.stop
+        its.lowest[n], its.highest[n], its.time[n] = one.lowest, one.highest, time
+        its.inside[n] = 1 if x > e else 0
+        its.exact[n] = 1 if found.how == 0 and how != BY_END else 0
+        its.ambiguous[n] = 1 if how & AMBIGUOUS != 0 else 0
+        found.how = how
 
 
 @borrowing
-def _give_back(lane, taken, k):
-    # From before trade k on; one that turns a position goes together with that one.
-    while taken[k].reversal != 0 and k > 0:
-        k -= 1
-    lane.count, lane.signal = k, taken[k].signal
-    lane.ended = ANEW if taken[k].reversal != 0 else ALONE
-    lane.wallet = taken[k - 1].after if k > 0 else lane.began
+def _part(room, k):
+    # A lane whose trade k is refused goes on alone, from this signal on; a refused reversal is
+    # over, since what it turned has ended all the same.
+    a, its = room.accounts[0], room.books[k]
+    for n in range(len(room.lanes)):
+        if its.wrong[n] != 0:
+            lane, found = room.lanes[n], room.found[n, k]
+            a.count[n], lane.ended, lane.signal = k, ALONE, found.signal
+            if found.reversal != 0:
+                lane.signal += 1
+                if not 0 < its.after[n] < MOST * UNIT:
+                    lane.ended = ANEW
 
 
 @borrowing
-def tally(ground, room, n, t, out, trades):
-    """Sum up what one lane's trades made, as `backtest.kernels.walk.walk` does it."""
-    prices, ends, marks, length = ground.prices, ground.ends, room.marks[n], ground.timeframe_ms
-    lane, signals, times, table = room.lanes[n], room.signals, ground.times, room.tables[t]
-    flat, day, peak, low, deepest = lane.began / UNIT, lane.day, lane.peak, lane.low, lane.deepest
-    longs, duration, ambiguous, at_end = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
-    for k in range(lane.count):
-        trade = room.taken[n, k]
-        spot, e, x = signals.spots[trade.signal], np.int64(signals.at[trade.signal]) + 1, trade.exit
-        one = table[spot & 1, spot >> 1]
+def _look(ground, room, k):
+    # At the closes inside trades of which bounds do not say enough.
+    a, its, at = room.accounts[0], room.books[k], room.signals.at
+    for n in range(len(room.lanes)):
+        if its.wrong[n] != 0:
+            found = room.found[n, k]
+            bad, peak, low, deepest, _ = follow(
+                ground.prices, ground.blocks, at[found.signal] + 1, found.exit,
+                its.decided[n] / UNIT, its.held[n], its.entry[n], 0.0, 0.0,
+                a.peak[n], a.low[n], a.deepest[n],
+            )  # fmt: skip
+            if not np.isnan(bad):
+                _give_up(room, n)
+            peak, low, deepest = climb(its.after[n] / UNIT, peak, low, deepest)
+            a.peak[n], a.low[n], a.deepest[n] = peak, low, deepest
+
+
+@borrowing
+def _mark(ground, room, n, k, out, trades):
+    # The equity at the ends of the days up to the exit of trade k, and the trade itself.
+    prices, ends, marks = ground.prices, ground.ends, room.marks[n]
+    lane, its, found = room.lanes[n], room.books[k], room.found[n, k]
+    e, x, how = room.signals.at[found.signal] + 1, found.exit, found.how
+    day = lane.day
+    if ends[day] < x:
+        flat, value, held, entry = (
+            its.before[n] / UNIT,
+            its.decided[n] / UNIT,
+            its.held[n],
+            its.entry[n],
+        )
         while ends[day] < e:
             marks[day] = flat
             day += 1
-        how, time = np.int64(one.how), one.held * length
-        if trade.how != 0:
-            how, time = np.int64(trade.how), times[x] - times[e]
-        held, entry, value = trade.held, one.entry, trade.wallet / UNIT
-        if x > e:
-            whole = trade.how == 0 and how != BY_END
-            known, peak, low, deepest, _ = certain(
-                value, held, entry, one.lowest, one.highest, whole, 0.0, 0.0, peak, low, deepest
-            )
-            if not known:
-                bad, peak, low, deepest, _ = follow(
-                    prices, ground.blocks, e, x, value, held, entry, 0.0, 0.0, peak, low, deepest
-                )
-                if not np.isnan(bad):
-                    lane.ended = ANEW
-                    return
         while ends[day] < x:
             marks[day] = value + held * (prices[ends[day], CLOSE] - entry)
             day += 1
-        if how == BY_END and not 0.0 < value + held * (prices[x, CLOSE] - entry) < MOST:
-            lane.ended = ANEW
-            return
-        if len(trades) > 0:
-            its, taken = trades[out.trades + k], trade.steps if held > 0.0 else -trade.steps
-            write(its, times, e, x, time, taken, entry, trade.leave, how, trade.reversal)
-            book(its, trade.pnl, trade.fees, 0, trade.risked)
-        longs += 1 if held > 0.0 else 0
-        duration += time
-        ambiguous += 1 if how & AMBIGUOUS != 0 else 0
-        at_end += 1 if how & REASON == BY_END else 0
-        flat = trade.after / UNIT
-        if flat < peak:
-            low = min(low, flat)
-        else:
-            deepest = deeper(deepest, low, peak)
-            peak, low = flat, np.inf
-    lane.day, lane.peak, lane.low, lane.deepest = day, peak, low, deepest
-    out.longs, out.held = out.longs + longs, out.held + duration
-    out.ambiguous, out.open_at_end = out.ambiguous + ambiguous, out.open_at_end + at_end
-    _sum(room.taken[n], lane.count, out)
-    lane.began, lane.count = lane.wallet, 0
+        lane.day = day
+    if how & REASON == BY_END:
+        out.open_at_end += 1
+        if not 0.0 < its.decided[n] / UNIT + its.held[n] * (prices[x, CLOSE] - its.entry[n]) < MOST:
+            _give_up(room, n)
+    if len(trades) > 0:
+        row, taken = trades[room.accounts[0].trades[n] - 1], its.steps[n] * its.side[n]
+        write(
+            row, ground.times, e, x, its.time[n], taken, its.entry[n], its.leave[n], how,
+            found.reversal,
+        )  # fmt: skip
+        book(row, its.pnl[n], its.fees[n], 0, its.risked[n])
 
 
 @borrowing
-def _sum(taken, count, out):
-    # In names of its own and not in `out`: those the compiler keeps in registers.
-    wins, losses, gross, paid_fees, zero = out.wins, out.losses, out.gross, out.fees, np.int64(0)
-    gained, paid, r, best, worst = out.gained, out.paid, out.r, out.best, out.worst
-    if out.trades == 0 and count > 0:
-        best = worst = taken[0].pnl - taken[0].fees
-    for k in range(count):
-        pnl, fees = taken[k].pnl, taken[k].fees
-        net = pnl - fees
-        best, worst = max(best, net), min(worst, net)
-        wins += 1 if net > 0 else 0
-        losses += 1 if net < 0 else 0
-        gained += max(net, zero)
-        paid -= min(net, zero)
-        gross, paid_fees = gross + pnl, paid_fees + fees
-        r += net / UNIT / taken[k].risked
-    out.wins, out.losses, out.gross, out.fees = wins, losses, gross, paid_fees
-    out.gained, out.paid, out.r, out.best, out.worst = gained, paid, r, best, worst
-    out.trades += count
+def _give_up(room, n):
+    room.lanes[n].ended, room.accounts[0].count[n] = ANEW, 0

@@ -5,11 +5,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from backtest.kernels.abreast import LANES
 from backtest.kernels.bits import ENTRY, EXIT_LONG, EXIT_SHORT, LONG, UNION, combine
 from backtest.kernels.exits import Words
-from backtest.kernels.lanes import LANES, is_free, settle, take, tally
+from backtest.kernels.lanes import is_free, walk_abreast
 from backtest.kernels.signals import Signals, list_signals
-from backtest.kernels.walk import ANEW, GOES_ON, NEAR, begin, walk
+from backtest.kernels.walk import ANEW, NEAR, begin, walk
 from strategy.kernel import borrowing
 from strategy.metrics.sums import spread_of
 
@@ -60,10 +61,13 @@ class Room(NamedTuple):
     returns : float64 (days,)
     p : record array of POSITION (1,)
     lanes : record array of WALK (LANES,)
-    taken : record array of TAKEN (LANES, CHUNK)
+    accounts : record array of ACCOUNTS (1,)
+    books : record array of BOOK (CHUNK,)
+    found : record array of FOUND (LANES, CHUNK)
     tables : record array of EXIT (tables, 2, places)
-    exits : int32 (tables, 2 * places)
+    exits : int32 (2 * places, tables)
         Their field `candle`, place by place long and short; below 0 where it is not known yet.
+        Those of one place lie together: lanes come by there at about the same time.
     stamps : int64 (tables,)
     stop, take : float64 (tables, places)
     trail, slip, ahead : float64 (tables, n)
@@ -76,7 +80,9 @@ class Room(NamedTuple):
     returns: NDArray[np.float64]
     p: Any
     lanes: Any
-    taken: Any
+    accounts: Any
+    books: Any
+    found: Any
     tables: Any
     exits: NDArray[np.int32]
     stamps: NDArray[np.int64]
@@ -106,7 +112,8 @@ def walk_rows(ground, conditions, rows, risks, costs, grids, room, out, trades):
             lanes += 1
         for n in range(max(lanes, 1)):
             begin(ground, room.lanes[n], room.marks[n], out[rows.row[start + n]])
-        _walk_together(ground, room, rows, start, lanes, risks, costs, grids, out, trades)
+        if lanes > 1:  # alone it is quicker alone
+            walk_abreast(ground, room, rows, start, lanes, risks, costs, grids, out, trades)
         for n in range(max(lanes, 1)):
             one, lane, marks = out[rows.row[start + n]], room.lanes[n], room.marks[n]
             t, s = rows.table[start + n], rows.setting[start + n]
@@ -119,20 +126,6 @@ def walk_rows(ground, conditions, rows, risks, costs, grids, room, out, trades):
             )  # fmt: skip
             _finish(ground, marks, room.returns, one)
         start += max(lanes, 1)
-
-
-@borrowing
-def _walk_together(ground, room, rows, start, lanes, risks, costs, grids, out, trades):
-    last, busy = len(ground.prices) - 1, lanes > 0
-    while busy:
-        busy = False
-        take(ground, room, rows, start, lanes, risks, costs, grids)
-        settle(ground, room, rows, start, lanes, risks, costs, grids)
-        for n in range(lanes):
-            lane, at = room.lanes[n], start + n
-            if lane.ended != ANEW:
-                tally(ground, room, n, rows.table[at], out[rows.row[at]], trades)
-            busy |= lane.ended == GOES_ON and room.signals.at[lane.signal] < last
 
 
 @borrowing

@@ -118,8 +118,6 @@ WALK = np.dtype(
         # what several combinations side by side need besides, see `backtest.kernels.lanes`
         ("count", np.int64),  # trades that are found, but not summed up yet
         ("reverses", np.int64),  # the next signal would turn the open position
-        ("decided", np.int64),  # the wallet at the close before the latest exit
-        ("began", np.int64),  # the wallet before the trades that are counted
         ("ended", np.int64),  # GOES_ON, ALONE or ANEW
     ],
     align=True,
@@ -340,7 +338,6 @@ def begin(ground, state, marks, out):
     else:
         state.peak = flat
     state.day, state.count, state.reverses, state.ended = 0, 0, 0, GOES_ON
-    state.began = state.wallet
     while ground.ends[state.day] < 0:
         marks[state.day] = ground.balance
         state.day += 1

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from backtest.kernels.abreast import ACCOUNTS, BOOK, LANES
 from backtest.kernels.bits import UNION, candles_of, count_before
 from backtest.kernels.exits import EXIT
-from backtest.kernels.lanes import CHUNK, LANES, TAKEN
+from backtest.kernels.lanes import CHUNK, FOUND
 from backtest.kernels.rows import Room, Rows, unite, walk_rows
 from backtest.kernels.signals import FAR, Signals
 from backtest.kernels.walk import WALK
@@ -84,7 +85,11 @@ class Worker:
         self._places = np.empty(0, np.int64)
         self._lists, self._firsts = np.zeros((3, FAR + 1), np.int32), np.zeros(w, np.int32)
         self.lanes: Any = np.zeros(LANES, WALK).view(np.recarray)
-        self.taken: Any = np.zeros((LANES, CHUNK), TAKEN).view(np.recarray)
+        # Lanes without a combination calculate too, so with nothing that divides by 0.
+        self.accounts: Any = np.ones(1, ACCOUNTS).view(np.recarray)
+        self.accounts["count"] = 0
+        self.books: Any = np.ones(CHUNK, BOOK).view(np.recarray)
+        self.found: Any = np.zeros((LANES, CHUNK), FOUND).view(np.recarray)
 
     def run(self, unit: Unit) -> None:
         """Walk the combinations of a unit."""
@@ -140,9 +145,11 @@ class Worker:
             self.returns,
             self.p,
             self.lanes,
-            self.taken,
+            self.accounts,
+            self.books,
+            self.found,
             self.tables,
-            np.full((count, 2 * places), -1, np.int32),
+            np.full((2 * places, count), -1, np.int32),
             self.stamps,
             *words,
         )

@@ -1,10 +1,14 @@
 """Combinations of a sweep whose money hardly decides which trades happen."""
 
 import dataclasses
+import itertools
 import math
+import os
 import random
 
 import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from backtest.inputs import Inputs
 from backtest.sweeps.engine import trades_of
@@ -16,6 +20,8 @@ from strategy.risk import Risk
 from tests.backtest.random_markets import draw_world
 from tests.backtest.script import Bar, candles_of
 from tests.backtest.sweeps import assert_same, inputs_of
+
+EXAMPLES = int(os.environ.get("WICK_TEST_EXAMPLES", "1500"))
 
 
 def waves(seed: int, length: int) -> Candles:
@@ -53,3 +59,23 @@ def test_an_account_too_small_for_most_prices_enters_again_where_one_falls() -> 
     assert_same(inputs, axes, np.array(rows, np.float64), threads=1)
     trades = trades_of(SweepPlan.of(inputs, axes), rows[0])
     assert np.diff(trades["entry_candle"]).max() > 1_000  # it waits for a price that it can pay
+
+
+@settings(max_examples=EXAMPLES // 50, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 600))
+def test_combinations_side_by_side_equal_their_single_runs(seed: int, length: int) -> None:
+    world = draw_world(seed, length, 1)
+    world = dataclasses.replace(world, risk=Risk(daily_loss_limit=0.0, leverage=50.0))
+    axes = ("half", "risk.per_trade", "risk.max_leverage", "risk.time_stop", "costs.fee_rate")
+    choices = ((0.5, 1.5), (0.01, 1.0), (1.0, 50.0), (0.0, 3.0), (0.0, 0.002))
+    # With the same rules stand 16 rows, more than go side by side.
+    assert_same(inputs_of(world), axes, np.array([*itertools.product(*choices)]), threads=1)
+
+
+def test_curves_and_days_of_long_runs_side_by_side_are_those_of_single_runs() -> None:
+    inputs = plain_inputs(waves(5, 9_000), balance=1e4, step="0.001", costs=Costs(0.0002, 0.0))
+    axes = ("risk.per_trade", "risk.time_stop", "costs.fee_rate")
+    rows = [*itertools.product((0.001, 0.02), (0.0, 200.0), (0.0, 0.0002, 0.001))]
+    table = assert_same(inputs, axes, np.array(rows), threads=1)
+    assert (table.figures["trades"] > 100).all()
+    assert (table.figures["max_drawdown"] < 0.0).all()
