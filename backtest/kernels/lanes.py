@@ -96,7 +96,7 @@ def _take(ground, room, rows, start, lanes, risks, costs, grids):
                 continue
             busy = True
             t, spot, reverses = rows.table[start + n], spots[signal], lane.reverses
-            prefetch(room.tables[t], spot & 1, spot >> 1)
+            prefetch(room.tables, spot, t)
             x = np.int64(room.exits[spot, t])
             if x < 0:
                 s = rows.setting[start + n]
@@ -122,7 +122,7 @@ def _take(ground, room, rows, start, lanes, risks, costs, grids):
 
 @borrowing
 def _find(ground, room, t, j, spot, risk, costs, g):
-    one, stamp, side = room.tables[t, spot & 1, spot >> 1], room.stamps[t], 1 - 2 * (spot & 1)
+    one, stamp, side = room.tables[spot, t], room.stamps[t], 1 - 2 * (spot & 1)
     if one.stamp != stamp:
         words = Words(room.stop[t], room.take[t], room.trail[t], room.slip[t], room.ahead[t])
         find_exit(one, stamp, ground, words, j, spot >> 1, side, risk, costs, g, room.p[0])
@@ -140,7 +140,7 @@ def _bring(ground, room, rows, start, lanes, k, costs, grids):
             continue
         found, t = room.found[n, k], rows.table[start + n]
         spot, e, x = signals.spots[found.signal], signals.at[found.signal] + 1, found.exit
-        one, side = room.tables[t, spot & 1, spot >> 1], 1 - 2 * (spot & 1)
+        one, side = room.tables[spot, t], 1 - 2 * (spot & 1)
         leave, time, how = one.exit, one.held * length, one.how
         if found.how != 0:
             s, how = rows.setting[start + n], found.how

@@ -64,10 +64,11 @@ class Room(NamedTuple):
     accounts : record array of ACCOUNTS (1,)
     books : record array of BOOK (CHUNK,)
     found : record array of FOUND (LANES, CHUNK)
-    tables : record array of EXIT (tables, 2, places)
+    tables : record array of EXIT (2 * places, tables)
+        Place by place long and short. Those of one place lie together: lanes come by there at about
+        the same time.
     exits : int32 (2 * places, tables)
-        Their field `candle`, place by place long and short; below 0 where it is not known yet.
-        Those of one place lie together: lanes come by there at about the same time.
+        Their field `candle`, below 0 where it is not known yet.
     stamps : int64 (tables,)
     stop, take : float64 (tables, places)
     trail, slip, ahead : float64 (tables, n)
@@ -121,7 +122,7 @@ def walk_rows(ground, conditions, rows, risks, costs, grids, room, out, trades):
                 begin(ground, lane, marks, one)
             words = Words(room.stop[t], room.take[t], room.trail[t], room.slip[t], room.ahead[t])
             walk(
-                ground, room.bits, room.signals, room.tables[t], room.stamps[t], words, risks[s],
+                ground, room.bits, room.signals, room.tables, t, room.stamps[t], words, risks[s],
                 costs[s], grids[s], marks, room.p[0], lane, one, trades,
             )  # fmt: skip
             _finish(ground, marks, room.returns, one)

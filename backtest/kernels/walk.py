@@ -160,7 +160,9 @@ class Ground(NamedTuple):
 
 
 @borrowing
-def walk(ground, bits, signals, table, stamp, words, risk, costs, g, marks, p, state, out, trades):
+def walk(
+    ground, bits, signals, tables, t, stamp, words, risk, costs, g, marks, p, state, out, trades
+):
     """Make the trades of one combination, from where it has come to.
 
     Parameters
@@ -169,8 +171,10 @@ def walk(ground, bits, signals, table, stamp, words, risk, costs, g, marks, p, s
     bits : uint64 (6, w)
         What the rules say, see `backtest.kernels.bits`.
     signals : backtest.kernels.signals.Signals
-    table : record array of EXIT (2, places)
-        Long and short; what is not known yet is found and left there.
+    tables : record array of EXIT (2 * places, tables)
+        Place by place long and short; what is not known yet is found and left there.
+    t : int
+        Which table.
     stamp : int
         Marks what the table knows already.
     words : backtest.kernels.exits.Words
@@ -204,9 +208,8 @@ def walk(ground, bits, signals, table, stamp, words, risk, costs, g, marks, p, s
             day += 1
         steps, reversal = np.int64(0), 0
         if blocked != day and j >= cooldown_until:
-            row, place = spots[signal] & 1, spots[signal] >> 1
-            side = 1 - 2 * row
-            one = table[row, place]
+            place, side = spots[signal] >> 1, 1 - 2 * (spots[signal] & 1)
+            one = tables[spots[signal], t]
             if one.stamp != stamp:
                 find_exit(one, stamp, ground, words, j, place, side, risk, costs, g, p)
             steps = steps_at(one, risk, g, wallet)
@@ -216,7 +219,7 @@ def walk(ground, bits, signals, table, stamp, words, risk, costs, g, marks, p, s
             if is_spent(risk, g, flat):
                 break
             signal = _affordable(ground, signals, words, risk, costs, g, flat, signal + 1)
-            prefetch(table, spots[signal + FAR] & 1, spots[signal + FAR] >> 1)
+            prefetch(tables, spots[signal + FAR], t)
             j = np.int64(at[signal])
             continue
         while ends[day] == j:
@@ -243,7 +246,7 @@ def walk(ground, bits, signals, table, stamp, words, risk, costs, g, marks, p, s
             # What follows takes as long as the memory needs to bring the next trade's exit, and
             # those of signals that may be the one after it.
             for ahead in range(signal, signal + _NEXT):
-                prefetch(table, spots[ahead] & 1, spots[ahead] >> 1)
+                prefetch(tables, spots[ahead], t)
             while pays[pay].candle < e or (pays[pay].candle == e and pays[pay].before != 0):
                 pay += 1
             a, paid, shut, decided, least = e, np.int64(0), False, wallet, wallet
@@ -294,7 +297,7 @@ def walk(ground, bits, signals, table, stamp, words, risk, costs, g, marks, p, s
                 # Decided at the close before, which knows no booking after it.
                 j = x - 1
                 place = place_of(bits, j)
-                one = table[1 if side > 0 else 0, place]
+                one = tables[2 * place + (1 if side > 0 else 0), t]
                 if one.stamp != stamp:
                     find_exit(one, stamp, ground, words, j, place, -side, risk, costs, g, p)
                 steps = steps_at(one, risk, g, decided)
