@@ -12,8 +12,8 @@ import json
 import struct
 import threading
 import zlib
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
@@ -249,6 +249,8 @@ class MemoTape:
         self.budget_bytes = budget_bytes
         self.used_bytes = 0
         self.computed = 0
+        self.asked: list[int] | None = None  # hashes of keys, where somebody takes them down
+        self._due: Counter[int] = Counter()
         self._kept: OrderedDict[Key, Arrays] = OrderedDict()
         self._lent: WeakValueDictionary[Key, NDArray[Any]] = WeakValueDictionary()
         self._busy: dict[Key, threading.Lock] = {}
@@ -263,21 +265,32 @@ class MemoTape:
     def __exit__(self, *_: object) -> None:
         _ACTIVE.reset(self._tokens.mine.pop())
 
+    def expect(self, asked: Iterable[int]) -> None:
+        """Say what will be asked for, as `asked` has taken it down: behind the last time, a column
+        is dropped."""
+        with self._lock:
+            self._due.update(asked)
+
     def remember(self, key: Key, compute: Callable[[], Arrays]) -> Arrays:
         """Return the arrays for a key, computed by whoever asks first."""
         with self._lock:
+            if self.asked is not None:
+                self.asked.append(hash(key))
             if (found := self._find(key)) is not None:
+                self._used(key)
                 return found
             busy = self._busy.setdefault(key, threading.Lock())
         with busy:
             with self._lock:
                 if (found := self._find(key)) is not None:
+                    self._used(key)
                     return found
             arrays = compute()
             for array in arrays:
                 array.flags.writeable = False
             with self._lock:
                 self._keep(key, arrays)
+                self._used(key)
             return arrays
 
     def _find(self, key: Key) -> Arrays | None:
@@ -295,10 +308,22 @@ class MemoTape:
         self.computed += 1
         self.used_bytes += sum(array.nbytes for array in arrays)
         while self.used_bytes > self.budget_bytes and len(self._kept) > 1:
-            its, dropped = self._kept.popitem(last=False)
-            self.used_bytes -= sum(array.nbytes for array in dropped)
-            if len(dropped) == 1:
-                self._lent[its] = dropped[0]
+            self._drop(next(iter(self._kept)))
+
+    def _used(self, key: Key) -> None:
+        if not self._due:
+            return
+        due = self._due.pop(number := hash(key), 0)
+        if due > 1:
+            self._due[number] = due - 1
+        elif due == 1 and key in self._kept:
+            self._drop(key)
+
+    def _drop(self, key: Key) -> None:
+        dropped = self._kept.pop(key)
+        self.used_bytes -= sum(array.nbytes for array in dropped)
+        if len(dropped) == 1:
+            self._lent[key] = dropped[0]
 
 
 _ACTIVE: ContextVar[Tape | MemoTape | None] = ContextVar("tape", default=None)

@@ -1,6 +1,6 @@
 """From combinations to comparisons as bits, each distinct one once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -110,6 +110,7 @@ def batches(
             stop += 1
         some = rows[np.isin(mask[rows], own[start:stop])] if stop - start < len(own) else rows
         exits = stage.exits(some, setting, settings)
+        stage.expect(needs.tasks)
         yield Batch(
             stage,
             some,
@@ -144,6 +145,7 @@ class Stage:
         self.kept = [fields.index(one) for one in plan.distances.fields]
         self.nothing = np.zeros(self.n)
         self.nothing.flags.writeable = False
+        self._asked: list[Ids] = []
         self.columns, self.first, self.keys, refused = self._find()
         self.refused: NDArray[np.bool_] = refused[self.columns]
         which = (plan.axes_of(one.reads.params) for one in plan.parsed.comparisons)
@@ -154,14 +156,16 @@ class Stage:
         while True:
             before = set(self.plan.reads)
             ids, first = self.codes.groups(self.plan.axes_of(before))
-            keys, refused = [], np.zeros(len(first), bool)
+            keys, refused, self._asked = [], np.zeros(len(first), bool), []
             for at, row in enumerate(first):
                 params = self.plan.params(self.values[row])
                 try:
-                    its = self.plan.keys(params)
+                    its, asked = self.plan.keys(params)
                 except WickError:
+                    asked = []
                     its = (None,) * len(self.plan.inputs.strategy.rules.fields)
                     refused[at] = True
+                self._asked.append(np.array(asked, np.int64))
                 keys.append([self._number(key) for key in its])
                 if self.plan.reads != before:
                     break
@@ -171,6 +175,12 @@ class Stage:
     def _number(self, key: Any) -> int:
         # A column made outside the memo tape is like no other.
         return self._keys.setdefault(object() if key is None else key, len(self._keys))
+
+    def expect(self, which: Iterable[int]) -> None:
+        """Tell the memo tape which calls will come, if it cannot keep all that they make."""
+        asked = np.concatenate([self._asked[one] for one in which])
+        if len(np.unique(asked)) * self.n * 8 > self.plan.memo.budget_bytes:
+            self.plan.memo.expect(asked.tolist())
 
     def exits(self, rows: Ids, setting: Ids, settings: Sequence[tuple[Risk, Costs] | None]) -> Ids:
         """Number the distinct exits of these combinations."""

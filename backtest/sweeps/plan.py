@@ -61,6 +61,8 @@ class SweepPlan:
         self.ground = _ground(inputs) if len(inputs.candles) == 1 else None
         self.candles = inputs.candles[0]
         self._sketch = self.candles.slice(0, _SKETCHED)
+        # Under the keys of all candles: what is asked for here will be asked for there.
+        self._sketch.__dict__["fingerprint"] = self.candles.fingerprint
         self._sketches = MemoTape(_SKETCHES_BYTES)
 
     @classmethod
@@ -136,9 +138,9 @@ class SweepPlan:
         check_together(*both, has_limit=has_limit)
         return checked(both[0], has_trail=has_trail, has_limit=has_limit), both[1]
 
-    def keys(self, params: Any) -> tuple[Key | None, ...]:
-        """Return how the columns that the rules read come about, and note what `indicators` reads
-        of the params.
+    def keys(self, params: Any) -> tuple[tuple[Key | None, ...], list[int]]:
+        """Return how the columns that the rules read come about, and what a memo tape is asked for
+        meanwhile; note what `indicators` reads of the params.
 
         It looks at no candle but through indicators, so that the first few show it as all would.
 
@@ -147,13 +149,15 @@ class SweepPlan:
         WickError
             `indicators` refuses these params, or fails.
         """
+        asked: list[int] = []
         watched = note(params, self._recorded)
+        self._sketches.asked = asked
         try:
             with self._sketches:
                 found = self.inputs.strategy.keyed_columns(self._sketch, watched)
         finally:  # what it refuses rests on what it has read, too
             self.reads |= watched._seen
-        return tuple(key for key, _ in found)
+        return tuple(key for key, _ in found), asked
 
     def columns(self, params: Any) -> tuple[NDArray[np.float64], ...]:
         """Compute the columns that the rules read, on the plan's memo tape; read-only.

@@ -284,6 +284,23 @@ def test_the_memo_stays_within_its_budget_and_right() -> None:
     assert memo.used_bytes == sum(a.nbytes for kept in memo._kept.values() for a in kept)
 
 
+def test_a_column_is_dropped_behind_the_last_time_it_is_expected() -> None:
+    candles, first, memo = market(3, 1000), MemoTape(), MemoTape()
+    first.asked = []
+    with first:
+        for n in (2, 3, 2):
+            sma(candles.close, n)
+    memo.expect(first.asked)
+    with memo:
+        sma(candles.close, 2)
+        sma(candles.close, 3)
+        assert memo.used_bytes == 8 * 1000
+        sma(candles.close, 2)
+        assert (memo.computed, memo.used_bytes) == (2, 0)
+        sma(candles.close, 2)  # beyond what was expected it is kept as ever
+        assert (memo.computed, memo.used_bytes) == (3, 8 * 1000)
+
+
 def test_a_column_that_somebody_holds_is_not_computed_again() -> None:
     candles, memo = market(3, 1000), MemoTape(budget_bytes=1)
     with memo:
