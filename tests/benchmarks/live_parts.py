@@ -294,10 +294,16 @@ async def _bare_entries(redis: Any, stream: str) -> Any:
 
 
 async def _until_told(work: Coroutine[Any, Any, None]) -> None:
-    task = asyncio.ensure_future(work)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    task, told = asyncio.ensure_future(work), asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
+    waiting = asyncio.ensure_future(told.wait())
+    await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    while not task.done():  # the Redis client loses one that comes while it reads an answer
+        task.cancel()
+        await asyncio.wait({task}, timeout=0.5)
     with contextlib.suppress(asyncio.CancelledError):
-        await task
+        task.result()
 
 
 async def _bare(part: str, folder: Path, marks: Marks) -> None:
