@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from backtest.kernels.afford import lacks_margin
 from backtest.kernels.marks import certain, deeper
-from backtest.kernels.walk import lacks_margin
 from strategy.account import MOST, fee_of, money
 from strategy.grid import qty_of
 from strategy.kernel import borrowing, part

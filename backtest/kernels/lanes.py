@@ -21,7 +21,7 @@ from backtest.kernels.exits import (
 )
 from backtest.kernels.marks import follow
 from backtest.kernels.signals import first_from
-from backtest.kernels.walk import ALONE, ANEW, GOES_ON, book, write
+from backtest.kernels.swept import ALONE, ANEW, GOES_ON, book, write
 from strategy.account import MOST
 from strategy.fills import slipped
 from strategy.kernel import borrowing

@@ -10,7 +10,8 @@ from backtest.kernels.bits import ENTRY, EXIT_LONG, EXIT_SHORT, LONG, UNION, com
 from backtest.kernels.exits import Words
 from backtest.kernels.lanes import is_free, walk_abreast
 from backtest.kernels.signals import Signals, list_signals
-from backtest.kernels.walk import ANEW, NEAR, begin, walk
+from backtest.kernels.swept import ANEW, NEAR, begin
+from backtest.kernels.walk import walk
 from strategy.kernel import borrowing
 from strategy.metrics.sums import spread_of
 

@@ -1,10 +1,8 @@
 """One combination of a sweep: from signal to signal, each trade's end looked up in a table."""
 
-from typing import Any, NamedTuple
-
 import numpy as np
-from numpy.typing import NDArray
 
+from backtest.kernels.afford import is_spent, lacks_all, next_affordable, steps_at
 from backtest.kernels.bits import (
     ENTRY,
     EXIT_LONG,
@@ -15,148 +13,17 @@ from backtest.kernels.bits import (
     place_of,
     prefetch,
 )
-from backtest.kernels.exits import (
-    AMBIGUOUS,
-    CLOSE,
-    COARSE,
-    FINE,
-    OPEN,
-    ORDERED,
-    REASON,
-    find_exit,
-    slip_at,
-)
+from backtest.kernels.exits import CLOSE, OPEN, ORDERED, REASON, find_exit, slip_at
 from backtest.kernels.marks import certain, deeper, follow, is_near
 from backtest.kernels.signals import FAR
+from backtest.kernels.swept import DONE, NEAR, TOO_MUCH, USED_UP, add, book, write
 from strategy.account import MOST, fee_of, funding_of, money
-from strategy.fills import MOST_EXTRA, slipped
+from strategy.fills import slipped
 from strategy.grid import qty_of
-from strategy.kernel import borrowing, part
-from strategy.margin import Tiers
+from strategy.kernel import borrowing
 from strategy.records import BY_END, BY_REVERSAL, BY_SIGNAL, UNIT
-from strategy.risk import APPROVED, steps_of
-
-# What a row ended with.
-DONE, USED_UP, TOO_MUCH, NEAR = range(4)  # NEAR a liquidation: it has to be walked
-# What is left of a combination: sums over its trades, and its curve.
-SUMS = np.dtype(
-    [
-        ("note", np.int64),
-        ("trades", np.int64),
-        ("longs", np.int64),
-        ("wins", np.int64),
-        ("losses", np.int64),
-        ("gained", np.float64),  # units of 1e-8, net
-        ("paid", np.float64),
-        ("best", np.int64),
-        ("worst", np.int64),
-        ("gross", np.int64),
-        ("fees", np.int64),
-        ("funding", np.int64),
-        ("r", np.float64),
-        ("held", np.int64),  # ms
-        ("ambiguous", np.int64),
-        ("open_at_end", np.int64),
-        ("deepest", np.float64),
-        ("equity", np.float64),  # at the end
-        ("mean", np.float64),  # of the daily returns
-        ("second", np.float64),  # their squares around it, summed
-        ("downside", np.float64),
-        ("best_day", np.float64),
-        ("worst_day", np.float64),
-    ],
-    align=True,
-)
-# A trade of a sweep; the names are those of strategy.records.TRADE.
-SWEPT = np.dtype(
-    [
-        ("side", np.int64),
-        ("entry_time", np.int64),
-        ("exit_time", np.int64),
-        ("entry_candle", np.int64),
-        ("exit_candle", np.int64),
-        ("steps", np.int64),
-        ("entry_price", np.float64),
-        ("exit_price", np.float64),
-        ("pnl", np.int64),
-        ("fees", np.int64),
-        ("funding", np.int64),
-        ("risked", np.float64),
-        ("exit_reason", np.int64),
-        ("ordered", np.int64),
-        ("reversal", np.int64),
-        ("ambiguous", np.int64),
-    ],
-    align=True,
-)
-
-
-# A funding instant: the candle that books it, and whether before orders fill at its open.
-PAY = np.dtype(
-    [
-        ("candle", np.int64),
-        ("before", np.int64),
-        ("rate", np.float64),
-        ("price", np.float64),
-    ],
-    align=True,
-)
-
 
 _NEXT = 3  # signals that may be the one after a trade
-# Whether those that are walked side by side go on, go on alone, or begin anew and alone.
-GOES_ON, ALONE, ANEW = range(3)
-# How far a combination has come, flat and behind its latest trade.
-WALK = np.dtype(
-    [
-        ("signal", np.int64),  # the next one that may become a trade
-        ("wallet", np.int64),  # units
-        ("day", np.int64),  # the first one whose end is not known yet
-        ("peak", np.float64),  # of the equity
-        ("low", np.float64),  # since then, where it may matter
-        ("deepest", np.float64),  # fall below the peaks before
-        # what several combinations side by side need besides, see `backtest.kernels.lanes`
-        ("count", np.int64),  # trades that are found, but not summed up yet
-        ("reverses", np.int64),  # the next signal would turn the open position
-        ("ended", np.int64),  # GOES_ON, ALONE or ANEW
-    ],
-    align=True,
-)
-
-
-class Ground(NamedTuple):
-    """What all combinations walk on.
-
-    Attributes
-    ----------
-    prices : float64 (n, 4)
-        Open, high, low, close.
-    times : int64 (n,)
-        Of the opens, UTC ms.
-    blocks : float64 (blocks, 4)
-        See `backtest.kernels.exits.blocks_of`.
-    ends : int64 (days + 1,)
-        The last candle of each UTC day; behind the last day stands one that never ends.
-    pays : record array of PAY
-        Behind the last one stands one that never comes.
-    tiers : Tiers
-        Empty where nothing is liquidated.
-    marks, mark_blocks : float64
-        Mark prices, as `prices` and `blocks`.
-    balance : float
-    timeframe_ms : int
-    """
-
-    prices: NDArray[np.float64]
-    times: NDArray[np.int64]
-    blocks: NDArray[np.float64]
-    ends: NDArray[np.int64]
-    pays: Any
-    tiers: Tiers
-    marks: NDArray[np.float64]
-    mark_blocks: NDArray[np.float64]
-    balance: float
-    timeframe_ms: int
 
 
 @borrowing
@@ -213,12 +80,12 @@ def walk(
             if one.stamp != stamp:
                 find_exit(one, stamp, ground, words, j, place, side, risk, costs, g, p)
             steps = steps_at(one, risk, g, wallet)
-            if _lacks(qty_of(steps, g), one.entry, asked, risk.leverage, flat):
+            if lacks_all(qty_of(steps, g), one.entry, asked, risk.leverage, flat):
                 steps = np.int64(0)
         if steps == 0:
             if is_spent(risk, g, flat):
                 break
-            signal = _affordable(ground, signals, words, risk, costs, g, flat, signal + 1)
+            signal = next_affordable(ground, signals, words, risk, costs, g, flat, signal + 1)
             prefetch(tables, spots[signal + FAR], t)
             j = np.int64(at[signal])
             continue
@@ -311,7 +178,7 @@ def walk(
             add(out, side, pnl, fees, paid, qty * distance, time, how)
             cooldown_until = x + rest if pnl < fees + paid else cooldown_until
             flat = wallet / UNIT
-            if steps != 0 and _lacks(qty_of(steps, g), one.entry, asked, risk.leverage, flat):
+            if steps != 0 and lacks_all(qty_of(steps, g), one.entry, asked, risk.leverage, flat):
                 steps = np.int64(0)
             side, reversal = -side, 1
         # Flat at the close of the exit candle.
@@ -332,121 +199,5 @@ def walk(
 
 
 @borrowing
-def begin(ground, state, marks, out):
-    """Set a combination before its first candle, its sums to nothing."""
-    state.signal, state.wallet = 0, np.int64(np.rint(ground.balance * UNIT))
-    flat, state.peak, state.low, state.deepest = state.wallet / UNIT, ground.balance, np.inf, 0.0
-    if flat < ground.balance:
-        state.low = flat
-    else:
-        state.peak = flat
-    state.day, state.count, state.reverses, state.ended = 0, 0, 0, GOES_ON
-    while ground.ends[state.day] < 0:
-        marks[state.day] = ground.balance
-        state.day += 1
-    out.note, out.trades, out.longs, out.wins, out.losses = DONE, 0, 0, 0, 0
-    out.gained, out.paid, out.best, out.worst, out.gross, out.fees = 0.0, 0.0, 0, 0, 0, 0
-    out.funding, out.r, out.held, out.ambiguous, out.open_at_end = 0, 0.0, 0, 0, 0
-
-
-@part
-def is_spent(risk, g, flat):
-    """Say whether a flat account is too small for any entry, whatever the price and the stop: as
-    long as it makes no trade, that will not change."""
-    return risk.max_leverage * flat < g.min_notional * (1.0 - 1e-6)
-
-
-@borrowing
-def _affordable(ground, signals, words, risk, costs, g, flat, signal):
-    # The first entry signal from one on for which a flat account is not surely too small: an
-    # account that has come down to one step may be refused thousands of times before it enters
-    # again, and neither its exit nor its size has to be known for that.
-    at, spots, prices, blocks = signals.at, signals.spots, ground.prices, ground.blocks
-    last, coarse = len(prices) - 1, len(prices) // FINE
-    least = g.step * g.min_steps * (1.0 - 1e-6)
-    # What an entry is estimated at is hardly below a share of the close.
-    share = 1.0 - costs.slippage - (MOST_EXTRA if len(words.ahead) > 0 else 0.0)
-    dearest = (risk.max_leverage * flat / least + 2.0 * g.tick) / share
-    widest = risk.per_trade * flat / least
-    while at[signal] < last:
-        j = np.int64(at[signal])
-        b = j // COARSE
-        if (b + 1) * COARSE <= last and blocks[coarse + b, 2] > dearest:
-            signal = np.int64(signals.firsts[((b + 1) * COARSE) >> 6])
-        elif prices[j, CLOSE] > dearest or words.stop[spots[signal] >> 1] > widest:
-            signal += 1
-        else:
-            break
-    return signal
-
-
-@part
-def lacks_margin(notional, leverage, free):
-    """Say whether a fill's notional needs more margin than there is."""
-    # The division, which decides, only where it could.
-    return notional > free * leverage * (1.0 - 1e-9) and notional / leverage > free
-
-
-@part
-def _lacks(qty, price, fee_rate, leverage, free):
-    # The same with the entry's fee at a rate beside the margin, 0 for none.
-    if fee_rate == 0.0:
-        return lacks_margin(qty * price, leverage, free)
-    # 1e-8 is more than the fee's rounding.
-    notional = qty * price
-    if notional * (1.0 + fee_rate * leverage) <= (free * (1.0 - 1e-9) - 1e-8) * leverage:
-        return False
-    return notional / leverage + fee_of(fee_rate, qty, price) / UNIT > free
-
-
-@part
-def steps_at(one, risk, g, wallet):
-    """Return the steps of an entry that a wallet (units) allows, 0 where it is refused."""
-    if one.candle == 0 or not wallet > 0:
-        return np.int64(0)
-    steps, why = steps_of(risk, g, wallet / UNIT, 0.0, one.estimate, one.stop)
-    return np.int64(steps) if why == APPROVED else np.int64(0)
-
-
-@borrowing
 def _refuse(out, equity):
     out.note = TOO_MUCH if equity > 0.0 else USED_UP
-
-
-@part
-def add(out, side, pnl, fees, paid, risked, time, how):
-    """Add a trade to the sums."""
-    # No branch here is one that the processor could foresee.
-    net, zero = pnl - fees - paid, np.int64(0)
-    out.best = net if out.trades == 0 else max(out.best, net)
-    out.worst = net if out.trades == 0 else min(out.worst, net)
-    out.trades += 1
-    out.longs += 1 if side > 0 else 0
-    out.wins += 1 if net > 0 else 0
-    out.losses += 1 if net < 0 else 0
-    out.gained += max(net, zero)
-    out.paid -= min(net, zero)
-    out.gross, out.fees, out.funding = out.gross + pnl, out.fees + fees, out.funding + paid
-    out.r += net / UNIT / risked
-    out.held += time
-    out.ambiguous += 1 if how & AMBIGUOUS != 0 else 0
-    out.open_at_end += 1 if how & REASON == BY_END else 0
-
-
-@borrowing
-def write(trade, times, e, x, time, taken, entry, leave, how, reversal):
-    """Write down what a trade is."""
-    trade.side, trade.steps = 1 if taken > 0 else -1, abs(taken)
-    trade.entry_candle, trade.exit_candle = e, x
-    trade.entry_time = times[e]
-    trade.exit_time = times[e] + time
-    trade.entry_price, trade.exit_price = entry, leave
-    trade.exit_reason, trade.reversal = how & REASON, reversal
-    trade.ordered = 1 if how & ORDERED != 0 else 0
-    trade.ambiguous = 1 if how & AMBIGUOUS != 0 else 0
-
-
-@borrowing
-def book(trade, pnl, fees, paid, risked):
-    """Write down what a trade made."""
-    trade.pnl, trade.fees, trade.funding, trade.risked = pnl, fees, paid, risked

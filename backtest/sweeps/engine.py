@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backtest.inputs import run
-from backtest.kernels.walk import NEAR, SUMS, SWEPT
+from backtest.kernels.swept import NEAR, SUMS, SWEPT
 from backtest.sweeps.figures import NOT_TOGETHER, REFUSED, SweepTable
 from backtest.sweeps.groups import Codes
 from backtest.sweeps.masks import Batch, Stage, batches

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from backtest.inputs import Inputs
 from backtest.kernels.exits import blocks_of
-from backtest.kernels.walk import PAY, Ground
+from backtest.kernels.swept import PAY, Ground
 from backtest.sweeps.conditions import parse
 from backtest.sweeps.recorded import note, recorded
 from data.margin import tiers_of

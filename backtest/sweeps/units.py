@@ -13,7 +13,7 @@ from backtest.kernels.exits import EXIT
 from backtest.kernels.lanes import CHUNK, FOUND
 from backtest.kernels.rows import Room, Rows, unite, walk_rows
 from backtest.kernels.signals import FAR, Signals
-from backtest.kernels.walk import WALK
+from backtest.kernels.swept import WALK
 from backtest.sweeps.groups import Ids
 from backtest.sweeps.masks import Batch
 from backtest.sweeps.plan import SweepPlan
