@@ -116,7 +116,8 @@ def _sweep(
     sums: Any = np.zeros(len(values), SUMS).view(np.recarray)
     for batch in batches(stage, rows, setting, settings, memory // 3):
         in_threads(partial(_each, batch.do), batch.tasks, threads)
-        _walk_batch(plan, batch, sums, threads, memory // 3, trades.view(np.recarray))
+        left = max(2 * (memory // 3) - batch.nbytes, memory // 3)
+        _walk_batch(plan, batch, sums, threads, left, trades.view(np.recarray))
     times, length = plan.candles.arrays["open_time"], plan.candles.timeframe_ms
     span_ms = int(times[-1]) + length - int(times[0])
     assert plan.ground is not None
@@ -145,10 +146,10 @@ def _check_params(plan: SweepPlan, values: NDArray[np.float64]) -> None:
 def _walk_batch(
     plan: SweepPlan, batch: Batch, sums: Any, threads: int, memory: int, trades: Any
 ) -> None:
-    work = units(plan, batch, threads, memory)
+    work, union = units(plan, batch, threads, memory)
 
     def run_some(work: Iterator[Any]) -> None:
-        _each(Worker(plan, batch, sums, trades).run, work)
+        _each(Worker(plan, batch, union, sums, trades).run, work)
 
     in_threads(run_some, work, threads)
 

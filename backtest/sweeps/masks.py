@@ -64,6 +64,11 @@ class Batch:
     tasks: list[Task]
     kept: dict[int, Column] = field(default_factory=dict)
 
+    @property
+    def nbytes(self) -> int:
+        """What its bits and the columns it keeps take."""
+        return self.conditions.words.nbytes + sum(one.nbytes for one in self.kept.values())
+
     def do(self, task: Task) -> None:
         """Compute the columns of one set of params, and keep what the batch needs of them."""
         stage, plan = self.stage, self.stage.plan

@@ -23,8 +23,9 @@ from strategy.risk import Risk
 from strategy.slippage import slippage_columns
 
 # From so many combinations a table on it pays to keep several and to make each set of rules once
-# for all of them. Measured on W: 115 ns a trade with one, 87 with four, 83 with eight.
-_MANY, _MOST_TABLES = 8, 8
+# for all of them. Measured on W: 87 ns a trade with four, half of the lanes, 70 with eight, 69 with
+# sixteen.
+_MANY, _MOST_TABLES = 8, 2 * LANES
 
 
 class Unit(NamedTuple):
@@ -35,15 +36,44 @@ class Unit(NamedTuple):
     stop: int
 
 
-def units(plan: SweepPlan, batch: Batch, threads: int, memory: int) -> list[Unit]:
-    """Cut a batch so that every thread has work and its tables fit into a number of bytes."""
+class Union(NamedTuple):
+    """The entry candles of several sets of rules together.
+
+    Attributes
+    ----------
+    sets : int64 (m,)
+        Which sets.
+    words : uint64 (w,)
+        A candle a bit.
+    places : int64 (k,)
+        The candles.
+    """
+
+    sets: Ids
+    words: NDArray[np.uint64]
+    places: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, batch: Batch, sets: Ids, stack: Any, bits: Any, n: int) -> "Union":
+        """Unite sets of rules; `stack` and `bits` are written to."""
+        unite(batch.conditions, sets, stack, bits, n)
+        words = bits[UNION].copy()
+        return cls(sets, words, candles_of(words, count_before(bits)))
+
+
+def units(
+    plan: SweepPlan, batch: Batch, threads: int, memory: int
+) -> tuple[list[Unit], Union | None]:
+    """Cut a batch so that every thread has work and its tables fit into a number of bytes; with
+    the union of all its rules where tables are shared."""
     groups, rows = int(batch.exits.max()) + 1, len(batch.rows)
-    places = len(plan.candles.arrays["open_time"])
-    # Hardly more than every second candle has a signal, and most have it on one side only; pages of
-    # a table that nobody asks for take no memory.
-    each = max(memory // (threads * places * (EXIT.itemsize + 16) // 2), 1)
-    tables = min(each, _MOST_TABLES, -(-groups // threads))
-    tables = tables if rows >= _MANY * groups else 1
+    tables, union = 1, None
+    if rows >= _MANY * groups:
+        n, w = len(plan.candles.arrays["open_time"]), batch.conditions.words.shape[1]
+        stack, bits = np.empty((plan.parsed.depth, w), np.uint64), np.empty((6, w), np.uint64)
+        union = Union.of(batch, np.unique(batch.mask), stack, bits, n)
+        each = 2 * max(len(union.places), 1) * (EXIT.itemsize + np.dtype(np.int32).itemsize)
+        tables = tables_of(groups, max(min(memory // (threads * each), _MOST_TABLES), 1), threads)
     order = np.lexsort((batch.exits, batch.mask, batch.exits // tables))
     edges = np.searchsorted(batch.exits[order] // tables, np.arange(-(-groups // tables) + 1))
     pieces = max(-(-threads // max(len(edges) - 1, 1)), 1)
@@ -52,7 +82,7 @@ def units(plan: SweepPlan, batch: Batch, threads: int, memory: int) -> list[Unit
         stop = min((at + 1) * tables, groups)
         parts = np.array_split(order[low:high], min(pieces, high - low))
         out += [Unit(part.astype(np.int64), at * tables, stop) for part in parts]
-    return out
+    return out, union
 
 
 def records(kind: Any, rows: Any) -> Any:
@@ -76,11 +106,22 @@ def _aligned(shape: tuple[int, ...], kind: Any, value: int = 0) -> Any:
     return out
 
 
+def tables_of(groups: int, most: int, threads: int) -> int:
+    """Return how many tables of exits each unit has: as many units for every thread, and of these
+    the fewest rounds of lanes, then the fewest units."""
+    least = -(-groups // (most * threads)) * threads
+    sizes = [-(-groups // count) for count in range(least, groups + threads, threads)]
+    return min(sizes, key=lambda tables: (-(-groups // tables) * -(-tables // LANES), -tables))
+
+
 class Worker:
     """One thread at work on a batch, with its own memory."""
 
-    def __init__(self, plan: SweepPlan, batch: Batch, sums: Any, trades: Any) -> None:
+    def __init__(
+        self, plan: SweepPlan, batch: Batch, union: Union | None, sums: Any, trades: Any
+    ) -> None:
         self.plan, self.batch, self.sums, self.trades = plan, batch, sums, trades
+        self.union = union
         self.risks = records(Risk, [one and one[0] for one in batch.settings])
         self.costs = records(Costs, [one and one[1] for one in batch.settings])
         self.grids = plan.grids([one and one[0] for one in batch.settings])
@@ -131,8 +172,10 @@ class Worker:
         if np.array_equal(sets, self._sets):
             return
         self._sets = sets
-        unite(self.batch.conditions, sets, self.stack, self.bits, self.n)
-        self._places = candles_of(self.bits[UNION], count_before(self.bits))
+        if self.union is None or not np.array_equal(sets, self.union.sets):
+            self.union = Union.of(self.batch, sets, self.stack, self.bits, self.n)
+        self.bits[UNION], self._places = self.union.words, self.union.places
+        count_before(self.bits)
         self._lists = np.zeros((3, len(self._places) + FAR + 1), np.int32)
 
     def _room(self, unit: Unit) -> Room:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from backtest.inputs import Inputs
 from backtest.sweeps.engine import trades_of
 from backtest.sweeps.plan import SweepPlan
+from backtest.sweeps.units import tables_of
 from strategy.candles import Candles
 from strategy.fills import Costs
 from strategy.grid import grid
@@ -79,3 +80,12 @@ def test_curves_and_days_of_long_runs_side_by_side_are_those_of_single_runs() ->
     table = assert_same(inputs, axes, np.array(rows), threads=1)
     assert (table.figures["trades"] > 100).all()
     assert (table.figures["max_drawdown"] < 0.0).all()
+
+
+@given(st.integers(1, 500), st.integers(1, 16), st.integers(1, 8))
+def test_tables_fit_their_room_and_units_are_shared_by_all_threads(
+    groups: int, most: int, threads: int
+) -> None:
+    tables = tables_of(groups, most, threads)
+    assert 1 <= tables <= most
+    assert -(-groups // tables) >= min(threads, groups) // 2
