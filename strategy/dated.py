@@ -103,11 +103,11 @@ def dated_rules(
     fees = np.array([LIQUIDATION_FEE if one is None else one.fee for one in known])
     each: Any = np.concatenate(parts).view(np.recarray)
     every = [*(grids[s : s + 1] for s in range(len(grids))), *(one.grid for one in later)]
-    joined: Any = np.concatenate(every).astype(GRID).view(np.recarray)
+    joined = np.concatenate(every).astype(GRID).view(np.ndarray)
     for at, one in enumerate(known):
         if one is not None:
             allowed = one.each["cap"][one.each["leverage"] >= leverage]
-            joined.max_value[at] = min(joined.max_value[at], allowed.max(initial=0.0))
+            joined["max_value"][at] = min(joined["max_value"][at], allowed.max(initial=0.0))
     now, rest = slice(0, len(tiers)), slice(len(tiers), None)
     first = np.cumsum([0, *map(len, changes)], dtype=np.int64)
     time = np.array([one.time for one in later], np.int64)
@@ -116,13 +116,13 @@ def dated_rules(
         if times != sorted(set(times)):
             raise WickError(f"rules change at {times}, not one after the other", "sort them")
     return (
-        joined[now].copy(),
+        joined[now].copy().view(np.recarray),
         Tiers(firsts[now].copy(), ends[now].copy(), fees[now].copy(), each),
         Changes(
             first,
             first[:-1].copy(),
             time,
-            joined[rest].copy(),
+            joined[rest].copy().view(np.recarray),
             Tiers(firsts[rest].copy(), ends[rest].copy(), fees[rest].copy(), each),
         ),
     )
