@@ -53,7 +53,7 @@ def open_position(
     p.closing, p.ambiguous = 0, 0
     set_parts(p, g, risk)
     p.entry_time, p.entry_candle = now, candle
-    p.fees, p.funding = fee, 0
+    p.fees, p.funding, p.charged = fee, 0, 0.0
     p.slippage, p.risked = qty * abs(fill - price), qty * order.stop_distance
     p.lowest, p.highest = fill, fill
     return APPROVED
@@ -84,7 +84,9 @@ def close_some(account, positions, grids, costs, s, steps, price, slippage, part
     its record but for symbol, time and candle."""
     p, g = positions[s], grids[s]
     side = 1 if p.steps > 0 else -1
+    held = abs(p.steps)
     pnl, fee, fill = _book_exit(account, p, g, costs, side, steps, price, slippage)
+    p.charged *= (held - steps) / held  # a part takes its share of the margin along
     p.fees += fee
     p.realized += pnl
     p.lowest, p.highest = min(p.lowest, fill), max(p.highest, fill)
@@ -143,6 +145,7 @@ def book_funding(account, p, g, price, rate):
     paid = funding_of(p.steps, g, price, rate)
     account.wallet -= paid
     p.funding += paid
+    p.charged += paid
 
 
 @borrowing

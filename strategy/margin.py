@@ -169,8 +169,9 @@ def liquidation_price(side, qty, entry, collateral, tiers, s):
 @borrowing
 def set_aside(p, g, leverage):
     """Return the margin of an isolated position, quote currency: its notional at the entry ÷
-    leverage, less the funding that it has paid."""
-    return qty_of(abs(p.steps), g) * p.entry / leverage - p.funding / UNIT
+    leverage, less the funding that it has paid; what was closed in parts took its share of both
+    along."""
+    return qty_of(abs(p.steps), g) * p.entry / leverage - p.charged / UNIT
 
 
 @borrowing

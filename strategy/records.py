@@ -67,6 +67,7 @@ POSITION = np.dtype(
         ("maker", np.int64),
         ("fees", np.int64),
         ("funding", np.int64),  # paid above 0, received below; units
+        ("charged", np.float64),  # of it, what the margin of what is still held has borne
         ("slippage", np.float64),
         ("stop_distance", np.float64),  # as decided
         ("risked", np.float64),

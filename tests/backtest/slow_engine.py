@@ -81,6 +81,7 @@ class SlowEngine(SlowFills, SlowDecisions):
             paid = money(one.rate * (trade.side * market.rules.qty(market.left) * price))
             self.wallet -= paid
             trade.funding += paid
+            trade.charged += paid
         return True
 
     def end_of_data(self, time: int) -> None:

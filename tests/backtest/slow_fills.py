@@ -245,6 +245,8 @@ class SlowFills(SlowAccount):
         self.wallet -= fee
         trade.fees += fee
         trade.slippage += qty * abs(fill - price)
+        if steps < market.left:
+            trade.charged *= (market.left - steps) / market.left
         market.left -= steps
         market.filled.append((position, steps))
         market.extremes.append(fill)

@@ -68,7 +68,7 @@ class SlowMargin(SlowEngine):
         trade = market.trade
         assert trade is not None
         qty = market.rules.qty(market.left)
-        return qty * trade.entry_price / self.risk.leverage - quote(trade.funding)
+        return qty * trade.entry_price / self.risk.leverage - trade.charged / 1e8
 
     def excess(self, market: Market) -> float:
         """Return profit less maintenance at the symbol's value."""

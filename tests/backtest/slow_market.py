@@ -112,6 +112,7 @@ class Trade:
     exit_price: float = 0.0
     pnl: int = 0
     funding: int = 0
+    charged: float = 0.0  # of it, what the margin of what is still held has borne
     mae: float = 0.0
     mfe: float = 0.0
     exit_reason: str = ""

@@ -213,6 +213,18 @@ def test_funding_comes_out_of_an_isolated_margin() -> None:
         assert closed(result)[0] == reason
 
 
+def test_a_part_takes_its_share_of_the_funding_along() -> None:
+    # Half is taken at 105. The rest keeps half of 1,000 less 400: p = 9,700 / 99.6 = 97.39,
+    # as without the part. With all of the 400 it would be 99.4.
+    parted = ALONE._replace(part_1=0.1, part_1_share=0.5)
+    for low, reason in (("97.4", "end"), ("97.3", "liquidation")):
+        bars = entered("long", bar("100 105 100 100"), bar(f"100 100 {low} 100"), bar(CALM))
+        funding = pays((OPENED + MINUTE, 0.02))
+        result = run(bars, grids=GRID, risk=parted, tiers=TIERS, funding=funding)
+        assert closed(result)[0] == reason
+        assert result.trades["funding"][0] == units("400")
+
+
 def test_an_isolated_margin_is_not_free_for_others() -> None:
     # 9,000 are free after one of 1,000: a second of 200,000 at 20 needs 10,000.
     big = [bar(CALM), bar(CALM, "long", 5.0), bar(CALM), bar(CALM)]
