@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
+from backtest.engine import Result
 from data.dates import show_time
 from data.quality import holes
 from data.run_json import RunRecord
@@ -119,3 +122,19 @@ def data_notes(candles: Sequence[Candles], strict: bool) -> list[str]:
         if one.market == "spot":
             notes.append(f"{one.symbol}: spot candles stand in for futures")
     return notes
+
+
+def volume_notes(result: Result) -> list[str]:
+    """Say how much smaller trades are than was asked for, where a share of the volume bounds
+    them."""
+    share, trades = result.costs.volume_share, result.trades
+    if not share or not len(trades):
+        return []
+    before = np.maximum(np.searchsorted(result.time, trades.entry_time) - 1, 0)
+    risked = float(np.median(trades.risked / result.equity[before]))
+    slow = np.count_nonzero(trades.parts > 0)
+    said = (
+        f"costs.volume_share={share:g}: half of the trades risk {risked:.2g} of the equity or less"
+    )
+    said += f", risk.per_trade is {result.risk.per_trade:g}; {slow:,} of {len(trades):,} exits took"
+    return [f"{said} more than one candle"]

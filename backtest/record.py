@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from backtest.engine import Result
+from backtest.notes import volume_notes
 from data.run_json import IntervalRecord, RunRecord
 from data.run_record import run_record
 from data.runs import run_id
@@ -36,7 +37,7 @@ def record_of(
         command=command,
         rules=rules,
         refused=refusals(result),
-        notes=notes,
+        notes=(*notes, *volume_notes(result)),
         seed=seed,
         funding=result.funding,
         detail=detail,

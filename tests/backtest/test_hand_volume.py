@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from backtest.engine import Result
+from backtest.notes import volume_notes
 from strategy.dated import SymbolTiers
 from strategy.errors import WickError
 from strategy.fills import Costs
@@ -254,6 +255,16 @@ def test_what_does_not_go_with_a_share_is_refused(more: dict[str, Any], said: st
         capped(ASKS, **more)
     assert refused.value.message.startswith("costs.volume_share is 0.1, which does not go with ")
     assert "--set costs.volume_share=0" in refused.value.hint
+
+
+def test_a_run_says_how_small_its_trades_are() -> None:
+    # 1 coin of the 50 that were asked for: 2 at risk of 10,000.
+    (note,) = volume_notes(capped(ASKS, traded(CALM, 10), SILENT))
+    assert note == (
+        "costs.volume_share=0.1: half of the trades risk 0.0002 of the equity or less,"
+        " risk.per_trade is 0.01; 0 of 1 exits took more than one candle"
+    )
+    assert volume_notes(run(ENTRY, grids=GRID)) == []
 
 
 def test_a_share_beyond_all_of_the_volume_is_refused() -> None:
