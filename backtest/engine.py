@@ -14,7 +14,7 @@ from backtest.kernels.market import Desk, Finer, Market, Record, Words, begin
 from backtest.kernels.simulate import simulate
 from backtest.signals import Signals, all_signals, check_threads
 from data.dates import show_time
-from strategy.account import MOST
+from strategy.account import MOST, check_balance
 from strategy.candles import Candles
 from strategy.dated import Changes, RuleChange, SymbolTiers, dated_rules
 from strategy.errors import RunRefused, WickError
@@ -168,8 +168,7 @@ def backtest(
             f"costs.limit_through is 1, but {strategy.name} has no rule limit_distance",
             "--set costs.limit_through=0, or add the rule",
         )
-    if not 1.0 <= balance < 1e10:
-        raise WickError(f"balance is {balance}, expected from 1 to below 1e10", "--balance 10000")
+    check_balance(balance)
     if grids is None:
         grids = np.concatenate([fine_grid(one.arrays["open"][:1].sum() or 1.0) for one in every])
     if len(grids) != len(every):

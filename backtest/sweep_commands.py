@@ -97,6 +97,9 @@ def sweep(
             slippage_bps, strict, maker_fee_bps=maker_fee_bps, fees=fees, detail=detail,
         )  # fmt: skip
     check_name(name)
+    source = context.get_parameter_source("seed")
+    if random is None and resume is None and source is not None and source.name == "COMMANDLINE":
+        raise WickError("--seed is of --random, which is not given", "--random 1000 --seed 1")
     with compiling(), contextlib.redirect_stdout(sys.stderr):
         from backtest.sweeps.asked import GridAsked
         from backtest.sweeps.options import options_of
@@ -120,7 +123,7 @@ def sweep(
         return
     from backtest.sweeps.show import print_sweep
 
-    print_sweep(run, summary)
+    print_sweep(run, summary, strategy)
 
 
 def _check_resume(context: typer.Context, strategy: str | None, resume: str | None) -> None:

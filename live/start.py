@@ -22,6 +22,7 @@ from data.settings import Settings
 from data.symbols import RuleBook, SymbolRules, fine_rules
 from live.connect import shown
 from live.session import Addresses, Session
+from strategy.account import check_balance
 from strategy.candles import Candles
 from strategy.errors import WickError
 from strategy.fills import Costs
@@ -251,9 +252,7 @@ def _balance(asked: Asked, source: RunRecord | None) -> float:
     balance = asked.balance
     if balance is None:
         return source.balance if source else BALANCE
-    if not 1.0 <= balance < 1e10:
-        raise WickError(f"balance is {balance}, expected from 1 to below 1e10", "--balance 10000")
-    return balance
+    return check_balance(balance)
 
 
 def _symbols(

@@ -6,6 +6,7 @@ Money is kept as int64 in units of 1e-8 of the quote currency, so sums are exact
 
 import numpy as np
 
+from strategy.errors import WickError
 from strategy.fills import slipped, stop_level
 from strategy.grid import qty_of
 from strategy.kernel import borrowing
@@ -28,6 +29,19 @@ from strategy.stops import is_beyond, moved_stop, moves_stops
 
 MOST = 4e10  # quote currency; twice as much still fits an int64 of units
 DAY_MS = 86_400_000
+
+
+def check_balance(balance: float) -> float:
+    """Return a balance to start with.
+
+    Raises
+    ------
+    WickError
+        It is below 1, not below 1e10, or no number.
+    """
+    if not 1.0 <= balance < 1e10:
+        raise WickError(f"balance is {balance}, expected from 1 to below 1e10", "--balance 10000")
+    return balance
 
 
 @borrowing

@@ -16,6 +16,7 @@ from backtest.sweeps.storage import SweepPlanned
 from backtest.sweeps.where import condition
 from data.run_json import AxisRecord, SweepRecord
 from strategy.candles import Candles
+from strategy.errors import WickError
 from strategy.fills import DETAIL, Costs, checked_costs
 from strategy.kernel import SOURCE_HASH
 from strategy.risk import Risk, check_values
@@ -58,6 +59,7 @@ def gather_for(
     """
     inputs = gather(asked, store, runs, own, own_detail)
     grid = grid_of(given, inputs)
+    _refuse_twice(asked, grid)
     for name, most, known in (
         ("spread", 0.0, inputs.spreads),
         ("intrabar", DETAIL - 1.0, inputs.detail),
@@ -69,6 +71,24 @@ def gather_for(
             more = gather(changed, store, runs, own, own_detail)
             inputs = dataclasses.replace(more, costs=inputs.costs)
     return inputs, grid
+
+
+_FEES = {
+    "costs.fee_rate": ("fee_bps", "fees"),
+    "costs.maker_rate": ("maker_fee_bps", "fees"),
+    "costs.slippage": ("slippage_bps",),
+}
+
+
+def _refuse_twice(asked: Asked, grid: Grid) -> None:
+    changed = {change.partition("=")[0].strip() for change in asked.changes}
+    for name in grid.names:
+        flags = [flag for flag in _FEES.get(name, ()) if getattr(asked, flag) is not None]
+        if name in changed or flags:
+            flag = f"--{flags[0].replace('_', '-')}" if flags else "--set or --intrabar"
+            raise WickError(
+                f"{name} is an axis of --grid and is given by {flag} too", "leave one of them out"
+            )
 
 
 def grid_of(asked: GridAsked, inputs: Inputs) -> Grid:

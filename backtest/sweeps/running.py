@@ -1,6 +1,8 @@
 """The rows of a sweep, computed part by part."""
 
 import contextlib
+import itertools
+import math
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -16,6 +18,8 @@ from backtest.sweeps.grid import Grid
 from backtest.sweeps.plan import SweepPlan
 from backtest.sweeps.ranking import NOTE, NUMBER
 from data.table import arrow, arrow_text
+from strategy.account import check_balance
+from strategy.errors import WickError
 
 
 def part_size(places: int, walked: bool) -> int:
@@ -37,11 +41,31 @@ def check_first(plan: SweepPlan, grid: Grid) -> None:
     Raises
     ------
     WickError
-        `indicators` fails whatever the values of the axes.
+        The balance is out of range, a setting is wrong whatever the values of the axes, or
+        `indicators` fails whatever they are.
     """
+    check_balance(plan.inputs.balance)
+    _check_settings(plan, grid)
     starts = range(0, grid.places, 1 << 18)
     first = next(its for at in starts if len(its := grid.numbers(at, at + (1 << 18))))
     plan.check(grid.values(first[:1])[0])
+
+
+def _check_settings(plan: SweepPlan, grid: Grid) -> None:
+    axes = [axis.values.tolist() if "." in axis.name else [math.nan] for axis in grid.axes]
+    wrong: WickError | None = None
+    for row in itertools.islice(itertools.product(*axes), _MOST_TRIED):
+        try:
+            plan.settings(np.array(row))
+        except WickError as error:
+            wrong = wrong or error
+        else:
+            return
+    if wrong is not None and math.prod(map(len, axes)) <= _MOST_TRIED:
+        raise wrong
+
+
+_MOST_TRIED = 1_000
 
 
 def parts_of(

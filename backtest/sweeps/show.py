@@ -76,8 +76,14 @@ def figure(key: str, value: float) -> str:
     return shown(FigureRecord(key, its.label, known, its.unit, 0, its.formula, ""))
 
 
-def print_sweep(run: Run, summary: Summary) -> None:
-    """Print a finished sweep: how many combinations, the best, what has no value, the marginals."""
+def print_sweep(run: Run, summary: Summary, named: str | None = None) -> None:
+    """Print a finished sweep: how many combinations, the best, what has no value, the marginals.
+
+    Parameters
+    ----------
+    named : str, optional
+        The strategy as it was given, which finds its file from here.
+    """
     record, its = run.record, run.record.sweep
     assert its is not None
     names = [axis.name for axis in its.axes]
@@ -96,7 +102,9 @@ def print_sweep(run: Run, summary: Summary) -> None:
     print_notes(out, record)
     out.print(f"run {run.folder}", markup=False, soft_wrap=True)
     out.print(f"report {run.folder / 'report.html'}", markup=False, soft_wrap=True)
-    name = record.strategy.name if record.strategy.name in available() else record.strategy.path
+    name = record.strategy.name
+    if name not in available():  # the file as it was named, which may lie elsewhere
+        name = named or record.strategy.path
     words = f"next: wick backtest {name} --params {record.id}#1"
     out.print(words, style="dim", markup=False, soft_wrap=True)
 

@@ -20,6 +20,7 @@ import pyarrow as pa
 from data.disk import sync_folder, write_synced
 from data.run_json import AxisRecord
 from data.runs import read_table, write_table
+from data.settings import load_settings
 from data.terminal import counted
 from strategy.errors import RunRefused, WickError, did_you_mean
 
@@ -249,7 +250,8 @@ def remove(folder: Path) -> None:
 
 def resume_command(folder: Path) -> str:
     """Return the command that goes on with an unfinished sweep."""
-    return f"wick sweep --resume {_id(folder)}"
+    elsewhere = folder.parent.resolve() != Path(load_settings().runs).resolve()
+    return f"wick sweep --resume {_id(folder)}" + (f" --runs {folder.parent}" if elsewhere else "")
 
 
 def _id(folder: Path) -> str:

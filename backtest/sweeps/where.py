@@ -37,8 +37,14 @@ class Condition:
         """Say for which rows of values (m, k) it is true; a comparison with NaN is not."""
         columns: dict[str, Any] = {_word(name): value for name, value in self.constants.items()}
         columns |= {_word(name): values[:, at] for at, name in enumerate(names)}
-        with np.errstate(all="ignore"):
-            kept = eval(self.code, {"__builtins__": {"abs": abs}}, columns)
+        try:
+            with np.errstate(all="ignore"):
+                kept = eval(self.code, {"__builtins__": {"abs": abs}}, columns)
+        except ZeroDivisionError as error:
+            raise WickError(
+                f"{_FLAG} {self.text!r} divides by zero, whatever the values of the axes",
+                "name an axis of --grid there",
+            ) from error
         return np.broadcast_to(np.asarray(kept, np.bool_), len(values))
 
 

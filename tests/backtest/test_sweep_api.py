@@ -115,9 +115,16 @@ def test_half_spreads_are_read_where_only_an_axis_needs_them(
     assert plain == without
 
 
+def test_settings_that_never_go_together_are_refused_as_a_run_refuses_them(market: Candles) -> None:
+    with pytest.raises(WickError, match=r"risk.leverage is 2.0, less than risk.max_leverage"):
+        sweep("breakout_donchian", market, {"risk.leverage": [2.0]})
+
+
 def test_a_sweep_without_any_result_is_not_kept(market: Candles, tmp_path: Path) -> None:
-    none = sweep("breakout_donchian", market, {"risk.leverage": [2.0]}, runs=tmp_path)
-    assert none.table["note"].tolist() == ["these settings do not go together"]
+    ruin = {"risk.max_leverage": 20.0, "risk.leverage": 20.0, "risk.per_trade": 0.5}
+    grid = {"costs.fee_rate": [0.09], **{name: [value] for name, value in ruin.items()}}
+    none = sweep("breakout_donchian", market, grid, runs=tmp_path)
+    assert none.table["note"].tolist() == ["the balance was used up"]
     with pytest.raises(RunRefused, match="none of 1 combination has a result"):
         none.save()
     assert run_folders.records(tmp_path).records == []

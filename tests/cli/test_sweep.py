@@ -273,9 +273,12 @@ def test_a_run_that_is_no_sweep_has_no_places(small: Path, command: Command) -> 
 
 
 def test_a_sweep_in_which_nothing_has_a_result_is_refused(small: Path, command: Command) -> None:
-    said = command("sweep", "breakout_donchian", "--grid", "risk.leverage=1|2")
+    given = ("--set", "risk.max_leverage=20", "--set", "risk.leverage=20")
+    ruin = ("--set", "risk.per_trade=0.5", "--grid", "costs.fee_rate=0.08|0.09")
+    said = command("sweep", "breakout_donchian", *given, *ruin)
     assert said.code == 1
     assert "none of 2 combinations has a result" in said.err
+    assert "the balance was used up" in said.err
 
 
 def test_the_report_of_a_sweep_is_its_maps(small: Path, command: Command) -> None:
@@ -295,3 +298,36 @@ def test_figures_of_the_kept_run_are_those_of_the_best_combination(
     run: Run = run_folders.load(small / "var" / "runs", name)
     assert run.trades.num_rows == run.record.figure("trades").value
     assert (run.folder / "strategy.py").is_file()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("--grid", "stop=2|3", "--balance", "0"), "balance is 0.0, expected from 1 to below 1e10"),
+        (("--grid", "stop=2|3", "--where", "take/0 < 3"), "'take/0 < 3' divides by zero"),
+        (("--grid", "stop=2|3", "--seed", "4"), "--seed is of --random"),
+        (("--grid", "stop=2|3", "--set", "stop=4"), "stop is an axis of --grid and is given by"),
+        (("--grid", "costs.fee_rate=0|0.01", "--fee-bps", "7"), "is given by --fee-bps too"),
+        (
+            ("--grid", "stop=2|3", "--set", "costs.limit_through=1"),
+            "costs.limit_through is 1, but no entry rests",
+        ),
+        (("--grid", "risk.trail_after=1|2"), "risk.trail_after is 1"),
+        (("--grid", "risk.leverage=1|2"), "risk.leverage is 1.0, less than risk.max_leverage"),
+    ],
+)
+def test_what_is_wrong_for_every_combination_is_refused_before_the_start(
+    small: Path, command: Command, given: tuple[str, ...], said: str
+) -> None:
+    answer = command("sweep", "breakout_donchian", *given)
+    assert answer.code != 0
+    assert said in answer.err
+    assert "hint: " in answer.err
+    assert "combination 0" not in answer.err
+
+
+def test_the_next_command_names_the_strategy_as_it_was_named(small: Path, command: Command) -> None:
+    (small / "mine").mkdir()
+    strategy(small / "mine", "own.py")
+    said = command("sweep", "mine/own.py", "--grid", "stop=2|3")
+    assert f"next: wick backtest mine/own.py --params {said.run}#1" in said.out
