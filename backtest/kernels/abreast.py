@@ -39,7 +39,6 @@ BOOK = _wide(
     exact=np.int64,
     time=np.int64,  # ms
     ambiguous=np.int64,
-    steps=np.int64,
     held=np.float64,  # quantity, signed
     risked=np.float64,
     before=np.int64,  # the wallet before it, units
@@ -159,7 +158,7 @@ def settle(book, a, k, lanes):
         live = np.int64(k < a.count[n])
         right = np.int64(why == APPROVED) & np.int64(basis > 0) & np.int64(fits)
         right &= live & np.int64(not lacks)
-        book.steps[n], book.held[n], book.risked[n] = steps, side * qty, qty * book.stop[n]
+        book.held[n], book.risked[n] = side * qty, qty * book.stop[n]
         book.before[n], book.decided[n], book.after[n] = wallet, decided, after
         book.pnl[n], book.fees[n], book.wrong[n] = pnl, fee + its, live - right
         a.wallet[n] = after if right != 0 else wallet

@@ -19,9 +19,11 @@ def is_spent(risk, g, flat):
 
 @borrowing
 def next_affordable(ground, signals, words, risk, costs, g, flat, signal):
-    # The first entry signal from one on for which a flat account is not surely too small: an
-    # account that has come down to one step may be refused thousands of times before it enters
-    # again, and neither its exit nor its size has to be known for that.
+    """Return the first entry signal from one on for which a flat account is not surely too small.
+
+    An account that has come down to one step may be refused thousands of times before it enters
+    again, and neither its exit nor its size has to be known for that.
+    """
     at, spots, prices, blocks = signals.at, signals.spots, ground.prices, ground.blocks
     last, coarse = len(prices) - 1, len(prices) // FINE
     least = g.step * g.min_steps * (1.0 - 1e-6)
@@ -50,7 +52,8 @@ def lacks_margin(notional, leverage, free):
 
 @part
 def lacks_all(qty, price, fee_rate, leverage, free):
-    # The same with the entry's fee at a rate beside the margin, 0 for none.
+    """Say whether an entry needs more margin, and fee at a rate beside it (0 for none), than there
+    is."""
     if fee_rate == 0.0:
         return lacks_margin(qty * price, leverage, free)
     # 1e-8 is more than the fee's rounding.

@@ -21,7 +21,7 @@ from backtest.kernels.exits import (
 )
 from backtest.kernels.marks import follow
 from backtest.kernels.signals import first_from
-from backtest.kernels.swept import ALONE, ANEW, GOES_ON, book, write
+from backtest.kernels.swept import ALONE, ANEW, GOES_ON
 from strategy.account import MOST
 from strategy.fills import slipped
 from strategy.kernel import borrowing
@@ -47,7 +47,7 @@ def is_free(ground, risk):
 
 
 @borrowing
-def walk_abreast(ground, room, rows, start, lanes, risks, costs, grids, out, trades):
+def walk_abreast(ground, room, rows, start, lanes, risks, costs, grids, out):
     """Walk combinations with the same rules side by side: those of `rows` from `start` on.
 
     What they have come to is left in `room.lanes` and `out`; each has to be walked to its end.
@@ -70,7 +70,7 @@ def walk_abreast(ground, room, rows, start, lanes, risks, costs, grids, out, tra
         for k in range(most):
             for n in range(lanes):
                 if k < a.count[n]:
-                    _mark(ground, room, n, k, out[rows.row[start + n]], trades)
+                    _mark(ground, room, n, k, out[rows.row[start + n]])
         for n in range(lanes):
             lane = room.lanes[n]
             busy |= lane.ended == GOES_ON and room.signals.at[lane.signal] < last
@@ -192,8 +192,8 @@ def _look(ground, room, k):
 
 
 @borrowing
-def _mark(ground, room, n, k, out, trades):
-    # The equity at the ends of the days up to the exit of trade k, and the trade itself.
+def _mark(ground, room, n, k, out):
+    # The equity at the ends of the days up to the exit of trade k.
     prices, ends, marks = ground.prices, ground.ends, room.marks[n]
     lane, its, found = room.lanes[n], room.books[k], room.found[n, k]
     e, x, how = room.signals.at[found.signal] + 1, found.exit, found.how
@@ -216,13 +216,6 @@ def _mark(ground, room, n, k, out, trades):
         out.open_at_end += 1
         if not 0.0 < its.decided[n] / UNIT + its.held[n] * (prices[x, CLOSE] - its.entry[n]) < MOST:
             _give_up(room, n)
-    if len(trades) > 0:
-        row, taken = trades[room.accounts[0].trades[n] - 1], its.steps[n] * its.side[n]
-        write(
-            row, ground.times, e, x, its.time[n], taken, its.entry[n], its.leave[n], how,
-            found.reversal,
-        )  # fmt: skip
-        book(row, its.pnl[n], its.fees[n], 0, its.risked[n])
 
 
 @borrowing

@@ -115,7 +115,7 @@ def walk_rows(ground, conditions, rows, risks, costs, grids, room, out, trades):
         for n in range(max(lanes, 1)):
             begin(ground, room.lanes[n], room.marks[n], out[rows.row[start + n]])
         if lanes > 1:  # alone it is quicker alone
-            walk_abreast(ground, room, rows, start, lanes, risks, costs, grids, out, trades)
+            walk_abreast(ground, room, rows, start, lanes, risks, costs, grids, out)
         for n in range(max(lanes, 1)):
             one, lane, marks = out[rows.row[start + n]], room.lanes[n], room.marks[n]
             t, s = rows.table[start + n], rows.setting[start + n]
