@@ -1,24 +1,20 @@
 """Backtests from Python: in a notebook, or in a script of one's own."""
 
 import math
-import operator
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backtest.arguments import Moment, asked_for, check_kind, finer_of
+
 if TYPE_CHECKING:
     import pandas as pd
 
-    from backtest.inputs import Asked
     from data import runs as kept
     from data.run_json import RunRecord
     from strategy.candles import Candles
     from strategy.load import Strategy
-
-Moment = str | date | datetime | int
 
 
 def backtest(
@@ -130,80 +126,6 @@ def backtest(
     return run.save() if save else run
 
 
-def asked_for(
-    strategy: "str | Path | Strategy",
-    symbols: "str | Candles | Sequence[str] | Sequence[Candles] | None",
-    market: str | None,
-    timeframe: str | None,
-    start: Moment | None,
-    end: Moment | None,
-    params: "Mapping[str, Any] | Run | str | None",
-    risk: Mapping[str, Any] | None,
-    balance: float | None,
-    fee_bps: float | None,
-    slippage_bps: float | None,
-    maker_fee_bps: float | None = None,
-    fees: str | None = None,
-    intrabar: str | None = None,
-    detail: "str | Candles | Sequence[Candles | None] | None" = None,
-    costs: Mapping[str, Any] | None = None,
-) -> "tuple[Asked, tuple[Candles, ...]]":
-    """Read what Python was given, as the command line reads its flags; also candles in memory.
-
-    Raises
-    ------
-    WickError
-        Something is of another kind than it has to be.
-    """
-    from backtest.detail import intrabar_changes
-    from backtest.inputs import Asked
-    from strategy.errors import WickError
-
-    if not isinstance(strategy, str | Path):
-        from strategy.load import Strategy
-
-        _check("strategy", strategy, Strategy, "a name, a path or a loaded strategy")
-    for word, number in (
-        ("balance", balance),
-        ("fee_bps", fee_bps),
-        ("slippage_bps", slippage_bps),
-        ("maker_fee_bps", maker_fee_bps),
-    ):
-        _check(word, number, (int, float, type(None)), "a number")
-    _check("fees", fees, (str, type(None)), "a tier such as 'vip0'")
-    _check("intrabar", intrabar, (str, type(None)), "'worst', 'best' or 'detail'")
-    _check("risk", risk, (Mapping, type(None)), "a mapping such as {'per_trade': 0.02}")
-    _check("costs", costs, (Mapping, type(None)), "a mapping such as {'atr': 0.05}")
-    _check("params", params, (Mapping, Run, str, type(None)), "a mapping, a run or its name")
-    names, given = _symbols(symbols)
-    if given and market is not None:
-        raise WickError(
-            f"market is {market!r}, but candles in memory have their own", "leave it out"
-        )
-    asked = Asked(
-        str(strategy) if isinstance(strategy, Path) else strategy,
-        names,
-        market,
-        timeframe,
-        _ms(start, "start"),
-        _ms(end, "end"),
-        (
-            *_changes("", params if isinstance(params, Mapping) else {}),
-            *_changes("risk.", risk),
-            *_changes("costs.", costs),
-            *intrabar_changes(intrabar, detail is not None),
-        ),
-        params.record if isinstance(params, Run) else params if isinstance(params, str) else None,
-        balance,
-        fee_bps,
-        slippage_bps,
-        maker_fee_bps=maker_fee_bps,
-        fees=fees,
-        detail=detail if isinstance(detail, str) else None,
-    )
-    return asked, given
-
-
 class Run:
     """What a backtest gave, or a run read back with `Run.load`.
 
@@ -257,7 +179,7 @@ class Run:
         from data.runs import load
         from data.settings import load_settings
 
-        _check("name", name, (str, Path), "a run's id or path")
+        check_kind("name", name, (str, Path), "a run's id or path")
         settings = load_settings(store=store, runs=runs)
         return cls(load(settings.runs, str(name)), settings.store)
 
@@ -411,69 +333,3 @@ class Run:
 
 def _frame(table: Any) -> "pd.DataFrame":
     return table.to_pandas()
-
-
-def _symbols(symbols: Any) -> "tuple[tuple[str, ...] | None, tuple[Candles, ...]]":
-    from data.selection import symbol_names
-    from strategy.candles import Candles
-    from strategy.errors import WickError
-
-    if symbols is None:
-        return None, ()
-    listed = isinstance(symbols, Sequence) and not isinstance(symbols, str)
-    several = list(symbols) if listed else [symbols]
-    if several and all(isinstance(one, str) for one in several):
-        return symbol_names(",".join(several)), ()
-    if several and all(isinstance(one, Candles) for one in several):
-        return None, tuple(several)
-    raise WickError(
-        f"symbols is {symbols!r}, expected names or candles, and at least one",
-        '"BTCUSDT", ["BTCUSDT", "ETHUSDT"], or Candles',
-    )
-
-
-def finer_of(detail: Any) -> "tuple[Candles | None, ...]":
-    """Read finer candles in memory; nothing where a timeframe is named or none are given.
-
-    Raises
-    ------
-    WickError
-        They are something else.
-    """
-    from strategy.candles import Candles
-    from strategy.errors import WickError
-
-    if detail is None or isinstance(detail, str):
-        return ()
-    several = (detail,) if isinstance(detail, Candles) else detail
-    if isinstance(several, Sequence) and all(
-        one is None or isinstance(one, Candles) for one in several
-    ):
-        return tuple(several)
-    raise WickError(
-        f"detail is {detail!r}, expected a timeframe or candles", '"1s", Candles, or a list of them'
-    )
-
-
-def _check(name: str, value: Any, kinds: Any, wanted: str) -> None:
-    from strategy.errors import WickError
-
-    if not isinstance(value, kinds) or isinstance(value, bool):
-        raise WickError(
-            f"{name} is {value!r}, expected {wanted}", "help(backtest) says what goes in"
-        )
-
-
-def _changes(owner: str, values: Mapping[str, Any] | None) -> list[str]:
-    # As --set gives them, so that one place reads and checks; a number's text is exact.
-    return [f"{owner}{name}={value}" for name, value in (values or {}).items()]
-
-
-def _ms(moment: Any, name: str) -> int | None:
-    from data.dates import parse_time
-
-    if moment is None:
-        return None
-    with suppress(TypeError):
-        return operator.index(moment)
-    return parse_time(moment.isoformat() if isinstance(moment, date) else str(moment), name)

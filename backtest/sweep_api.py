@@ -5,7 +5,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backtest.api import Moment, Run, asked_for, finer_of
+from backtest.api import Run
+from backtest.arguments import Moment, asked_for, finer_of
 
 if TYPE_CHECKING:
     import pandas as pd
