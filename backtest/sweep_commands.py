@@ -97,8 +97,7 @@ def sweep(
             slippage_bps, strict, maker_fee_bps=maker_fee_bps, fees=fees, detail=detail,
         )  # fmt: skip
     check_name(name)
-    source = context.get_parameter_source("seed")
-    if random is None and resume is None and source is not None and source.name == "COMMANDLINE":
+    if random is None and resume is None and _was_given(context, "seed"):
         raise WickError("--seed is of --random, which is not given", "--random 1000 --seed 1")
     with compiling(), contextlib.redirect_stdout(sys.stderr):
         from backtest.sweeps.asked import GridAsked
@@ -126,13 +125,17 @@ def sweep(
     print_sweep(run, summary, strategy)
 
 
+def _was_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
 def _check_resume(context: typer.Context, strategy: str | None, resume: str | None) -> None:
     # A sweep that goes on is what it was; with the whole command, everything is compared.
     if resume is None:
         return
     for one in context.command.params:
-        source = context.get_parameter_source(one.name or "")
-        given = source is not None and source.name == "COMMANDLINE"
+        given = _was_given(context, one.name or "")
         if given and one.name not in _GO_ALONG and (strategy is None or one.name == "name"):
             raise WickError(
                 f"{one.opts[0]} has no meaning with --resume {resume}: a sweep goes on as it began",

@@ -21,6 +21,8 @@ from data.table import arrow, arrow_text
 from strategy.account import check_balance
 from strategy.errors import WickError
 
+_MOST_TRIED = 1_000  # settings of a grid, in search of some that go together
+
 
 def part_size(places: int, walked: bool) -> int:
     """Return how many places of a grid make a part, more of them where each takes less time.
@@ -63,9 +65,6 @@ def _check_settings(plan: SweepPlan, grid: Grid) -> None:
             return
     if wrong is not None and math.prod(map(len, axes)) <= _MOST_TRIED:
         raise wrong
-
-
-_MOST_TRIED = 1_000
 
 
 def parts_of(
