@@ -3,16 +3,18 @@
 import dataclasses
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from string import ascii_uppercase
 from typing import Any
 
 import numpy as np
+import pytest
 
 from backtest.engine import Result, backtest
 from strategy.candles import Candles
+from strategy.errors import RunRefused
 from strategy.fills import Costs
 from strategy.funding import Funding
 from strategy.grid import grid
@@ -385,6 +387,15 @@ def said_of(
         limit=None if limit is None else limit * bar.stop,
         priority=bar.take if ranked else 0.0,
     )
+
+
+def assert_agree(fast: Callable[[], Result], slow: SlowEngine) -> None:
+    """Compare everything two engines gave; where one goes broke the other has to."""
+    if slow.broke is None:
+        assert_equal(fast(), slow)
+        return
+    with pytest.raises(RunRefused):
+        fast()
 
 
 def assert_equal(fast: Result, slow: SlowEngine) -> None:

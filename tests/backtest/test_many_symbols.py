@@ -15,11 +15,11 @@ from backtest.joining import join, timeline_of
 from backtest.kernels.queue import pop, push
 from data.synthetic import synthetic_market
 from strategy.candles import Candles
-from strategy.errors import RunRefused, WickError
+from strategy.errors import WickError
 from strategy.load import load
 from strategy.tape import MemoTape
 from tests.backtest.random_markets import (
-    assert_equal,
+    assert_agree,
     draw_portfolio,
     draw_ranked,
     run_fast,
@@ -44,12 +44,7 @@ PORTFOLIOS, RANKED = (
 def test_both_engines_agree_on_many_symbols_that_begin_and_end_at_different_times(
     world: Any,
 ) -> None:
-    slow = run_slow(world)
-    if slow.broke is None:
-        assert_equal(run_fast(world), slow)
-        return
-    with pytest.raises(RunRefused):
-        run_fast(world)
+    assert_agree(lambda: run_fast(world), run_slow(world))
 
 
 def _market(seed: int) -> Candles:

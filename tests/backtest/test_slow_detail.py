@@ -6,9 +6,8 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strategy.errors import RunRefused
 from tests.backtest.detailed_markets import draw_detailed
-from tests.backtest.random_markets import World, assert_equal, run_fast, run_slow
+from tests.backtest.random_markets import World, assert_agree, run_fast, run_slow
 
 EXAMPLES = int(os.environ.get("WICK_TEST_EXAMPLES", "300"))
 
@@ -23,15 +22,7 @@ EXAMPLES = int(os.environ.get("WICK_TEST_EXAMPLES", "300"))
     )
 )
 def test_both_engines_agree_on_every_assumption_about_the_inside_of_a_candle(world: World) -> None:
-    slow = run_slow(world)
-    if slow.broke is None:
-        assert_equal(run_fast(world), slow)
-        return
-    try:
-        run_fast(world)
-    except RunRefused:
-        return
-    raise AssertionError("the slow engine's equity was used up, the engine's was not")
+    assert_agree(lambda: run_fast(world), run_slow(world))
 
 
 def test_the_detailed_worlds_reach_every_outcome() -> None:
