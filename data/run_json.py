@@ -3,6 +3,7 @@
 import msgspec
 
 from data.symbols import DatedRules, MarginRules, SymbolRules
+from data.tune_json import HoldoutRecord, PanelRecord, SearchRecord, WalkRecord
 from strategy.fills import Costs
 
 
@@ -109,7 +110,8 @@ class IntervalRecord(msgspec.Struct, frozen=True):
 
 
 class TuneRecord(msgspec.Struct, frozen=True):
-    """How the params of a run were found, and what they did on candles the search never saw."""
+    """How the params of a run were found; and of runs from before hold-outs had to be opened, what
+    they did on candles the search never saw."""
 
     objective: str
     trials: int
@@ -118,8 +120,11 @@ class TuneRecord(msgspec.Struct, frozen=True):
     split_ms: int
     test_to_ms: int
     best_value: float
-    out_of_sample: list[FigureRecord]
-    out_of_sample_hash: str
+    out_of_sample: list[FigureRecord] = []
+    out_of_sample_hash: str = ""
+    search: SearchRecord | None = None
+    panel: PanelRecord | None = None
+    holdout: HoldoutRecord | None = None
 
 
 class AxisRecord(msgspec.Struct, frozen=True):
@@ -202,6 +207,7 @@ class RunRecord(msgspec.Struct, frozen=True):
     costs: dict[str, float] = {}
     sweep: SweepRecord | None = None
     interval: IntervalRecord | None = None  # None where no candle was ambiguous
+    walk: WalkRecord | None = None
 
     @property
     def all_costs(self) -> Costs:

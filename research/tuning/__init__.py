@@ -1,0 +1,1 @@
+"""The search for params: spaces, studies, objectives, what is tried and what is found."""
