@@ -101,6 +101,7 @@ def backtest(
     tiers: SymbolTiers | Sequence[SymbolTiers | None] | None = None,
     marks: Marks | Sequence[Marks | None] | None = None,
     changes: Sequence[Sequence[RuleChange]] | None = None,
+    history: Sequence[Candles] | None = None,
 ) -> Result:
     """Run a strategy over the candles of one or more symbols on one balance.
 
@@ -139,6 +140,9 @@ def backtest(
     changes : sequence of sequences of RuleChange, optional
         Grids and tiers that a symbol takes later, at the first decision from their time on at which
         it is flat with no order waiting.
+    history : sequence of Candles, optional
+        Each symbol's candles with those from before `candles` in front: indicators read all of
+        them, so that they are warm at the first decision.
 
     Returns
     -------
@@ -188,7 +192,7 @@ def backtest(
     conditions = _Conditions(
         grids, paid, rules, seen, _slips(costs, every, spreads), finer_of(every, detail, costs)
     )
-    signals = all_signals(strategy, every, params, threads, progress)
+    signals = all_signals(strategy, every, params, threads, progress, history or every)
     return _run(strategy, every, params, risk, costs, balance, conditions, signals)
 
 

@@ -58,6 +58,7 @@ class Asked:
     fees: str | None = None
     threads: int | None = None
     detail: str | None = None
+    warm_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ class Inputs:
     spreads: tuple[Spread | None, ...] = ()
     terms: tuple[tuple[DatedRules, ...], ...] = ()  # of each symbol: at first, and what changes
     marks: tuple[Marks | None, ...] = ()
+    history: tuple[Candles, ...] = ()  # candles, each behind those that only warm indicators up
 
 
 def gather(
@@ -305,6 +307,7 @@ def run(
         tiers=[tiers_of(its[0].margin) for its in inputs.terms] or None,
         marks=inputs.marks or None,
         changes=[changes_of(its[1:]) for its in inputs.terms] or None,
+        history=inputs.history or None,
     )
 
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -50,6 +51,7 @@ def all_signals(
     params: Any,
     threads: int | None,
     progress: Callable[[], None] | None,
+    history: Sequence[Candles],
 ) -> list[Signals]:
     """Compute the signals of every symbol, several at the same time.
 
@@ -59,21 +61,41 @@ def all_signals(
         How many at once; one a core by default.
     progress : callable or None
         Called whenever a symbol's have been computed.
+    history : sequence of Candles
+        What indicators read: `every`, with candles from before in front.
     """
 
-    def one_of(candles: Candles) -> Signals:
-        found = signals_of(strategy, candles, params)
+    def one_of(candles: Candles, read: Candles) -> Signals:
+        found = _behind(signals_of(strategy, read, params), read, candles)
         if progress is not None:
             progress()
         return found
 
     workers = min(threads or os.cpu_count() or 1, len(every))
     if workers == 1:
-        return [one_of(candles) for candles in every]
+        return [one_of(*pair) for pair in zip(every, history, strict=True)]
     with ThreadPoolExecutor(workers) as pool:
         # A memo tape in use is one of the thread it was entered in.
-        jobs = [pool.submit(copy_context().run, one_of, candles) for candles in every]
+        calls = [partial(one_of, *pair) for pair in zip(every, history, strict=True)]
+        jobs = [pool.submit(copy_context().run, call) for call in calls]
         return [job.result() for job in jobs]
+
+
+def _behind(found: Signals, read: Candles, candles: Candles) -> Signals:
+    # Without those of the candles that only warm indicators up.
+    warm = len(read.arrays["open_time"]) - len(candles.arrays["open_time"])
+    if not warm:
+        return found
+    first = int(np.searchsorted(found.at, warm))
+    return Signals(
+        found.flags[warm:],
+        found.at[first:] - warm,
+        found.stop[first:],
+        found.take[first:],
+        found.trail[warm:],
+        found.limit[first:],
+        found.priority[first:],
+    )
 
 
 def signals_of(strategy: Strategy, candles: Candles, params: Any) -> Signals:

@@ -96,8 +96,9 @@ class Room(NamedTuple):
 
 
 @borrowing
-def walk_rows(ground, conditions, rows, risks, costs, grids, room, out, trades):
-    """Walk through combinations; their sums are left in `out`."""
+def walk_rows(ground, conditions, rows, risks, costs, grids, room, out, trades, days):
+    """Walk through combinations; their sums are left in `out`, and in `days`, float64 (m, days) or
+    (0, 0), the equity at the end of each day."""
     current, last, start = np.int64(-1), len(ground.prices) - 1, 0
     while start < len(rows.row):
         if rows.mask[start] != current:
@@ -127,6 +128,9 @@ def walk_rows(ground, conditions, rows, risks, costs, grids, room, out, trades):
                 costs[s], grids[s], marks, room.p[0], lane, one, trades,
             )  # fmt: skip
             _finish(ground, marks, room.returns, one)
+            if len(days) > 0:
+                for d in range(len(marks)):
+                    days[rows.row[start + n], d] = marks[d]
         start += max(lanes, 1)
 
 

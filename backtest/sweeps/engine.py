@@ -30,6 +30,7 @@ def evaluate(
     *,
     threads: int | None = None,
     memory: int = MEMORY,
+    days: bool = False,
 ) -> SweepTable:
     """Compute the figures of many combinations.
 
@@ -42,6 +43,8 @@ def evaluate(
         All cores otherwise; the result does not depend on it.
     memory : int
         Bytes that shared columns, bits and tables may take together.
+    days : bool
+        Also keep the equity at the end of each day.
 
     Returns
     -------
@@ -54,7 +57,7 @@ def evaluate(
         A value is not one that its parameter can have.
     """
     values = np.ascontiguousarray(values, np.float64)
-    table = SweepTable.blank(len(values))
+    table = SweepTable.blank(len(values), plan.days if days else None)
     _sweep(plan, values, table, threads or cores(), memory, np.empty(0, SWEPT))
     return table
 
@@ -117,7 +120,7 @@ def _sweep(
     for batch in batches(stage, rows, setting, settings, memory // 3):
         in_threads(partial(_each, batch.do), batch.tasks, threads)
         left = max(2 * (memory // 3) - batch.nbytes, memory // 3)
-        _walk_batch(plan, batch, sums, threads, left, trades.view(np.recarray))
+        _walk_batch(plan, batch, sums, threads, left, trades.view(np.recarray), table.days)
     times, length = plan.candles.arrays["open_time"], plan.candles.timeframe_ms
     span_ms = int(times[-1]) + length - int(times[0])
     assert plan.ground is not None
@@ -144,12 +147,18 @@ def _check_params(plan: SweepPlan, values: NDArray[np.float64]) -> None:
 
 
 def _walk_batch(
-    plan: SweepPlan, batch: Batch, sums: Any, threads: int, memory: int, trades: Any
+    plan: SweepPlan,
+    batch: Batch,
+    sums: Any,
+    threads: int,
+    memory: int,
+    trades: Any,
+    days: NDArray[np.float64],
 ) -> None:
     work, union = units(plan, batch, threads, memory)
 
     def run_some(work: Iterator[Any]) -> None:
-        _each(Worker(plan, batch, union, sums, trades).run, work)
+        _each(Worker(plan, batch, union, sums, trades, days).run, work)
 
     in_threads(run_some, work, threads)
 

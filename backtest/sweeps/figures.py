@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.run_record import figures_of
-from strategy.metrics import DEFINITIONS, MIN_DAYS, MIN_TRADES
+from strategy.metrics import DEFINITIONS, MIN_DAYS, MIN_TRADES, by_day
 from strategy.metrics.daily import NOISE, YEAR
 from strategy.records import UNIT
 from strategy.timeframes import DAY_MS, YEAR_DAYS
@@ -39,15 +39,21 @@ class SweepTable:
         By the keys of `FIGURES`, and ``equity``, the account at the end; NaN where there is none.
     note : int8 (m,)
         Position in `NOTES`: why a combination has no figures, 0 where it has.
+    days : float64 (m, days)
+        The equity at the end of each UTC day, see `strategy.metrics.by_day`; NaN in rows with a
+        note. (0, 0) where it was not asked for.
     """
 
     figures: dict[str, Floats]
     note: NDArray[np.int8]
+    days: Floats
 
     @classmethod
-    def blank(cls, m: int) -> "SweepTable":
-        """Return a table without a value."""
-        return cls({key: np.full(m, np.nan) for key in (*FIGURES, "equity")}, np.zeros(m, np.int8))
+    def blank(cls, m: int, days: int | None = None) -> "SweepTable":
+        """Return a table without a value, with room for a number of days."""
+        figures = {key: np.full(m, np.nan) for key in (*FIGURES, "equity")}
+        room = np.empty((0, 0)) if days is None else np.full((m, days), np.nan)
+        return cls(figures, np.zeros(m, np.int8), room)
 
     def fill(
         self, rows: NDArray[np.int64], sums: Any, balance: float, days: int, span_ms: int
@@ -56,6 +62,8 @@ class SweepTable:
         self.note[rows] = sums["note"]
         for key, column in _figures(sums, balance, days, span_ms).items():
             self.figures[key][rows] = np.where(sums["note"] == 0, column, np.nan)
+        if len(self.days):
+            self.days[rows[sums["note"] != 0]] = np.nan
 
     def fill_one(self, row: int, result: Any) -> None:
         """Write the figures of a single run."""
@@ -63,6 +71,9 @@ class SweepTable:
             if one.key in self.figures and one.value is not None:
                 self.figures[one.key][row] = one.value
         self.figures["equity"][row] = result.equity[-1]
+        if len(self.days):
+            length = result.candles[0].timeframe_ms
+            self.days[row] = by_day(result.time, result.equity, result.balance, length).equity[1:]
 
 
 def _figures(sums: Any, balance: float, days: int, span_ms: int) -> dict[str, Floats]:

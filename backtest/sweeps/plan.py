@@ -60,9 +60,11 @@ class SweepPlan:
         self._recorded = recorded(type(inputs.params))
         self.ground = _ground(inputs) if len(inputs.candles) == 1 else None
         self.candles = inputs.candles[0]
-        self._sketch = self.candles.slice(0, _SKETCHED)
+        # Indicators read what lies before the first decision, too.
+        self._read = next(iter(inputs.history), self.candles)
+        self._sketch = self._read.slice(0, _SKETCHED)
         # Under the keys of all candles: what is asked for here will be asked for there.
-        self._sketch.__dict__["fingerprint"] = self.candles.fingerprint
+        self._sketch.__dict__["fingerprint"] = self._read.fingerprint
         self._sketches = MemoTape(_SKETCHES_BYTES)
 
     @classmethod
@@ -92,6 +94,13 @@ class SweepPlan:
             if list(axes).count(axis) > 1:
                 raise WickError(f"{axis} is given twice", "give all its values at once")
         return cls(inputs, axes)
+
+    @property
+    def days(self) -> int:
+        """How many UTC days the candles touch."""
+        each = [its for one in self.inputs.candles if len(its := one.arrays["open_time"])]
+        ends = np.array([min(its[0] for its in each), max(its[-1] for its in each)])
+        return len(day_ends(ends, self.candles.timeframe_ms))
 
     def axes_of(self, names: Sequence[str] | set[str]) -> list[int]:
         """Return the positions of those of these names that are axes."""
@@ -168,8 +177,9 @@ class SweepPlan:
             `indicators` refuses these params, or fails.
         """
         with self.memo:
-            found = self.inputs.strategy.keyed_columns(self.candles, params)
-        views = tuple(values.view() for _, values in found)
+            found = self.inputs.strategy.keyed_columns(self._read, params)
+        warm = len(self._read.arrays["open_time"]) - len(self.candles.arrays["open_time"])
+        views = tuple(values[warm:] for _, values in found)
         for view in views:  # a kernel for arrays that may be written is another one
             view.flags.writeable = False
         return views

@@ -118,9 +118,16 @@ class Worker:
     """One thread at work on a batch, with its own memory."""
 
     def __init__(
-        self, plan: SweepPlan, batch: Batch, union: Union | None, sums: Any, trades: Any
+        self,
+        plan: SweepPlan,
+        batch: Batch,
+        union: Union | None,
+        sums: Any,
+        trades: Any,
+        curves: NDArray[np.float64],
     ) -> None:
         self.plan, self.batch, self.sums, self.trades = plan, batch, sums, trades
+        self.curves = curves
         self.union = union
         self.risks = records(Risk, [one and one[0] for one in batch.settings])
         self.costs = records(Costs, [one and one[1] for one in batch.settings])
@@ -166,6 +173,7 @@ class Worker:
             room,
             self.sums,
             self.trades,
+            self.curves,
         )
 
     def _unite(self, sets: Ids) -> None:

@@ -22,6 +22,7 @@ from strategy.funding import no_funding
 from strategy.grid import grid
 from strategy.load import Strategy, load
 from strategy.margin import Marks
+from strategy.metrics import by_day
 from strategy.risk import Risk
 from strategy.slippage import Spread
 from strategy.timeframes import timeframe_ms
@@ -117,9 +118,9 @@ def draw_settings(seed: int, count: int, *, has_trail: bool) -> NDArray[np.float
 def assert_same(
     inputs: Inputs, axes: Sequence[str], values: NDArray[np.float64], **options: Any
 ) -> SweepTable:
-    """Compare a sweep with single runs: figures, trades and refusals, bit for bit."""
+    """Compare a sweep with single runs: figures, days, trades and refusals, bit for bit."""
     plan = SweepPlan.of(inputs, axes)
-    table = evaluate(plan, values, **options)
+    table = evaluate(plan, values, days=True, **options)
     for at, row in enumerate(values):
         try:
             risk, costs = plan.settings(row)
@@ -132,6 +133,7 @@ def assert_same(
             said = NOTES[table.note[at]]
             assert said and said.split()[2] in refused.message, (said, refused.message)
             assert all(np.isnan(column[at]) for column in table.figures.values())
+            assert np.isnan(table.days[at]).all()
             continue
         assert table.note[at] == 0, (at, NOTES[table.note[at]])
         trades = trades_of(plan, row)
@@ -142,6 +144,9 @@ def assert_same(
         for key, column in table.figures.items():
             value = np.nan if want[key] is None else want[key]
             assert np.array_equal(column[at], value, equal_nan=True), (at, key, column[at], value)
+        length = result.candles[0].timeframe_ms
+        days = by_day(result.time, result.equity, result.balance, length).equity[1:]
+        assert table.days[at].tobytes() == days.tobytes(), at
     return table
 
 
