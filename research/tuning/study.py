@@ -1,0 +1,249 @@
+"""Studies: where trials are kept, so that a search can go on and several processes can share it."""
+
+import contextlib
+import fcntl
+import os
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+import optuna
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial
+
+from strategy.errors import RunRefused, WickError
+
+_RESTS, _LONGEST = "rests_on", 1 << 16
+_KINDS = ("sqlite", "postgresql", "mysql", "redis", "rediss")
+
+
+class StorageGone(RunRefused):
+    """The storage of a study does not answer, or is not what it was."""
+
+
+class Study:
+    """The trials of one study in a storage that outlives the process.
+
+    Attributes
+    ----------
+    name : str
+    where : str
+        Its storage in words: a file's name, or a URL's kind and host.
+    stream : str
+        Which of the processes at work on it this one is, empty for the first one.
+    """
+
+    def __init__(self, name: str, storage: str | None, folder: Path, objectives: int) -> None:
+        """Open a study, or begin it.
+
+        Parameters
+        ----------
+        storage : str, optional
+            A URL; otherwise a journal file in the folder.
+        folder : Path
+            Of studies; also holds the locks by which processes tell themselves apart.
+        objectives : int
+            How many, for a new one.
+
+        Raises
+        ------
+        WickError
+            The URL is of an unknown kind, or the study has another number of objectives.
+        StorageGone
+            It cannot be opened.
+        """
+        self.name, self._folder = name, folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._held: int | None = None
+        self._path = None if storage else folder / f"{name}.journal"
+        self.where = self._path.name if self._path else _shown(str(storage))
+        host = socket.gethostname() if storage else ""
+        self.stream = f"{host}{self._slot()}".removesuffix("0")
+        with self._reaching():
+            self._storage = _opened(storage, self._path)
+            self._study = optuna.create_study(
+                study_name=name,
+                storage=self._storage,
+                directions=["maximize"] * objectives,
+                load_if_exists=True,
+            )
+            known = len(self._study.directions)
+        if known != objectives:
+            raise WickError(
+                f"study {name} has {known} objective{'s' if known > 1 else ''}, not {objectives}",
+                "the objectives it began with, or another --study",
+            )
+
+    def _slot(self) -> int:
+        # The system lets go of the lock of a process that ended, however it did.
+        for number in range(1_000):
+            path = self._folder / f".{self.name}.{number}.lock"
+            held = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                os.close(held)
+                continue
+            self._held = held
+            return number
+        raise RunRefused(f"1000 processes are at work on study {self.name}", "another --study")
+
+    def close(self) -> None:
+        """Let go of it."""
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
+
+    def __enter__(self) -> "Study":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def trials(self) -> list[FrozenTrial]:
+        """Return all finished trials, by number.
+
+        Raises
+        ------
+        StorageGone
+            It does not answer.
+        """
+        with self._reaching():
+            self._there()
+            found = self._study.get_trials(deepcopy=False)
+            return [one for one in found if one.state.is_finished()]
+
+    def add(self, trials: Sequence[FrozenTrial]) -> None:
+        """Keep finished trials.
+
+        Raises
+        ------
+        StorageGone
+            It does not answer, or has no room; what was kept before stays.
+        """
+        with self._reaching():
+            self._there()
+            for one in trials:
+                self._study.add_trial(one)
+            if self._path is not None:
+                with self._path.open("rb") as written:
+                    os.fsync(written.fileno())
+
+    def rests_on(self) -> dict[str, str]:
+        """Return what its trials depend on, as it was when it began; empty for a new one."""
+        with self._reaching():
+            found: Any = self._study.user_attrs.get(_RESTS, {})
+            return dict(found)
+
+    def begin(self, rests_on: Mapping[str, str]) -> None:
+        """Note what the trials of a new study depend on."""
+        with self._reaching():
+            self._study.set_user_attr(_RESTS, dict(rests_on))
+
+    def _there(self) -> None:
+        # Optuna would make the file anew, with trials that belong to nothing.
+        if self._path is not None and not self._path.exists():
+            raise FileNotFoundError(2, "it was deleted meanwhile", str(self._path))
+
+    @contextlib.contextmanager
+    def _reaching(self) -> Iterator[None]:
+        from redis.exceptions import RedisError
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield
+        except WickError:
+            raise
+        except OSError as error:
+            raise StorageGone(
+                f"study {self.name} in {self.where} cannot be kept: {error.strerror or error}",
+                "make room or bring it back, then the same command goes on with what is there",
+            ) from error
+        except (RedisError, SQLAlchemyError, optuna.exceptions.OptunaError) as error:
+            raise StorageGone(
+                f"study {self.name} in {self.where} does not answer ({type(error).__name__})",
+                "look at the server and the URL, then the same command goes on with what is there",
+            ) from error
+        except (ValueError, KeyError) as error:  # a damaged journal
+            raise StorageGone(
+                f"study {self.name} in {self.where} is damaged: {error}",
+                "delete it, or go on with another --study",
+            ) from error
+
+
+class _JournalFile(JournalFileBackend):
+    """A journal whose lines are whole or not there, and that is brought to the disk once for many
+    trials, by who adds them.
+
+    The system lets go of its lock when a process is killed; of Optuna's own it would be waited for.
+    """
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        lines = b"".join(msgspec.json.encode(one) + b"\n" for one in logs)
+        with open(self._file_path, "rb+") as file:  # noqa: PTH123 - never made anew
+            fcntl.flock(file, fcntl.LOCK_EX)
+            size = _whole(file)
+            try:
+                file.seek(size)
+                file.write(lines)
+                file.flush()
+            except OSError:  # no room: not half a line
+                with contextlib.suppress(OSError):
+                    file.truncate(size)
+                raise
+
+
+def _whole(file: Any) -> int:
+    # Where the last whole line ends; what a killed process left behind it is cut off.
+    size = int(file.seek(0, os.SEEK_END))
+    file.seek(max(size - _LONGEST, 0))
+    tail = file.read()
+    whole = size - len(tail) + tail.rfind(b"\n") + 1
+    if whole < size:
+        file.truncate(whole)
+    return whole
+
+
+def _opened(url: str | None, path: Path | None) -> Any:
+    if url is None:
+        assert path is not None
+        return optuna.storages.JournalStorage(_JournalFile(str(path)))
+    kind = urlsplit(url).scheme.partition("+")[0]
+    if kind in ("redis", "rediss"):
+        backend = optuna.storages.journal.JournalRedisBackend(url)
+        return optuna.storages.JournalStorage(backend)
+    return optuna.storages.RDBStorage(url)
+
+
+def check_storage(url: str | None) -> None:
+    """Refuse a storage of an unknown kind.
+
+    Raises
+    ------
+    WickError
+        It is.
+    """
+    if url is not None and urlsplit(url).scheme.partition("+")[0] not in _KINDS:
+        raise WickError(
+            f"--storage {_shown(url)} is of no known kind",
+            f"a URL of one of {', '.join(_KINDS)}, such as sqlite:///tune.db;"
+            " without --storage a file is kept among the runs",
+        )
+
+
+def _shown(url: str) -> str:
+    # Without user and password.
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname or ''}{parts.path if parts.hostname is None else ''}"
+
+
+def redacted(command: Sequence[str], url: str | None) -> list[str]:
+    """Return a command line without what a storage's URL may have of a password."""
+    shown = None if url is None else _shown(url)
+    return [
+        word if url is None or url not in word else word.replace(url, str(shown))
+        for word in command
+    ]
