@@ -39,6 +39,7 @@ def backtest(
     save: bool = False,
     name: str | None = None,
     costs: Mapping[str, Any] | None = None,
+    warm_from: Moment | None = None,
 ) -> "Run":
     """Run a strategy over candles; the same inputs as `wick backtest` give the same result.
 
@@ -80,6 +81,8 @@ def backtest(
         Name of the run.
     costs : mapping, optional
         Values for Costs, such as {"atr": 0.05}; what has an argument of its own is taken from that.
+    warm_from : str, date, datetime or int, optional
+        Before `start`: candles from here on only warm indicators up.
 
     Returns
     -------
@@ -117,7 +120,7 @@ def backtest(
         check_writable(settings.runs)
     asked, given = asked_for(
         strategy, symbols, market, timeframe, start, end, params, risk, balance, fee_bps,
-        slippage_bps, maker_fee_bps, fees, intrabar, detail, costs,
+        slippage_bps, maker_fee_bps, fees, intrabar, detail, costs, warm_from,
     )  # fmt: skip
     made, inputs = run_asked(
         asked, settings.store, settings.runs, name=name, given=given, detail=finer_of(detail)

@@ -33,6 +33,7 @@ def asked_for(
     intrabar: str | None = None,
     detail: "str | Candles | Sequence[Candles | None] | None" = None,
     costs: Mapping[str, Any] | None = None,
+    warm_from: Moment | None = None,
 ) -> "tuple[Asked, tuple[Candles, ...]]":
     """Read what Python was given, as the command line reads its flags; also candles in memory.
 
@@ -87,6 +88,7 @@ def asked_for(
         maker_fee_bps=maker_fee_bps,
         fees=fees,
         detail=detail if isinstance(detail, str) else None,
+        warm_ms=_ms(warm_from, "warm_from"),
     )
     return asked, given
 

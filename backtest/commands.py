@@ -33,6 +33,10 @@ Timeframe = Annotated[
 From = Annotated[
     str | None, typer.Option("--from", help="First day, UTC, such as 2023-01-01; default: all.")
 ]
+WarmFrom = Annotated[
+    str | None,
+    typer.Option("--warm-from", help="Candles from here to --from only warm indicators up."),
+]
 To = Annotated[str | None, typer.Option("--to", help="First day not wanted any more, UTC.")]
 Changes = Annotated[
     list[str] | None, typer.Option("--set", help="rsi=21 or risk.per_trade=0.02; may be repeated.")
@@ -89,6 +93,7 @@ def backtest(
     timeframe: Timeframe = None,
     start: From = None,
     end: To = None,
+    warm_from: WarmFrom = None,
     changes: Changes = None,
     params: Params = None,
     balance: Balance = None,
@@ -127,6 +132,7 @@ def backtest(
         fees=fees,
         threads=threads,
         detail=detail,
+        warm_from=warm_from,
     )
     run, source = run_backtest(asked, settings.store, settings.runs, name, sys.argv[1:])
     if as_json:
@@ -198,6 +204,7 @@ def asked_for(
     fees: str | None = None,
     threads: int | None = None,
     detail: str | None = None,
+    warm_from: str | None = None,
 ) -> "Asked":
     """Read the flags that all runs share."""
     from backtest.inputs import Asked
@@ -221,6 +228,7 @@ def asked_for(
         fees,
         threads,
         detail,
+        None if warm_from is None else parse_time(warm_from, "--warm-from"),
     )
 
 

@@ -117,7 +117,11 @@ def gather(
     params, risk = strategy.with_params(given.params), strategy.with_risk(given.risk)
     _check_span(asked)
     check_threads(asked.threads)
-    candles = _cut(asked, own) if own else _candles(asked, strategy, store_folder, done)
+    read = dataclasses.replace(
+        asked, start_ms=asked.start_ms if asked.warm_ms is None else asked.warm_ms
+    )
+    loaded = _cut(read, own) if own else _candles(read, strategy, store_folder, done)
+    candles, history = _warmed(asked, loaded)
     books = {market: RuleBook(store_folder, market) for market in {one.market for one in candles}}
     terms = tuple(_terms(one, source, books[one.market]) for one in candles)
     rules = tuple(its[0].rules for its in terms)
@@ -161,7 +165,17 @@ def gather(
         spreads=spreads,
         terms=terms,
         marks=marks,
+        history=history,
     )
+
+
+def _warmed(
+    asked: Asked, loaded: tuple[Candles, ...]
+) -> tuple[tuple[Candles, ...], tuple[Candles, ...]]:
+    # Those that are traded on, and with those in front that only warm indicators up.
+    if asked.warm_ms is None:
+        return loaded, ()
+    return _cut(dataclasses.replace(asked, end_ms=None), loaded), loaded
 
 
 def candles_of(record: RunRecord, folder: Path) -> tuple[Candles, ...]:
@@ -262,6 +276,7 @@ def _with_defaults_of(asked: Asked, source: RunRecord, *, span: bool) -> Asked:
         end_ms=end_ms if span and asked.end_ms is None else asked.end_ms,
         balance=source.balance if asked.balance is None else asked.balance,
         detail=asked.detail or next((d.detail.timeframe for d in source.data if d.detail), None),
+        warm_ms=asked.warm_ms or (series.warm_ms if span and asked.start_ms is None else None),
     )
 
 
@@ -316,6 +331,12 @@ def _check_span(asked: Asked) -> None:
         raise WickError(
             f"--from {show_time(asked.start_ms)} is not before --to {show_time(asked.end_ms)}",
             "--from is the first day wanted, --to the first one not wanted any more",
+        )
+    if asked.warm_ms is not None and (asked.start_ms is None or asked.warm_ms >= asked.start_ms):
+        start = "" if asked.start_ms is None else f" {show_time(asked.start_ms)}"
+        raise WickError(
+            f"--warm-from {show_time(asked.warm_ms)} is not before --from{start}",
+            "candles from --warm-from on warm indicators up; trades begin at --from",
         )
 
 

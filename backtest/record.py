@@ -27,6 +27,7 @@ def record_of(
     name: str | None = None,
     detail: Sequence[Candles | None] = (),
     interval: IntervalRecord | None = None,
+    history: Sequence[Candles] = (),
 ) -> RunRecord:
     """Describe a result completely: what ran, on which data and rules, and what came out."""
     return run_record(
@@ -44,6 +45,7 @@ def record_of(
         interval=interval,
         terms=terms,
         marks=marks,
+        history=history,
     )
 
 

@@ -54,7 +54,7 @@ def run_asked(
         inputs = gather(asked, store, runs, given, detail, done)
         result = run(inputs, threads=asked.threads, done=done)
         if not len(result.trades) and not result.refused.any():
-            refuse_cold(inputs.strategy, inputs.params, inputs.candles)
+            refuse_cold(inputs.strategy, inputs.params, inputs.history or inputs.candles)
         refuse_without_distance(result)
         interval = interval_of(result, lambda costs: run(replace(inputs, costs=costs)))
         record = record_of(
@@ -69,6 +69,7 @@ def run_asked(
             name=name,
             detail=inputs.detail,
             interval=interval,
+            history=inputs.history,
         )
     table = trade_table(result.trades, result.symbols)
     parts = part_table(result.parts, result.trades, result.symbols)

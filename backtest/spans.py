@@ -25,10 +25,13 @@ def part_of(inputs: Inputs, start_ms: int, end_ms: int) -> Inputs:
     bounds = [np.searchsorted(one.arrays["open_time"], (start_ms, end_ms)).tolist() for one in read]
     terms = tuple(_from(its, start_ms) for its in inputs.terms)
     rules = tuple(its[0].rules for its in terms) or inputs.rules
+    warm = any(start for start, _ in bounds)
     return dataclasses.replace(
         inputs,
         candles=tuple(one.slice(*pair) for one, pair in zip(read, bounds, strict=True)),
-        history=tuple(one.slice(0, stop) for one, (_, stop) in zip(read, bounds, strict=True)),
+        history=tuple(one.slice(0, stop) for one, (_, stop) in zip(read, bounds, strict=True))
+        if warm
+        else (),
         rules=rules,
         grids=grids_of(rules) if terms else inputs.grids,
         terms=terms,

@@ -60,6 +60,8 @@ class DataRecord(msgspec.Struct, frozen=True):
     margin: MarginRules | None = None  # None where nothing was liquidated
     changes: list[DatedRules] = []  # of rules and margin, inside the run
     marks: MarksRecord | None = None
+    warm_ms: int | None = None  # where the candles begin that only warmed indicators up
+    warm_fingerprint: str | None = None  # of these and the run's own
 
 
 class FigureRecord(msgspec.Struct, frozen=True):

@@ -143,6 +143,7 @@ def run_record(
     interval: IntervalRecord | None = None,
     terms: Sequence[Sequence[DatedRules]] = (),
     marks: Sequence[Marks | None] = (),
+    history: Sequence[Candles | None] = (),
 ) -> RunRecord:
     """Describe an outcome completely: what ran, on which data and rules, and what came out.
 
@@ -165,6 +166,9 @@ def run_record(
         run.
     marks : sequence of Marks
         Mark prices, one per symbol; empty for none at all.
+    history : sequence of Candles
+        One per symbol: its candles with those in front that only warmed indicators up; empty for
+        none.
     """
     strategy = outcome.strategy
     return RunRecord(
@@ -184,14 +188,15 @@ def run_record(
         balance=outcome.balance,
         seed=seed,
         data=[
-            _data(one, its, int(outcome.time[0]), paid, finer, dated, seen)
-            for one, its, paid, finer, dated, seen in zip(
+            _data(one, its, int(outcome.time[0]), paid, finer, dated, seen, read)
+            for one, its, paid, finer, dated, seen, read in zip(
                 outcome.candles,
                 rules,
                 funding or [None] * len(rules),
                 detail or [None] * len(rules),
                 terms or [()] * len(rules),
                 marks or [None] * len(rules),
+                history or [None] * len(rules),
                 strict=True,
             )
         ],
@@ -237,6 +242,7 @@ def _data(
     detail: Candles | None,
     terms: Sequence[DatedRules],
     marks: Marks | None,
+    history: Candles | None,
 ) -> DataRecord:
     times, length = candles.arrays["open_time"], candles.timeframe_ms
     empty = not len(times)  # a symbol that was silent all through a live session
@@ -256,6 +262,8 @@ def _data(
         margin=terms[0].margin if terms else None,
         changes=list(terms[1:]),
         marks=marks_record(candles, marks),
+        warm_ms=None if history is None else int(history.arrays["open_time"][0]),
+        warm_fingerprint=None if history is None else history.fingerprint,
     )
 
 

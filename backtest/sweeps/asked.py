@@ -139,15 +139,21 @@ def whole_axes(grid: Grid, inputs: Inputs) -> tuple[str, ...]:
 
 def rests_on(inputs: Inputs, grid: Grid, seed: int) -> dict[str, str]:
     """Name everything that the rows depend on, as texts that change with it."""
+    found = prints_of(inputs)
+    where = grid.where.text if grid.where else ""
+    drawn = None if grid.drawn is None else (len(grid.drawn), seed)
+    found["the grid"] = _print((grid.names, *(axis.values for axis in grid.axes), where, drawn))
+    return found | {"Candlewick itself": SOURCE_HASH}
+
+
+def prints_of(inputs: Inputs) -> dict[str, str]:
+    """Name everything that a run is made of, as texts that change with it."""
     found = {"the strategy's source": inputs.strategy.source_hash}
     for field in dataclasses.fields(inputs):
         if field.name not in ("strategy", "notes", "source"):
             name = {"rules": "exchange rules", "risk": "risk settings"}.get(field.name, field.name)
             found[f"the {name}"] = _print(getattr(inputs, field.name))
-    where = grid.where.text if grid.where else ""
-    drawn = None if grid.drawn is None else (len(grid.drawn), seed)
-    found["the grid"] = _print((grid.names, *(axis.values for axis in grid.axes), where, drawn))
-    return found | {"Candlewick itself": SOURCE_HASH}
+    return found
 
 
 def axis_records(grid: Grid) -> list[AxisRecord]:

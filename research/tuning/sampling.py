@@ -22,6 +22,8 @@ from strategy.errors import WickError
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 SAMPLERS = ("tpe", "nsga2", "qmc", "grid", "random")
+# Asked for and evaluated together. More share more columns, and learn later from each other.
+BATCH = 40
 _STARTUP = 40  # trials that are drawn before an estimate is made of them
 _CANDIDATES = 24  # of which the most promising one becomes a trial, as Optuna has it
 # Enough for a density of trials that were not good; of all of them it would take ever longer.
@@ -94,13 +96,16 @@ class Sampling:
         """How many different trials there can be, None where that is no number."""
         return None if self._grid is None else int(np.prod(self._grid))
 
-    def ask(self, count: int) -> list[Asked]:
-        """Return new trials, of a grid perhaps fewer.
+    def ask(self, most: int) -> list[Asked]:
+        """Return the next trials up to the end of their batch; of a grid there may be none left.
 
-        They depend on the seed and on the trials so far, not on how often the process was started.
+        They depend on the seed and on the trials before the batch, not on where a process before
+        was stopped; only nsga2 looks at all that there are.
         """
         done = len(self.study.get_trials(deepcopy=False))
-        seed = int(np.random.SeedSequence([*self._stream, done]).generate_state(1)[0])
+        start = done // BATCH * BATCH
+        count = min(most, start + BATCH - done)
+        seed = int(np.random.SeedSequence([*self._stream, start]).generate_state(1)[0])
         if self.kind == "nsga2":
             self.study.sampler = optuna.samplers.NSGAIISampler(seed=seed)
             asked = [self.study.ask(self.distributions) for _ in range(count)]
@@ -109,11 +114,14 @@ class Sampling:
             return self._spread(done, count)
         if self.kind == "grid":
             return self._next(count)
-        finished = self.study.get_trials(deepcopy=False, states=_FINISHED)
+        before = self.study.get_trials(deepcopy=False)[:start]
+        finished = [one for one in before if one.state in _FINISHED]
         if self.kind == "random" or len(finished) < _STARTUP:
             study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
-            return [Asked(study.ask(self.distributions).params) for _ in range(count)]
-        return self._promising(finished, count, seed)
+            batch = [Asked(study.ask(self.distributions).params) for _ in range(BATCH)]
+        else:
+            batch = self._promising(finished, BATCH, seed)
+        return batch[done - start :][:count]
 
     def _promising(self, finished: list[Any], count: int, seed: int) -> list[Asked]:
         # Optuna fits its estimate anew for every trial, which takes longer than the trial once

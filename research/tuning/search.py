@@ -14,8 +14,6 @@ from research.tuning.scoring import Scorer, Scores
 from research.tuning.study import Study
 
 COMPLETE, PRUNED, INFEASIBLE, FAILED = "complete", "pruned", "infeasible", "failed"
-# Asked for and evaluated together. More share more columns, and learn later from each other.
-BATCH = 40
 _UNPRUNED = 10  # whole trials, before one is compared with their median
 
 
@@ -114,7 +112,7 @@ def search(
         known.read()
         told = known.told()
         tell(told)
-        asked = sampling.ask(min(BATCH, trials - told.done)) if told.done < trials else []
+        asked = sampling.ask(trials - told.done) if told.done < trials else []
         if not asked:
             return Trials(known.all, sampling)
         rows = sampling.numbers([one.params for one in asked])
