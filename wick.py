@@ -21,7 +21,12 @@ COMMANDS = {
     "new": ("research.new_commands:app", "Write a small strategy to begin with."),
     "check": ("research.check_commands:app", "Look for a view of the future in a strategy."),
     "backtest": ("backtest.commands:backtest_app", "Run a strategy over stored candles."),
-    "tune": ("research.commands:tune_app", "Search params on one span, judge them on another."),
+    "tune": ("research.commands:tune_app", "Search params, and say how likely it is luck."),
+    "holdout": ("research.commands:holdout_app", "Run a tuning's winner on unseen candles, once."),
+    "walkforward": (
+        "research.validation.commands:app",
+        "Tune again and again, judge on what follows.",
+    ),
     "sweep": ("backtest.sweep_commands:app", "Run a grid of params and rank the results."),
     "parity": ("research.parity_commands:app", "Backtest against the live stack, to the bit."),
     "report": ("backtest.commands:report_app", "Write a run as one HTML file."),

@@ -143,7 +143,7 @@ def _made_up(asked: "Asked", strategy: "Strategy", timeframe: str) -> History:
 
 def _checked(history: History, asked_at_load: "list[Finding]") -> "Checked":
     from research.check import check_strategy
-    from research.commands import progress
+    from research.progress import progress
 
     words = f"checking {history.subject.strategy.name} on {history.candles.symbol}"
     with contextlib.ExitStack() as stack, contextlib.redirect_stdout(sys.stderr):

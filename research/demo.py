@@ -22,11 +22,12 @@ from data.store import StoredSeries, series
 from data.synthetic import synthetic_market
 from data.table import numbers
 from data.writer import save
-from research.commands import run_tune
 from research.parity import check_parity
 from research.parity_commands import print_parity
-from research.show import print_tune
-from research.tune import check as check_search
+from research.show import print_holdout, print_tune
+from research.tuning.asked import TuneAsked, check_asked
+from research.tuning.keep import run_tune
+from research.validation.holdout import open_holdout, openings
 from strategy.errors import WickError
 from strategy.load import load as load_strategy
 from strategy.timeframes import DAY_MS
@@ -58,7 +59,7 @@ def run_demo(data: Path | None, trials: int, settings: Settings) -> None:
     """
     console = Console()
     began = time.monotonic()
-    check_search(load_strategy(STRATEGY), trials, "sharpe", "tpe", 0)
+    check_asked(TuneAsked(trials))
     check_writable(settings.runs)
     wanted = _get_candles(console, data, settings)
     stored = next(s for s in series(settings.store) if s.series == wanted)
@@ -82,11 +83,17 @@ def run_demo(data: Path | None, trials: int, settings: Settings) -> None:
 
     line = f"tune {STRATEGY} {flags} --trials {trials}"
     _head(console, f"wick {line}")
-    tuned = run_tune(
-        gather(asked, settings.store, settings.runs),
-        settings.runs, None, trials, "sharpe", "tpe", 0, None, line.split(), notes,
-    )  # fmt: skip
-    print_tune(tuned, STRATEGY)
+    inputs = gather(asked, settings.store, settings.runs)
+    tuned = run_tune(inputs, settings.runs, TuneAsked(trials), command=line.split(), notes=notes)
+    seen = len(openings(settings.runs, tuned.record))
+    print_tune(tuned, STRATEGY, seen)
+
+    _head(console, f"wick holdout {tuned.record.id}" + (" --again" if seen else ""))
+    line = f"holdout {tuned.record.id}"
+    opened = open_holdout(
+        tuned.record.id, settings.store, settings.runs, again=True, command=line.split()
+    )
+    print_holdout(opened)
 
     _head(console, f"wick backtest {STRATEGY} --params {tuned.record.id}")
     again, source = backtest_commands.run_backtest(

@@ -207,7 +207,17 @@ def load(name_or_path: str) -> Strategy:
         line and the mend are named.
     """
     path = find(name_or_path)
-    source = path.read_bytes()
+    return load_source(path, path.read_bytes())
+
+
+def load_source(path: Path, source: bytes) -> Strategy:
+    """Load a strategy from its text, which may have been a file of this path on another machine.
+
+    Raises
+    ------
+    WickError
+        See `load`.
+    """
     module = _import(path, source)
     row = _named_tuple(module, path, "Row")
     params = _named_tuple(module, path, "Params")
