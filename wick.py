@@ -29,7 +29,7 @@ COMMANDS = {
     ),
     "sweep": ("backtest.sweep_commands:app", "Run a grid of params and rank the results."),
     "parity": ("research.parity_commands:app", "Backtest against the live stack, to the bit."),
-    "report": ("backtest.commands:report_app", "Write a run as one HTML file."),
+    "report": ("research.report_commands:report_app", "Write a run as one HTML file."),
     "exchange": ("live.simulator.commands:app", "Serve stored candles as an exchange."),
     "live": ("live.commands:live_app", "Run a strategy on paper or testnet, process by process."),
     "session": ("live.commands:session_app", "Look at a running session, pause or flatten it."),

@@ -1,4 +1,4 @@
-"""wick backtest and wick report."""
+"""wick backtest, and the flags that all runs share."""
 
 import sys
 from pathlib import Path
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from backtest.inputs import Asked
     from data.run_json import RunRecord
     from data.runs import Run
+    from strategy.candles import Candles
 
 backtest_app = typer.Typer(add_completion=False)
-report_app = typer.Typer(add_completion=False)
 
 StrategyName = Annotated[
     str, typer.Argument(metavar="STRATEGY", help="A shipped strategy's name or a .py file.")
@@ -143,47 +143,28 @@ def backtest(
     print_run(run.record, run.folder, source)
 
 
-@report_app.command(epilog="Example: wick report last")
-def report(
-    run: Annotated[
-        str, typer.Argument(metavar="RUN", help="A run's id, part of it, or last.")
-    ] = "last",
-    output: Annotated[
-        Path | None, typer.Option("--output", help="Default: report.html in the run.")
-    ] = None,
-    store: Store = None,
-    runs: Runs = None,
-) -> None:
-    """Write one self-contained HTML file about a run."""
-    from data import runs as run_folders
-    from data.settings import load_settings
-
-    settings = load_settings(store=store, runs=runs)
-    found = run_folders.load(settings.runs, run)
-    if found.record.sweep is not None:
-        from backtest.sweeps.kept import write_report_of as write_maps_of
-
-        typer.echo(write_maps_of(found, output or found.folder / "report.html"))
-        return
-    typer.echo(write_report_of(found, settings.store, output))
-
-
 def write_report_of(run: "Run", store: Path, output: Path | None = None) -> Path:
     """Write the report of a run, with its candles if the store still has exactly those."""
-    from backtest.inputs import candles_of
     from backtest.report import write_report
+
+    candles = stored_candles(run.record, store)
+    return write_report(run, candles, output or run.folder / "report.html")
+
+
+def stored_candles(record: "RunRecord", store: Path) -> "tuple[Candles, ...] | None":
+    """Load the candles of a run; None, and a note, where the store has not exactly those."""
+    from backtest.inputs import candles_of
     from strategy.errors import WickError
 
-    candles = None
     try:
-        candles = candles_of(run.record, store)
+        return candles_of(record, store)
     except WickError:
         typer.echo(
-            f"note: {store} has not the candles of run {run.record.id} any more (damaged, changed"
+            f"note: {store} has not the candles of run {record.id} any more (damaged, changed"
             " or deleted since): the report is written without them",
             err=True,
         )
-    return write_report(run, candles, output or run.folder / "report.html")
+    return None
 
 
 def asked_for(

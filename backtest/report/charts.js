@@ -27,6 +27,26 @@ const format = (digits) => {
   return (x) => (Number.isFinite(x) ? made.format(x).replace("-", "−") : "–");
 };
 
+function quantile(values, share) {
+  const sorted = Float64Array.from(values).sort();
+  return sorted.length ? sorted[Math.round(share * (sorted.length - 1))] : 0;
+}
+
+// How values of a unit are written.
+function writer(unit) {
+  const two = format(2), none = format(0), one = format(1);
+  switch (unit) {
+    case "share": return (x) => `${one(x * 100)}%`;
+    case "count": return none;
+    case "money": return two;
+    case "days": return (x) => `${one(x)} d`;
+    case "minutes": return (x) => `${none(x)} min`;
+    case "r": return (x) => `${format(3)(x)} R`;
+    case "time": return showTime;
+  }
+  return two;
+}
+
 function colors() {
   const style = getComputedStyle(document.documentElement), found = {};
   for (const name of "page card ink soft line long short gain loss body".split(" ")) {

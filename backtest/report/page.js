@@ -72,6 +72,7 @@ async function start() {
   makeFilters($("filters"), data, list.filter);
   whole();
   drawStudies(data);
+  if (data.more) drawMore(data);
   if (data.trades.n) $("study-excursions").on("plotly_click", ({ points }) => pick(points[0].customdata, true));
   if (data.charts.length) listen(candles, data, view, look, pick, whole);
   equity.on("plotly_doubleclick", () => Plotly.relayout(equity, { "xaxis.autorange": true }));
@@ -79,6 +80,7 @@ async function start() {
     const t = data.trades, i = view.trade;
     draw();
     drawStudies(data);
+    if (data.more) drawMore(data);
     drawEquity(equity, data, i === null ? null : [t.entry_time[i], t.exit_time[i]]);
   });
   document.body.dataset.ready = "yes";

@@ -1,9 +1,11 @@
 """One HTML file from a run: tables, packed series, styles and scripts, and nothing from outside."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from string import Template
+from typing import Any
 
 import msgspec
 
@@ -16,7 +18,27 @@ from data.runs import Run
 from strategy.candles import Candles
 from strategy.metrics import ROLLING_DAYS
 
-SCRIPTS = ("unpack.js", "charts.js", "studies.js", "trades.js", "page.js")
+SCRIPTS = ("unpack.js", "charts.js", "studies.js", "trades.js")
+
+
+@dataclass(frozen=True, slots=True)
+class More:
+    """What stands before the run's own parts in the report of a run that was searched for.
+
+    Attributes
+    ----------
+    sections, style : str
+        HTML and CSS.
+    script : str
+        With a function `drawMore(data)`, called once and whenever the colours change.
+    data : object
+        What it finds as `data.more`.
+    """
+
+    sections: str
+    style: str
+    script: str
+    data: Any
 
 
 def write_report(run: Run, candles: Sequence[Candles] | None, path: Path) -> Path:
@@ -45,20 +67,23 @@ def write_report(run: Run, candles: Sequence[Candles] | None, path: Path) -> Pat
     return path
 
 
-def page(run: Run, candles: Sequence[Candles] | None) -> str:
+def page(run: Run, candles: Sequence[Candles] | None, more: More | None = None) -> str:
     """Return the HTML of a run's report."""
     record = run.record
     few_days = results.few_days(run)
-    plotly, script = plotly_script(), "\n".join(part(name) for name in SCRIPTS)
+    scripts = [*map(part, SCRIPTS), *([more.script] if more else []), part("page.js")]
+    plotly, script = plotly_script(), "\n".join(scripts)
+    series = series_of(run, candles, more.data if more else None)
     return Template(part("page.html")).substitute(
         policy=policy(plotly, script),
         title=escape(f"{record.strategy.name}: {', '.join(d.symbol for d in record.data)}"),
-        style=part("page.css"),
+        style=part("page.css") + (more.style if more else ""),
         strategy=escape(record.strategy.name),
         kind=escape(record.kind),
         summary=tables.summary(record),
         tiles=tables.tiles(record),
         notes=tables.notes(record),
+        more=more.sections if more else "",
         candles="" if candles is not None else _no_candles(record),
         without="" if candles is not None else "hidden",
         tradeless="" if run.trades.num_rows else "hidden",
@@ -72,7 +97,7 @@ def page(run: Run, candles: Sequence[Candles] | None) -> str:
         doubts=results.doubts(run),
         interval=results.interval(run),
         what_ran=tables.what_ran(record),
-        data=inline(msgspec.json.encode(series_of(run, candles)).decode()),
+        data=inline(msgspec.json.encode(series).decode()),
         plotly=plotly,
         script=script,
     )

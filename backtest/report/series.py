@@ -86,6 +86,7 @@ class Series(msgspec.Struct, frozen=True):
     days: Curve
     rolling_sharpe: Curve
     rolling_volatility: Curve
+    more: Any
 
 
 class _Trades(NamedTuple):
@@ -94,8 +95,8 @@ class _Trades(NamedTuple):
     view_to: Times
 
 
-def series_of(run: Run, candles: Sequence[Candles] | None) -> Series:
-    """Pack a run's curves, trades and candles."""
+def series_of(run: Run, candles: Sequence[Candles] | None, more: Any = None) -> Series:
+    """Pack a run's curves, trades and candles, and what another page draws beside them."""
     record = run.record
     length = timeframe_ms(record.data[0].timeframe)
     symbols = [data.symbol for data in record.data]
@@ -131,6 +132,7 @@ def series_of(run: Run, candles: Sequence[Candles] | None) -> Series:
         days=_points(ends, days.returns),
         rolling_sharpe=_points(ends, sharpe),
         rolling_volatility=_points(ends, volatility),
+        more=more,
     )
 
 

@@ -38,7 +38,7 @@ def tiles(record: RunRecord) -> str:
     """Write the few figures that a reader wants first; of a tuning, those out of sample too."""
     other = _by_key(record.tune.out_of_sample) if record.tune else {}
     found = _by_key(record.figures)
-    cells, where = [], ", in sample" if record.tune else ""
+    cells, where = [], ", in sample" if record.kind == "tune" else ""
     for figure in (found[key] for key in TILES if key in found):
         between = shown_range(figure.key, found)
         below = f"out of sample {shown(other[figure.key])}" if figure.key in other else figure.note
@@ -53,11 +53,12 @@ def tiles(record: RunRecord) -> str:
 def notes(record: RunRecord) -> str:
     """Write what a reader must know before believing the figures."""
     words = list(record.notes)
-    if record.tune:
+    if record.tune and record.kind == "tune":
+        expect = "; what to expect is out of sample" if record.tune.out_of_sample else ""
         words.insert(
             0,
-            f"In sample is the best of {record.tune.trials} tries, and flatters; what to expect is"
-            f" out of sample. Curves, trades and candles below are in sample, up to"
+            f"In sample is the best of {record.tune.trials:,} tries, and flatters{expect}. Curves,"
+            f" trades and candles below are in sample, up to"
             f" {show_time(record.tune.split_ms)} UTC.",
         )
     if record.figure("trades").value == 0:
@@ -114,8 +115,9 @@ def what_ran(record: RunRecord) -> str:
             ("objective", f"{tune.objective}, best {tune.best_value:.4g} in sample"),
             ("in sample", f"{show_time(tune.train_from_ms)} to {show_time(tune.split_ms)}"),
             ("out of sample", f"{show_time(tune.split_ms)} to {show_time(tune.test_to_ms)}"),
-            ("result out of sample", tune.out_of_sample_hash[:12]),
         ]
+        if tune.out_of_sample_hash:
+            made.append(("result out of sample", tune.out_of_sample_hash[:12]))
     money = [
         ("balance", f"{record.balance:,.2f}"),
         ("fee", f"{record.fee_rate * 1e4:g} bps a fill"),

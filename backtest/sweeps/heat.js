@@ -4,25 +4,6 @@ const MOST_ACROSS = 8, MOST_UP = 16;
 // A few far values must not take the colours from all others: this share lies inside the scale.
 const INSIDE = 0.95;
 
-function quantile(values, share) {
-  const sorted = Float64Array.from(values).sort();
-  return sorted.length ? sorted[Math.round(share * (sorted.length - 1))] : 0;
-}
-
-function writer(unit) {
-  const two = format(2), none = format(0), one = format(1);
-  switch (unit) {
-    case "share": return (x) => `${one(x * 100)}%`;
-    case "count": return none;
-    case "money": return two;
-    case "days": return (x) => `${one(x)} d`;
-    case "minutes": return (x) => `${none(x)} min`;
-    case "r": return (x) => `${format(3)(x)} R`;
-    case "time": return showTime;
-  }
-  return two;
-}
-
 // One scale for all maps of a figure, or their colours could not be compared.
 function scaleOf(data, its, values) {
   const known = values.flat(2).filter((x) => x !== null), c = data.colors;
