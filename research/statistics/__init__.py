@@ -1,0 +1,1 @@
+"""How likely the winner of a search is luck."""
