@@ -102,6 +102,7 @@ def backtest(
     marks: Marks | Sequence[Marks | None] | None = None,
     changes: Sequence[Sequence[RuleChange]] | None = None,
     history: Sequence[Candles] | None = None,
+    signals: Sequence[Signals] | None = None,
 ) -> Result:
     """Run a strategy over the candles of one or more symbols on one balance.
 
@@ -143,6 +144,8 @@ def backtest(
     history : sequence of Candles, optional
         Each symbol's candles with those from before `candles` in front: indicators read all of
         them, so that they are warm at the first decision.
+    signals : sequence of Signals, optional
+        What is said of each symbol, instead of what the strategy's rules say.
 
     Returns
     -------
@@ -192,7 +195,8 @@ def backtest(
     conditions = _Conditions(
         grids, paid, rules, seen, _slips(costs, every, spreads), finer_of(every, detail, costs)
     )
-    signals = all_signals(strategy, every, params, threads, progress, history or every)
+    if signals is None:
+        signals = all_signals(strategy, every, params, threads, progress, history or every)
     return _run(strategy, every, params, risk, costs, balance, conditions, signals)
 
 

@@ -13,7 +13,7 @@ from backtest.detail import detail_of_store
 from backtest.engine import Grids, Result, backtest
 from backtest.notes import data_notes, detail_notes, end_of, source_notes, span_notes, span_of
 from backtest.progress import SymbolsDone
-from backtest.signals import check_threads
+from backtest.signals import Signals, check_threads
 from data import runs, store
 from data.dates import show_time
 from data.fees import fee_notes, rates_of, refuse_both
@@ -304,8 +304,9 @@ def run(
     *,
     threads: int | None = None,
     done: SymbolsDone | None = None,
+    signals: Sequence[Signals] | None = None,
 ) -> Result:
-    """Run one backtest over these inputs, with other params where they are given."""
+    """Run one backtest over these inputs, with other params and signals where they are given."""
     return backtest(
         inputs.strategy,
         inputs.candles,
@@ -323,6 +324,7 @@ def run(
         marks=inputs.marks or None,
         changes=[changes_of(its[1:]) for its in inputs.terms] or None,
         history=inputs.history or None,
+        signals=signals,
     )
 
 
