@@ -104,7 +104,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:  # the last line: a sentence, no traceback
         if debug:
             raise
-        said = not _was_interrupted(error)
+        own = getattr(error, "exit_code", None) == INTERRUPTED
+        said = own or not _was_interrupted(error)
         code = _explain(error) if said else INTERRUPTED
     except KeyboardInterrupt:
         code = INTERRUPTED

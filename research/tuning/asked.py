@@ -1,6 +1,7 @@
 """What a tuning was asked for, and all that its trials rest on."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -93,6 +94,11 @@ def check_asked(asked: TuneAsked) -> None:
         raise WickError(f"--seed is {asked.seed}, expected 0 to {2**32 - 1}", "--seed 1")
     if not 1 <= asked.folds <= 100:
         raise WickError(f"--folds is {asked.folds}, expected 1 to 100", "--folds 5")
+    if asked.study is not None and not re.fullmatch(r"\w[\w.-]{0,99}", asked.study):
+        raise WickError(
+            f"--study {asked.study!r} cannot name a study",
+            "up to 100 letters, digits, - _ and ., such as my-first",
+        )
     if asked.folds > 1 and len(asked.objectives) > 1:
         raise WickError(
             f"--folds {asked.folds} with {len(asked.objectives)} objectives: trials are pruned by"

@@ -31,7 +31,7 @@ from research.tuning.tune import Tuned, score_of, search_of, tune
 from strategy.errors import WickError
 from strategy.metrics import DEFINITIONS
 
-STUDIES = "studies"  # among the runs
+STUDIES = ".studies"  # among the runs
 
 
 class Stopped(WickError):
@@ -77,6 +77,8 @@ def run_tune(
                 tuned = tune(inputs, asked, runs / STUDIES, tell=tell, **options)
             panel, neighbours = _judged(tuned, asked, options)
         except KeyboardInterrupt as stop:
+            if not done:
+                raise
             raise Stopped(
                 f"stopped with {done:,} of {asked.trials:,} trials done",
                 "the same command goes on with them",

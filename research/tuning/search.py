@@ -1,5 +1,6 @@
 """The search itself: trials asked for in batches, scored together, and kept."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -231,12 +232,14 @@ def importance(sampling: Sampling) -> dict[str, float]:
     if len(complete) < 2 * len(sampling.spaces) + 2:
         return {}
     try:
-        found: Any = optuna.importance.get_param_importances(
-            sampling.study,
-            evaluator=optuna.importance.PedAnovaImportanceEvaluator(),
-            # It looks for what makes a target small.
-            target=(lambda one: -one.values[0]) if len(sampling.study.directions) > 1 else None,
-        )
-    except (ValueError, RuntimeError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # it says so where all would be equal
+            found: Any = optuna.importance.get_param_importances(
+                sampling.study,
+                evaluator=optuna.importance.PedAnovaImportanceEvaluator(),
+                # It looks for what makes a target small.
+                target=(lambda one: -one.values[0]) if len(sampling.study.directions) > 1 else None,
+            )
+    except (ValueError, RuntimeError, UserWarning):
         return {}
     return {name: float(share) for name, share in found.items()}

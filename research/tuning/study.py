@@ -91,6 +91,17 @@ class Study:
             return number
         raise RunRefused(f"1000 processes are at work on study {self.name}", "another --study")
 
+    def discard(self) -> None:
+        """Take a study away that has nothing worth to be gone on with, where it is a file."""
+        if self._path is None:
+            return
+        self.close()
+        for path in (self._path, *self._folder.glob(f".{self.name}.*.lock")):
+            path.unlink(missing_ok=True)
+        for folder in (self._folder, self._folder.parent):
+            with contextlib.suppress(OSError):  # others are in it
+                folder.rmdir()
+
     def close(self) -> None:
         """Let go of it."""
         if self._held is not None:

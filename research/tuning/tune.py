@@ -91,8 +91,8 @@ def tune(
     RunRefused
         No trial gave a value that keeps all constraints, or the study's storage is gone.
     """
-    prepared = prepare(inputs, asked)
     check_storage(asked.storage)
+    prepared = prepare(inputs, asked)
     refuse_cold(prepared.inputs.strategy, prepared.inputs.params, prepared.inputs.candles)
     options: dict[str, Any] = {"evaluate": evaluate, "threads": threads, "memory": memory}
     sampling = Sampling(asked.sampler, prepared.spaces, len(prepared.objectives), asked.seed)
@@ -109,6 +109,8 @@ def tune(
             )
             trials = _search(prepared, asked, sampling, study, tell, options)
             storage = study.where
+            if trials.best is None and INFEASIBLE not in trials.states:
+                study.discard()
     best = trials.best
     if best is None:
         raise _without(trials, prepared)

@@ -73,10 +73,10 @@ def open_holdout(
     folder = find(runs, name)
     record = read_record(folder)
     tune = record.tune
-    if tune is None or tune.holdout is None:
+    if tune is None or tune.holdout is None or record.kind != "tune":
         raise WickError(
-            f"run {record.id} has no hold-out: it is a {record.kind}",
-            "wick tune keeps the last 30 % of the candles as one; --split chooses where it begins",
+            f"run {record.id} has no hold-out to open: it is a {record.kind}",
+            "wick tune keeps the last 30 % of the candles as one; name its run",
         )
     inputs = _inputs(folder, record, tune, store, runs)
     with _ledger(runs):

@@ -263,4 +263,4 @@ def test_trials_that_all_break_end_the_search(stored: Path, refused: Refused) ->
 def test_two_symbols_one_without_candles_there_are_refused(stored: Path, refused: Refused) -> None:
     save(stored / "var" / "store", market(3_000, symbol="ABCUSDT"), "synthetic")
     said = refused("tune", BLUEPRINT, "--symbols", "SYNTHUSDT,ABCUSDT", "--trials", "2")
-    assert "the test span has no ABCUSDT candles" in said.err
+    assert "the hold-out has no ABCUSDT candles" in said.err

@@ -59,7 +59,7 @@ def test_what_a_strategy_prints_is_kept_out_of_the_json(stored: Path, command: C
     path = strategy(stored, "idea.py", ("    m5, m15", "    print('hello')\n    m5, m15"))
     for said in (
         command("backtest", path, "--json"),
-        command("tune", path, "--trials", "2", "--objective", "total_return", "--json"),
+        command("tune", path, "--trials", "8", "--objective", "total_return", "--json"),
     ):
         assert said.code == 0, said.err
         assert json.loads(said.out)["strategy"]["name"] == "idea"

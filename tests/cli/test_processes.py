@@ -27,7 +27,7 @@ from tests.cli.conftest import (
 )
 
 BACKTEST = ("backtest", "rsi_macd_atr", *OFTEN)
-TUNE = ("tune", "rsi_macd_atr", "--objective", "total_return")
+TUNE = ("tune", "rsi_macd_atr", "--objective", "total_return", "--trials", "40")
 SEED = 20230101
 
 
@@ -71,14 +71,13 @@ COMPUTING = ("backtest.signals", "", "signals_of", "1")
 FIRST_FILE = ("data.runs", "", "write_table", "1")
 SECOND_FILE = ("data.runs", "", "write_table", "2")
 BEFORE_THE_NAME = ("pathlib", "Path", "rename", "1")
-SEARCHING = ("research.tune", "", "_value", "2")
+SEARCHING = ("research.tuning.scoring", "Scorer", "score", "2")
 REPORTING = ("pathlib", "Path", "replace", "1")
 MOMENTS = {
     "backtest computes": (COMPUTING, BACKTEST),
     "backtest writes its first file": (FIRST_FILE, BACKTEST),
     "backtest writes its second file": (SECOND_FILE, BACKTEST),
     "backtest names its run": (BEFORE_THE_NAME, BACKTEST),
-    "tune searches": (SEARCHING, TUNE),
     "tune names its run": (BEFORE_THE_NAME, TUNE),
     "report replaces the old one": (REPORTING, ("report", "old")),
 }
@@ -97,7 +96,34 @@ def test_an_interrupt_leaves_nothing_and_says_so(with_a_run: Path, moment: str) 
     before = tree(with_a_run)
     said = signalled(signal.SIGINT, *MOMENTS[moment], cwd=with_a_run)
     assert said == Said(130, "", "wick: stopped; nothing was left half-written\n")
-    assert tree(with_a_run) == before
+    after = {name: its for name, its in tree(with_a_run).items() if ".studies" not in name}
+    assert after == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_search_that_was_stopped_goes_on_with_the_trials_that_are_done(
+    stored: Path, command: Command, number: int
+) -> None:
+    more = (*TUNE, "--trials", "60")
+    said = signalled(number, SEARCHING, more, cwd=stored)
+    if number == signal.SIGINT:
+        assert said.code == 130
+        assert said.err == (
+            "wick: stopped with 40 of 60 trials done\nhint: the same command goes on with them\n"
+        )
+    assert not whole_runs(stored / "var" / "runs")
+    assert command(*more, "--name", "resumed").code == 0
+    at_once = ("--name", "at-once", "--study", "other")
+    assert command(*more, *at_once).code == 0
+    resumed, whole = (record_of(stored, name) for name in ("resumed", "at-once"))
+    assert resumed.tune is not None and whole.tune is not None
+    assert resumed.tune.trials == whole.tune.trials == 60
+    assert resumed.result_hash == whole.result_hash
+    assert resumed.tune.panel == whole.tune.panel
+
+
+def record_of(folder: Path, name: str) -> RunRecord:
+    return load(folder / "var" / "runs", name).record
 
 
 def test_a_kill_leaves_no_half_run_and_the_next_command_clears_up(
@@ -108,9 +134,9 @@ def test_a_kill_leaves_no_half_run_and_the_next_command_clears_up(
         said = signalled(signal.SIGKILL, *MOMENTS[moment], cwd=with_a_run)
         assert said.code == -signal.SIGKILL, (moment, said)
         assert [record.id for record in whole_runs(runs)] == ["old"], moment
-    assert any(path.name.startswith(".") for path in runs.iterdir())
+    assert any(path.name.startswith(".unfinished") for path in runs.iterdir())
     assert command(*BACKTEST, "--name", "new").code == 0
-    assert {path.name for path in runs.iterdir()} == {"old", "new"}
+    assert {path.name for path in runs.iterdir()} == {"old", "new", ".studies"}
     assert len(whole_runs(runs)) == 2
     assert command("report", "old").code == 0
 

@@ -62,10 +62,14 @@ def test_a_tuned_run_is_reproduced_in_and_out_of_sample(
 
     again = record("backtest", BLUEPRINT, "--params", tuned.id)
     assert again.result_hash == tuned.result_hash
+    opened = record("holdout", tuned.id)
+    unseen = record("backtest", BLUEPRINT, "--params", opened.id)
+    assert unseen.result_hash == opened.result_hash
     span = ("--from", minute(tuned.tune.split_ms), "--to", minute(tuned.tune.test_to_ms))
-    unseen = record("backtest", BLUEPRINT, "--params", tuned.id, *span)
-    assert unseen.result_hash == tuned.tune.out_of_sample_hash
-    assert unseen.figures == tuned.tune.out_of_sample
+    warm = ("--warm-from", minute(tuned.data[0].first_ms))
+    by_hand = record("backtest", BLUEPRINT, "--params", tuned.id, *span, *warm)
+    assert by_hand.result_hash == opened.result_hash
+    assert by_hand.figures == unseen.figures == opened.figures
     assert (again.params, again.risk) == (tuned.params, tuned.risk)
     assert (again.balance, again.fee_rate) == (tuned.balance, tuned.fee_rate)
     assert again.notes == tuned.notes

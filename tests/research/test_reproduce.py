@@ -10,11 +10,14 @@ from backtest.inputs import Asked, gather
 from data import runs
 from data.synthetic import synthetic_market
 from data.writer import save
-from research.commands import run_tune
+from research.tuning.asked import TuneAsked
+from research.tuning.keep import run_tune
+from research.validation.holdout import open_holdout
 
 START = 1_672_531_200_000  # 2023-01-01 00:00 UTC
 DAY_MS = 86_400_000
 SPLIT = START + 20 * DAY_MS
+END = START + 28 * DAY_MS
 ASKED = Asked(
     "rsi_macd_atr",
     ("BTCUSDT", "ETHUSDT"),
@@ -34,16 +37,17 @@ def store(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_kept_tuning_is_repeated_by_backtests_of_both_spans(store: Path, tmp_path: Path) -> None:
+def test_a_kept_tuning_and_its_hold_out_are_repeated_by_backtests(
+    store: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "runs"
-    tuned = run_tune(
-        gather(ASKED, store, folder), folder, SPLIT, 12, "sharpe", "tpe", 5, None, ["tune"]
-    )
+    asked = TuneAsked(12, seed=5, split_ms=SPLIT)
+    tuned = run_tune(gather(ASKED, store, folder), folder, asked, command=["tune"])
     tune = tuned.record.tune
     assert tune is not None
     assert tuned.record.figure("sharpe").value == tune.best_value
     assert (tune.train_from_ms, tune.split_ms, tune.test_to_ms) == (
-        START, SPLIT, START + 28 * DAY_MS
+        START, SPLIT, END
     )  # fmt: skip
 
     name = tuned.record.id
@@ -54,15 +58,18 @@ def test_a_kept_tuning_is_repeated_by_backtests_of_both_spans(store: Path, tmp_p
     assert train.record.result_hash == tuned.record.result_hash
     assert train.record.figures == tuned.record.figures
     assert train.record.params == tuned.record.params
-    test, _ = run_backtest(
-        Asked("rsi_macd_atr", params=name, start_ms=SPLIT, end_ms=tune.test_to_ms),
-        store, folder, None, ["backtest"],
-    )  # fmt: skip
-    assert test.record.result_hash == tune.out_of_sample_hash
-    assert test.record.figures == tune.out_of_sample
+    opened = open_holdout(name, store, folder)
+    assert opened.record.params == tuned.record.params
+    assert opened.record.data[0].first_ms == SPLIT
+    by_run = Asked("rsi_macd_atr", params=opened.record.id)
+    by_flags = Asked("rsi_macd_atr", params=name, start_ms=SPLIT, end_ms=END, warm_ms=START)
+    for way in (by_run, by_flags):
+        test, _ = run_backtest(way, store, folder, None, ["backtest"])
+        assert test.record.result_hash == opened.record.result_hash
+        assert test.record.figures == opened.record.figures
 
     trials = pd.read_parquet(tuned.folder / "trials.parquet")
-    assert trials.value.max() == tune.best_value
-    best = trials.sort_values("value", na_position="first").iloc[-1]
+    assert trials.value_sharpe.max() == tune.best_value
+    best = trials.sort_values("value_sharpe", na_position="first").iloc[-1]
     assert best.params_rsi == tuned.record.params["rsi"]
     assert runs.load(folder, name).record == tuned.record
