@@ -43,7 +43,10 @@ class DetailRecord(msgspec.Struct, frozen=True):
 
 
 class DataRecord(msgspec.Struct, frozen=True):
-    """The exact candles of one symbol, and the exchange rules and the funding used with them."""
+    """The exact candles of one symbol, and the exchange rules and the funding used with them.
+
+    `fingerprint` is over all `columns`; `prices` over prices and volume alone, empty where there
+    are no other ones, and in runs of before."""
 
     symbol: str
     market: str
@@ -62,6 +65,7 @@ class DataRecord(msgspec.Struct, frozen=True):
     marks: MarksRecord | None = None
     warm_ms: int | None = None  # where the candles begin that only warmed indicators up
     warm_fingerprint: str | None = None  # of these and the run's own
+    prices: str = ""
 
 
 class FigureRecord(msgspec.Struct, frozen=True):

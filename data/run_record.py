@@ -24,7 +24,7 @@ from data.run_json import (
 )
 from data.run_tables import result_hash
 from data.symbols import DatedRules, SymbolRules
-from strategy.candles import Candles
+from strategy.candles import OPTIONAL_FIELDS, Candles
 from strategy.fills import Costs
 from strategy.funding import Funding
 from strategy.kernel import SOURCE_HASH
@@ -264,7 +264,16 @@ def _data(
         marks=marks_record(candles, marks),
         warm_ms=None if history is None else int(history.arrays["open_time"][0]),
         warm_fingerprint=None if history is None else history.fingerprint,
+        prices=_prices(candles),
     )
+
+
+def _prices(candles: Candles) -> str:
+    # Two strategies that read other columns of the same candles can be compared by it.
+    plain = {name: its for name, its in candles.arrays.items() if name not in OPTIONAL_FIELDS}
+    if len(plain) == len(candles.arrays):
+        return ""
+    return Candles(candles.symbol, candles.market, candles.timeframe, plain).fingerprint
 
 
 def marks_record(candles: Candles, marks: Marks | None) -> MarksRecord | None:

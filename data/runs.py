@@ -6,14 +6,8 @@ It is written under a temporary name and renamed, so a run is there whole or not
 killed process leaves is hidden, and removed by the next one that writes.
 """
 
-import fcntl
-import os
 import re
-import secrets
-import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,12 +19,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from data.disk import sync_file, sync_folder, write_synced
+from data.run_folders import scratch, stamps
 from data.run_json import SCHEMA, RunRecord
 from data.run_tables import TIME
 from data.table import arrow, numbers
 from strategy.errors import RunRefused, WickError, did_you_mean
-
-_UNFINISHED = ".unfinished-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +78,9 @@ def save(
     OSError
         The folder cannot be written; nothing is left of it.
     """
-    with _scratch(runs) as scratch:
+    with scratch(runs) as hidden:
         return publish(
-            runs, scratch, Run(runs / record.id, record, trades, time, equity), source, extra
+            runs, hidden, Run(runs / record.id, record, trades, time, equity), source, extra
         )
 
 
@@ -111,17 +105,23 @@ def publish(
         (folder / "strategy.py").write_bytes(source)
     for name, table in (extra or {}).items():
         write_table(table, folder / f"{name}.parquet")
+    # A name that outlives a loss of power must not outlive what it names.
+    for path in folder.iterdir():
+        if path.is_file():
+            sync_file(path)
     for number in range(1, 10_000):
         name = run.record.id if number == 1 else f"{run.record.id}-{number}"
         named = msgspec.structs.replace(run.record, id=name)
         text = msgspec.json.format(msgspec.json.encode(named), indent=2)
-        (folder / "run.json").write_bytes(text + b"\n")
+        write_synced(folder / "run.json", text + b"\n")
+        sync_folder(folder)
         try:
             folder.rename(runs / name)
         except OSError:
             if (runs / name).exists():  # taken, perhaps by a run of this very second
                 continue
             raise
+        sync_folder(runs)
         parts = (extra or {}).get("parts", run.parts)
         return Run(runs / name, named, run.trades, run.time, run.equity, parts)
     raise FileExistsError(17, "too many runs of one name", str(runs / run.record.id))
@@ -139,27 +139,6 @@ def write_table(table: pa.Table, path: Any) -> None:
         write_statistics=False,  # the checksum does not cover them
         use_dictionary=words,
     )
-
-
-@contextmanager
-def _scratch(runs: Path) -> Iterator[Path]:
-    runs.mkdir(parents=True, exist_ok=True)
-    path = runs / f"{_UNFINISHED}{secrets.token_hex(8)}"
-    lock = os.open(runs, os.O_RDONLY)
-    try:
-        # Every writer holds the folder together with the others, and the system lets go for one
-        # that was killed: who has it alone may clear up. Without locks nobody does.
-        with suppress(OSError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for left in runs.glob(f"{_UNFINISHED}*"):
-                shutil.rmtree(left, ignore_errors=True)
-        with suppress(OSError):
-            fcntl.flock(lock, fcntl.LOCK_SH)
-        path.mkdir()
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
-        os.close(lock)
 
 
 def check_writable(runs: Path, what: str = "runs") -> None:
@@ -223,8 +202,7 @@ def find(runs: Path, name: str) -> Path:
 
 
 def _folders(runs: Path) -> list[Path]:
-    found = [path.parent for path in runs.glob("*/run.json")] if runs.is_dir() else []
-    return sorted(folder for folder in found if not folder.name.startswith("."))
+    return [runs / name for name in stamps(runs)]
 
 
 def read_record(folder: Path) -> RunRecord:

@@ -10,6 +10,7 @@ import pytest
 from backtest.sweeps import storage
 from backtest.sweeps.storage import Parts, SweepPlanned
 from data import runs as run_folders
+from data.run_folders import scratch
 from strategy.errors import RunRefused, WickError
 
 RESTS_ON = {"the strategy's source": "a", "the costs": "b"}
@@ -39,7 +40,7 @@ def test_an_unfinished_sweep_is_in_no_list_of_runs(tmp_path: Path) -> None:
 
 def test_another_writer_leaves_an_unfinished_sweep_alone(tmp_path: Path) -> None:
     folder = storage.begin(tmp_path, planned("mine"), b"source")
-    with run_folders._scratch(tmp_path):
+    with scratch(tmp_path):
         pass
     assert (folder / "sweep.json").is_file()
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from data.run_folders import scratch
 from data.run_json import RunRecord
-from data.runs import _scratch, load, records
+from data.runs import load, records
 from tests.cli.conftest import (
     OFTEN,
     ROOT,
@@ -143,7 +144,7 @@ def test_a_kill_leaves_no_half_run_and_the_next_command_clears_up(
 
 def test_a_run_that_is_being_written_is_left_alone(stored: Path, command: Command) -> None:
     runs = stored / "var" / "runs"
-    with _scratch(runs) as writing:
+    with scratch(runs) as writing:
         (writing / "trades.parquet").write_text("")
         assert command(*BACKTEST, "--name", "other").code == 0
         assert (writing / "trades.parquet").exists()
