@@ -29,6 +29,7 @@ COMMANDS = {
     ),
     "sweep": ("backtest.sweep_commands:app", "Run a grid of params and rank the results."),
     "parity": ("research.parity_commands:app", "Backtest against the live stack, to the bit."),
+    "runs": ("research.runs.commands:app", "List, compare, tag, export and delete runs."),
     "report": ("research.report_commands:report_app", "Write a run as one HTML file."),
     "exchange": ("live.simulator.commands:app", "Serve stored candles as an exchange."),
     "live": ("live.commands:live_app", "Run a strategy on paper or testnet, process by process."),

@@ -36,6 +36,8 @@ _RIGHT = (
     "loss_streak", "holding", "mae_r", "edge_ratio", "gross", "fees", "funding", "slippage",
     "ambiguous", "open_at_end",
 )  # fmt: skip
+# Of both columns, one after the other.
+MAIN = (*_LEFT, *_RIGHT)
 # A figure and the ends of the range that stands beside it.
 _RANGES = {"sharpe": ("sharpe_low", "sharpe_high")}
 
@@ -58,9 +60,7 @@ _MENDS = {
 def print_run(record: RunRecord, folder: Path, source: RunRecord | None = None) -> None:
     """Print a run: what it was, its figures, what was refused, and where it lies."""
     console = Console()
-    title = f"[bold]{escape(record.strategy.name)}[/]  {_span(record)}"
-    console.print(title, highlight=False, soft_wrap=True)
-    console.print(_params(record), style="dim", highlight=False, soft_wrap=True)
+    print_header(console, record)
     console.print(figures_table(record))
     for line in interval_lines(record):
         console.print(line, highlight=False, soft_wrap=True)
@@ -72,6 +72,13 @@ def print_run(record: RunRecord, folder: Path, source: RunRecord | None = None) 
         console.print(f"{words} run {source.id}{end}", highlight=False, soft_wrap=True)
     console.print(f"run {folder}", highlight=False, soft_wrap=True)
     console.print(f"next: wick report {folder}", style="dim", highlight=False, soft_wrap=True)
+
+
+def print_header(console: Console, record: RunRecord) -> None:
+    """Print what ran on what, and with which params, risk and costs."""
+    title = f"[bold]{escape(record.strategy.name)}[/]  {_span(record)}"
+    console.print(title, highlight=False, soft_wrap=True)
+    console.print(_params(record), style="dim", highlight=False, soft_wrap=True)
 
 
 def print_notes(console: Console, record: RunRecord) -> None:
