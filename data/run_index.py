@@ -7,10 +7,12 @@ damaged or cannot be written, all runs are read. Paths are text here: ten thousa
 longer than what is done with them.
 """
 
+import gc
 import os
 import time
 import zlib
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,6 +83,24 @@ class Summaries:
 
 def summaries(runs: Path) -> Summaries:
     """Read the light facts of all runs; one that is damaged does not hide the others."""
+    # Of ten thousand runs the collector looks at half a million objects that all live: 30 % of the
+    # time.
+    with _uncollected():
+        return _summaries(runs)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def _summaries(runs: Path) -> Summaries:
     before = _read_index(runs)
     now_ns, changed = time.time_ns(), False
     entries: dict[str, _Entry] = {}

@@ -3,7 +3,6 @@
 import fcntl
 import os
 import re
-import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -51,7 +50,7 @@ def change_tags(folder: Path, change: Callable[[list[str]], Sequence[str]]) -> l
         It cannot be written; the tags are as before.
     """
     path = folder / FILE
-    hidden = path.with_name(f".{FILE}.{secrets.token_hex(4)}")
+    hidden = path.with_name(f".{FILE}")  # one name: whoever holds the folder overwrites a rest
     try:
         with _held(folder):
             tags = sorted(set(change(read_tags(folder))))

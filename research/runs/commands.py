@@ -153,7 +153,7 @@ def delete(
     from strategy.errors import WickError
 
     base = load_settings(runs=runs).runs
-    folders = list(dict.fromkeys(find(base, name) for name in names))
+    folders = list(dict.fromkeys(find(base, name).absolute() for name in names))
     told = ", ".join(one.name for one in folders)
     if not yes:
         if not sys.stdin.isatty():

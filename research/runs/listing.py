@@ -1,6 +1,7 @@
 """Many runs in a table: which of them, and as wide as the terminal is."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,7 +9,6 @@ import msgspec
 
 from data.dates import show_day
 from data.run_index import Summaries, Summary
-from data.terminal import MANY, counted
 from strategy.errors import WickError, did_you_mean
 
 NEWEST = 20
@@ -58,6 +58,11 @@ def as_json(shown: Sequence[Summary], found: Summaries) -> str:
     return msgspec.json.format(msgspec.json.encode(what), indent=2).decode()
 
 
+@cache  # most runs of a folder are over few spans
+def _span(first_ms: int, end_ms: int) -> str:
+    return f"{show_day(first_ms)} {show_day(end_ms - 1)}"
+
+
 class _Column(NamedTuple):
     heading: str
     cell: Callable[[Summary], str]
@@ -70,7 +75,7 @@ _COLUMNS = (
     _Column("kind", lambda one: one.kind, dropped=2),
     _Column("strategy", lambda one: one.strategy, dropped=3),
     _Column("symbols", lambda one: _symbols(one), dropped=4),
-    _Column("span", lambda one: f"{show_day(one.first_ms)} {show_day(one.end_ms - 1)}", dropped=6),
+    _Column("span", lambda one: _span(one.first_ms, one.end_ms), dropped=6),
     _Column("return", lambda one: _share(one, "total_return", "+.2%"), right=True),
     _Column("Sharpe", lambda one: _share(one, "sharpe", ".2f"), right=True),
     _Column("max dd", lambda one: _share(one, "max_drawdown", ".2%"), right=True),
@@ -143,6 +148,8 @@ def _plain(text: str) -> str:
 
 def notes(found: Summaries, folder: Path, unfinished: Sequence[str]) -> list[str]:
     """Say which runs are damaged, and which sweeps wait to go on."""
+    from data.terminal import MANY, counted  # with rich, which a list does not need
+
     damaged: list[Any] = list(found.damaged.items())
     lines = [f"damaged: {_plain(name)}: {_plain(why)}" for name, why in damaged[:MANY]]
     if len(damaged) > MANY:

@@ -55,7 +55,7 @@ def _facts(record: RunRecord, folder: Path) -> Iterator[tuple[str, str]]:
     if exits := [f"{reason} {n:,}" for reason, n in record.exits.items() if n]:
         yield "exits", ", ".join(exits)
     yield "result", record.result_hash[:12]
-    yield "files", " ".join(sorted(path.name for path in folder.iterdir()))
+    yield "files", " ".join(sorted(p.name for p in folder.iterdir() if p.name[0] != "."))
 
 
 def _print_data(record: RunRecord) -> None:

@@ -5,17 +5,20 @@ import os
 import resource
 import shutil
 import subprocess
+import tempfile
+import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from pyarrow import csv
 
+from data.run_index import summaries
 from data.runs import load, records
 from research.runs import listing
-from tests.cli.conftest import WICK, Command, Said, is_refusal, tree
+from tests.cli.conftest import WICK, Command, Said, finished, is_refusal, tree
 from tests.cli.kept_runs import first_run, like
 
 Refused = Callable[..., Said]
@@ -89,8 +92,6 @@ def test_damaged_runs_and_unfinished_sweeps_are_told(runs: Path, command: Comman
 
 @pytest.mark.parametrize("width", [40, 80, 120, 200])
 def test_a_list_fits_the_terminal(runs: Path, width: int) -> None:
-    from data.run_index import summaries
-
     found = summaries(runs).runs
     lines = listing.table_lines(found, width)
     assert all(len(line) <= width for line in lines)
@@ -259,3 +260,33 @@ def test_a_list_on_a_full_disk_goes_without_its_index(runs: Path, kept: Path) ->
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == 4
     assert tree(runs) == tree(kept)
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Iterator[Path]:
+    """Give a folder in memory: a disk takes half a minute to delete ten thousand folders."""
+    shared = Path("/dev/shm")
+    where = shared if os.access(shared, os.W_OK) else tmp_path
+    with tempfile.TemporaryDirectory(dir=where) as name:
+        yield Path(name)
+
+
+def test_ten_thousand_runs_are_listed_in_under_a_second(
+    folder: Path, memory: Path, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(kept / "first" / "run.json", memory)
+    many = memory / "many"
+    for at in range(10_000):
+        one = many / f"run-{at:05}"
+        one.mkdir(parents=True)
+        os.link(memory / "run.json", one / "run.json")
+    later_ns = time.time_ns() + 3_600_000_000_000  # so old that the index takes them
+    monkeypatch.setattr(time, "time_ns", lambda: later_ns)
+    assert len(summaries(many).runs) == 10_000
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    said = finished("runs", "list", "--runs", str(many), cwd=folder)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert len(said.out.splitlines()) == 10_001
+    # Processor time: how long it takes on the wall is a matter of what else the machine does.
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert seconds < 1.0

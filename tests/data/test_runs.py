@@ -223,6 +223,17 @@ def test_a_run_killed_while_it_is_written_leaves_no_run(tmp_path: Path) -> None:
     assert names_in(tmp_path) == ["after", "beside"]
 
 
+def test_no_moment_of_a_kill_leaves_half_a_run_half_its_tags_or_a_wrong_list(
+    tmp_path: Path,
+) -> None:
+    command = [sys.executable, "-m", "tests.data.run_kills", str(tmp_path), "7", "25"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    halves, left = done.stdout.split(maxsplit=1)
+    assert int(halves) > 3
+    assert left == "[]\n"
+
+
 def test_processes_that_save_one_name_at_once_get_a_number_each(tmp_path: Path) -> None:
     writers = [writer(tmp_path, 15) for _ in range(2)]
     assert [one.wait(60) for one in writers] == [0, 0]
