@@ -22,11 +22,12 @@ def stamps(runs: Path) -> dict[str, os.stat_result | None]:
     """Return the state of each run's run.json by the folder's name, in the order of names.
 
     None stands where it cannot be looked at: another hand took it away and left the tables, or the
-    folder may not be entered. What is hidden is no run.
+    folder may not be entered. What is hidden, or has a name that nobody can type, is no run.
     """
     with suppress(FileNotFoundError, NotADirectoryError):
         with os.scandir(runs) as entries:
-            names = sorted(one.name for one in entries if not one.name.startswith("."))
+            names = sorted(one.name for one in entries if one.name.isprintable())
+        names = [name for name in names if not name.startswith(".")]
         looked = ((name, _look(f"{runs}/{name}")) for name in names)
         return {name: found[0] for name, found in looked if found}
     return {}

@@ -180,7 +180,10 @@ def _summary(folder: str, name: str, tagged: bool, found: Summaries) -> Summary 
     except OSError as error:
         found.damaged[name] = f"run.json cannot be read: {error.strerror}"
         return None
-    if light.schema != _SCHEMA or not light.data:
+    if not light.data:
+        found.damaged[name] = "run.json is damaged: it names no symbol"
+        return None
+    if light.schema != _SCHEMA:
         found.damaged[name] = f"run.json is of another version: schema {light.schema}"
         return None
     tags = []

@@ -183,6 +183,9 @@ def find(runs: Path, name: str) -> Path:
     path = Path(name)
     if (path / "run.json").is_file():
         return path
+    plain = name == path.name and not name.startswith(".")
+    if plain and (runs / name / "run.json").is_file():  # a whole id needs no look at all the others
+        return runs / name
     known = [folder.name for folder in _folders(runs)]
     if not known:
         raise WickError(

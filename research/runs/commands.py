@@ -158,7 +158,11 @@ def delete(
     if not yes:
         if not sys.stdin.isatty():
             raise WickError(f"not deleted without a yes: {told}", "--yes where nobody can answer")
-        if not typer.confirm(f"delete {told}?", err=True):
+        try:
+            sure = typer.confirm(f"delete {told}?", err=True)
+        except typer.Abort:
+            raise KeyboardInterrupt from None
+        if not sure:
             typer.echo("nothing was deleted", err=True)
             return
     for one in folders:

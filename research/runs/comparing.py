@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _BEFORE = "was not computed when the run was made"
 _MOST = 4  # differences in a sentence
+MOST = 26  # runs side by side, a letter each
 
 
 class Difference(NamedTuple):
@@ -104,7 +105,8 @@ def read_all(runs: Path, names: Sequence[str]) -> dict[Path, RunRecord]:
     Raises
     ------
     WickError
-        There is no such run, one is damaged, one is named twice, or fewer than two are named.
+        There is no such run, one is damaged, one is named twice, or fewer than two or more than
+        26 are named.
     """
     found: dict[Path, RunRecord] = {}
     for name in names:
@@ -118,6 +120,11 @@ def read_all(runs: Path, names: Sequence[str]) -> dict[Path, RunRecord]:
         raise WickError(
             f"only {counted(len(found), 'run')} to compare, expected two or more",
             "wick runs compare A B; wick runs list shows their names",
+        )
+    if len(found) > MOST:
+        raise WickError(
+            f"{len(found)} runs to compare, expected at most {MOST}",
+            "wick runs list --json has the main figures of all",
         )
     return found
 

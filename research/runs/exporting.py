@@ -41,7 +41,7 @@ def export(folder: Path, to: Path) -> Path:
     record = read_record(folder)
     hidden = to.with_name(f".{to.name}.{secrets.token_hex(4)}")
     try:
-        hidden.mkdir(parents=True)
+        hidden.mkdir()
         _write_files(folder, record, hidden)
         whole = _zipped(hidden, record) if to.suffix.lower() == ".zip" else hidden
         whole.rename(to)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
+from rich.table import Table
 
 from data.run_json import FigureRecord
 from data.show import MAIN, shown
@@ -84,14 +85,30 @@ def _source_line(found: Comparison) -> str:
 
 
 def _print_figures(lines: Sequence[Line], letters: str) -> None:
-    headings = [f"{letter}>" for letter in letters]
-    headings += [f"{letter} - {letters[0]}>" for letter in letters[1:]]
+    # As many runs beside the first as the terminal has room for, then the next ones.
+    others = list(range(1, len(letters)))
+    while others:
+        room = len(others)
+        while room > 1 and _width(_figures_table(lines, letters, others[:room])) > out.width:
+            room -= 1
+        out.print(_figures_table(lines, letters, others[:room]))
+        others = others[room:]
+
+
+def _width(table: Table) -> int:
+    return out.measure(table, options=out.options.update(width=10_000)).maximum
+
+
+def _figures_table(lines: Sequence[Line], letters: str, others: Sequence[int]) -> Table:
+    headings = [f"{letters[at]}>" for at in (0, *others)]
+    headings += [f"{letters[at]} - {letters[0]}>" for at in others]
     table = new_table("", *headings)
     for one in lines:
         like = FigureRecord(one.key, one.label, None, one.unit, 0, "", "")
-        values = [shown(msgspec.structs.replace(like, value=value)) for value in one.values]
-        table.add_row(one.label, *values, *(difference(one.unit, d) for d in one.differences))
-    out.print(table)
+        values = [shown(msgspec.structs.replace(like, value=one.values[at])) for at in (0, *others)]
+        differences = [difference(one.unit, one.differences[at - 1]) for at in others]
+        table.add_row(one.label, *values, *differences)
+    return table
 
 
 def difference(unit: str, value: float | None) -> str:
