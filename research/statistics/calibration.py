@@ -3,24 +3,23 @@
 ``python -m research.statistics.calibration`` prints the tables of docs/overfitting.md.
 """
 
-from collections.abc import Sequence
-from functools import partial
-
 import numpy as np
 from numpy.typing import NDArray
 
 from backtest.inputs import Inputs, run
-from backtest.sweeps.engine import evaluate
-from backtest.sweeps.plan import SweepPlan
 from data.symbols import fine_rules, grids_of
 from data.synthetic import synthetic_market
 from research.statistics.panel import Tried
-from research.tuning.space import Space, spaces_of
+from research.tuning.asked import Prepared, TuneAsked
+from research.tuning.sampling import Sampling
+from research.tuning.scoring import Scorer
+from research.tuning.search import search
+from research.tuning.space import spaces_of
+from research.tuning.tune import score_of, search_of
 from strategy.candles import Candles
 from strategy.fills import Costs
 from strategy.funding import no_funding
 from strategy.load import Strategy
-from strategy.metrics.daily import by_day
 
 Floats = NDArray[np.float64]
 START_MS = 1_640_995_200_000  # 2022-01-01 00:00 UTC
@@ -72,52 +71,28 @@ def inputs_of(strategy: Strategy, candles: Candles, costs: Costs) -> Inputs:
     )
 
 
-def searched(inputs: Inputs, trials: int, seed: int, objective: str = "sharpe") -> Tried | None:
-    """Search at random; None where no trial has the objective."""
+def searched(
+    inputs: Inputs, trials: int, seed: int, objective: str = "sharpe", sampler: str = "tpe"
+) -> Tried | None:
+    """Search as `wick tune` does; None where no trial has the objective."""
     spaces = spaces_of(inputs.strategy)
-    values = _drawn(spaces, trials, seed)
-    scores = _score(inputs, values, objective=objective, spaces=spaces)
-    if np.isnan(scores).all():
+    asked = TuneAsked(trials=trials, objectives=(objective,), sampler=sampler, seed=seed)
+    prepared = Prepared(inputs, (inputs,), spaces, (objective,), (), (0, 0))
+    options = {"threads": 1}
+    scorer = Scorer([inputs], [one.name for one in spaces], (objective,), threads=1)
+    found = search(scorer, Sampling(sampler, spaces, 1, seed), trials)
+    if found.best is None:
         return None
-    plan = SweepPlan.of(inputs, [one.name for one in spaces])
-    best = int(np.nanargmax(scores))
-    length = inputs.candles[0].timeframe_ms
-    results = [run(inputs, plan.params(row)) for row in values]
-    days = [by_day(its.time, its.equity, its.balance, length).equity[1:] for its in results]
     return Tried(
         inputs=inputs,
         spaces=spaces,
-        values=values,
-        scores=scores,
-        days=np.array(days),
-        best=best,
-        result=results[best],
+        values=found.values,
+        scores=found.scores[:, 0],
+        days=scorer.table(found.values, days=True).days,
+        best=found.best,
+        result=run(inputs, scorer.plans[0].params(found.values[found.best])),
         objective=objective,
-        score=partial(_score, objective=objective, spaces=spaces),
-        search=partial(_best, trials=trials, seed=seed, objective=objective),
+        score=score_of(prepared, options),
+        search=search_of(prepared, asked, options),
         seed=seed,
     )
-
-
-def _drawn(spaces: Sequence[Space], trials: int, seed: int) -> Floats:
-    rng = np.random.default_rng(seed)
-    return np.column_stack([_of(one, rng, trials) for one in spaces])
-
-
-def _of(space: Space, rng: np.random.Generator, trials: int) -> Floats:
-    if space.places() is not None:
-        return rng.choice(space.values(), trials)
-    if space.log:
-        return np.exp(rng.uniform(np.log(space.low), np.log(space.high), trials))
-    return rng.uniform(space.low, space.high, trials)
-
-
-def _score(inputs: Inputs, values: Floats, *, objective: str, spaces: Sequence[Space]) -> Floats:
-    plan = SweepPlan.of(inputs, [one.name for one in spaces])
-    return evaluate(plan, values, threads=1).figures[objective]
-
-
-def _best(inputs: Inputs, *, trials: int, seed: int, objective: str) -> float:
-    spaces = spaces_of(inputs.strategy)
-    scores = _score(inputs, _drawn(spaces, trials, seed), objective=objective, spaces=spaces)
-    return float(np.nanmax(scores)) if not np.isnan(scores).all() else float("nan")

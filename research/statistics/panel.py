@@ -105,8 +105,10 @@ def panel_of(tried: Tried, tick: Callable[[], None] = lambda: None) -> tuple[Pan
     crossed = overfit(returns)
     tick()
     points = neighbours(tried.spaces, winner, tried.seed)
-    scores = tried.score(tried.inputs, points) if len(points) else np.empty(0)
-    around = plateau(scores, float(tried.scores[tried.best]), tried.objective)
+    # With its own score beside them: a search over folds has another one.
+    *scores, own = tried.score(tried.inputs, np.concatenate((points, winner[None]))).tolist()
+    own = float(tried.scores[tried.best]) if math.isnan(own) else own
+    around = plateau(np.array(scores), own, tried.objective)
     tick()
     dearer = costs_of(tried.inputs, result, tried.score, winner)
     folds = folds_of(result)
@@ -138,7 +140,7 @@ def panel_of(tried: Tried, tick: Callable[[], None] = lambda: None) -> tuple[Pan
         conditions=conditions,
         edge=all(one.holds for one in conditions),
     )
-    return record, _table(tried.spaces, points, scores)
+    return record, _table(tried.spaces, points, np.array(scores))
 
 
 def _luck(returns: Floats, trials: int) -> float:

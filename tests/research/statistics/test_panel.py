@@ -28,7 +28,7 @@ def unknown(*_: Any) -> float:
 
 
 def test_the_panel_of_a_search_in_trends() -> None:
-    tried, ticks = small_search(0.2), []
+    tried, ticks = small_search(0.3), []
     record, around = panel_of(tried, lambda: ticks.append(1))
     assert len(ticks) == PARTS
     assert record.edge
