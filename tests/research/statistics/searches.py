@@ -3,9 +3,9 @@
 import dataclasses
 from functools import cache
 
-from research.statistics.calibration import USUAL, inputs_of, market, searched
 from research.statistics.panel import Tried
 from strategy.load import Strategy, load
+from tests.calibration import USUAL, inputs_of, market, searched
 
 
 @cache

@@ -13,11 +13,11 @@ from backtest.sweeps.plan import SweepPlan
 from data.run_record import figures_of
 from data.symbols import grids_of
 from data.tune_json import OverfitRecord, PanelRecord, PlaceboRecord, PlateauRecord
-from research.statistics.calibration import USUAL, inputs_of, market, searched
 from research.statistics.panel import PARTS, PLACEBOS, Tried, panel_of
 from research.statistics.verdict import conditions_of
 from strategy.candles import Candles
 from strategy.metrics.daily import by_day
+from tests.calibration import USUAL, inputs_of, market, searched
 from tests.research.statistics.searches import small_search, trend
 
 NAN = float("nan")

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from backtest.inputs import run
 from data.symbols import fine_rules, grids_of
 from data.synthetic import synthetic_market
-from research.statistics.calibration import START_MS, USUAL, inputs_of, market
 from research.statistics.placebo import BLOCK_MAX, block_for, placebo, shuffled
 from strategy.candles import Candles
 from strategy.funding import Funding
 from strategy.grid import grid
 from strategy.load import load
+from tests.calibration import START_MS, USUAL, inputs_of, market
 from tests.research.statistics.searches import trend
 
 NAMES = ("open", "high", "low", "close")

@@ -10,13 +10,13 @@ from backtest.inputs import Inputs, run
 from backtest.signals import all_signals
 from data.run_tables import result_hash
 from data.synthetic import synthetic_market
-from research.statistics.calibration import START_MS, USUAL, inputs_of, market
 from research.statistics.entries import DRAWS, _anywhere, entries
 from research.statistics.stability import costs_of, doubled, folds_of
 from strategy.fills import Costs
 from strategy.load import load
 from strategy.rules import ENTER_LONG, ENTER_SHORT
 from strategy.timeframes import DAY_MS
+from tests.calibration import START_MS, USUAL, inputs_of, market
 from tests.research.statistics.searches import small_search, trend
 
 

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from backtest.inputs import Inputs, run
 from data.symbols import fine_rules, grids_of
-from data.synthetic import synthetic_market
 from research.statistics.panel import Tried
 from research.tuning.asked import Prepared, TuneAsked
 from research.tuning.sampling import Sampling
@@ -20,36 +19,58 @@ from strategy.candles import Candles
 from strategy.fills import Costs
 from strategy.funding import no_funding
 from strategy.load import Strategy
+from strategy.timeframes import DAY_MS, timeframe_ms
 
 Floats = NDArray[np.float64]
 START_MS = 1_640_995_200_000  # 2022-01-01 00:00 UTC
 FREE, USUAL = Costs(0.0, 0.0, 0.0), Costs()
 _LASTS = 200  # candles that a planted trend lasts on average
+_PER_MINUTE = 6e-4  # usual movement of a minute, as a share of the price
+_LASTING, _SHAKEN = 0.98, 0.08  # of calm and storm, a candle: their logarithm varies by 0.4
 
 
 def market(seed: int, days: int, strength: float, timeframe: str = "15m") -> Candles:
-    """Draw a market of noise, with trends planted into it.
+    """Draw a random walk with calm and storm, and plant trends into it.
+
+    Between open and close lies a Brownian bridge: high and low are drawn from what its extremes are
+    distributed like, so that a stop that is touched was traded at, and without costs no order is
+    worth anything. On a path of a few steps a stop would fill better than the path ever went.
 
     Parameters
     ----------
     strength : float
-        How far a trend moves a candle, in standard deviations of a candle's return; up and down
-        take turns, each for 200 candles on average. 0 for noise alone.
+        How far a trend moves a candle, in standard deviations of its return; up and down take
+        turns, each for 200 candles on average. 0 for noise alone.
     """
-    noise = synthetic_market(seed, days * 1_440, START_MS, timeframe)
-    if not strength:
-        return noise
-    arrays = dict(noise.arrays)
-    close = arrays["close"]
+    length = timeframe_ms(timeframe)
+    n = days * DAY_MS // length
     rng = np.random.default_rng(seed)
-    turns = rng.random(len(close)) < 1.0 / _LASTS
-    way = np.where(np.cumsum(turns) % 2 == 0, 1.0, -1.0) * rng.choice([-1.0, 1.0])
-    spread = float(np.diff(np.log(close)).std())
-    factor = np.exp(np.cumsum(way * strength * spread))
-    for name in ("open", "high", "low", "close"):
-        arrays[name] = np.maximum(np.rint(arrays[name] * factor * 10.0), 1.0) / 10.0
+    shocks = rng.standard_normal(n) * _SHAKEN
+    storm = np.empty(n)
+    now = 0.0
+    for at, shock in enumerate(shocks.tolist()):
+        storm[at] = now = _LASTING * now + shock
+    spread = _PER_MINUTE * np.sqrt(length / 60_000) * np.exp(storm)
+    turns = np.cumsum(rng.random(n) < 1.0 / _LASTS)
+    way = np.where(turns % 2 == 0, 1.0, -1.0) * rng.choice([-1.0, 1.0])
+    moved = spread * (rng.standard_normal(n) + strength * way) - spread**2 / 2.0
+    after = np.cumsum(moved)
+    before = after - moved
+    reach = [np.sqrt(moved**2 - 2.0 * spread**2 * np.log(rng.random(n))) for _ in range(2)]
+    logs = {
+        "open": before,
+        "high": (before + after + reach[0]) / 2.0,
+        "low": (before + after - reach[1]) / 2.0,
+        "close": after,
+    }
+    volume = np.floor(1.0 + 1_000.0 * rng.random(n)) / 100.0
     return Candles.from_arrays(
-        symbol=noise.symbol, market=noise.market, timeframe=timeframe, **arrays
+        symbol="SYNTHUSDT",
+        market="um",
+        timeframe=timeframe,
+        open_time=START_MS + length * np.arange(n, dtype=np.int64),
+        volume=volume,
+        **{name: np.rint(30_000.0 * np.exp(log) * 1e4) / 1e4 for name, log in logs.items()},
     )
 
 
