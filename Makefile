@@ -2,7 +2,7 @@
 
 DATA ?= ../shared/data
 
-.PHONY: help setup demo test parity lint bench lock clean
+.PHONY: help setup demo test parity calibrate lint bench lock clean
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /make \1 	/p' Makefile
@@ -18,6 +18,9 @@ test: setup ## the whole suite
 
 parity: setup ## real candles through backtest and live stack, with every shipped strategy
 	@.venv/bin/python -m tests.parity "$(DATA)"
+
+calibrate: setup ## how often noise is called an edge, and what edge is found; half an hour
+	@.venv/bin/python -m tests.calibration
 
 lint: setup ## ruff and mypy
 	@.venv/bin/ruff check .

@@ -1,14 +1,21 @@
 """How often the panel calls noise an edge, and how large an edge has to be to be found.
 
-``python -m research.statistics.calibration`` prints the tables of docs/overfitting.md.
+``make calibrate`` prints the table of docs/overfitting.md.
 """
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backtest.inputs import Inputs, run
 from data.symbols import fine_rules, grids_of
-from research.statistics.panel import Tried
+from research.statistics.panel import Tried, panel_of
 from research.tuning.asked import Prepared, TuneAsked
 from research.tuning.sampling import Sampling
 from research.tuning.scoring import Scorer
@@ -18,12 +25,14 @@ from research.tuning.tune import score_of, search_of
 from strategy.candles import Candles
 from strategy.fills import Costs
 from strategy.funding import no_funding
-from strategy.load import Strategy
+from strategy.load import Strategy, load
 from strategy.timeframes import DAY_MS, timeframe_ms
 
 Floats = NDArray[np.float64]
 START_MS = 1_640_995_200_000  # 2022-01-01 00:00 UTC
 FREE, USUAL = Costs(0.0, 0.0, 0.0), Costs()
+STRENGTHS = (0.02, 0.04, 0.06, 0.08, 0.1, 0.15)
+_FRESH = 1_000_000  # seeds of other markets begin here
 _LASTS = 200  # candles that a planted trend lasts on average
 _PER_MINUTE = 6e-4  # usual movement of a minute, as a share of the price
 _LASTING, _SHAKEN = 0.98, 0.08  # of calm and storm, a candle: their logarithm varies by 0.4
@@ -117,3 +126,71 @@ def searched(
         search=search_of(prepared, asked, options),
         seed=seed,
     )
+
+
+class Judged(NamedTuple):
+    """What the panel said of one search.
+
+    Attributes
+    ----------
+    score : float
+        The winner's Sharpe ratio, a year; NaN where no trial has one.
+    fresh : float
+        That of its params on another market of the same strength.
+    holds : tuple of bool
+        The conditions of the verdict.
+    """
+
+    score: float
+    fresh: float
+    holds: tuple[bool, ...]
+
+
+def trend() -> Strategy:
+    """Give a shipped strategy, on candles that two years have few of."""
+    return dataclasses.replace(load("trend_ema"), timeframe="15m")
+
+
+def judged(seed: int, strength: float, costs: Costs, days: int, trials: int) -> Judged:
+    """Search in one market, and judge the winner."""
+    tried = searched(inputs_of(trend(), market(seed, days, strength), costs), trials, seed)
+    if tried is None:
+        return Judged(np.nan, np.nan, (False,) * 4)
+    fresh = inputs_of(trend(), market(_FRESH + seed, days, strength), costs)
+    score = float(tried.score(fresh, tried.values[[tried.best]])[0])
+    record, _ = panel_of(tried)
+    holds = tuple(one.holds for one in record.conditions)
+    return Judged(float(tried.scores[tried.best]), score, holds)
+
+
+def line(name: str, found: Sequence[Judged]) -> str:
+    """Write a row of the table."""
+    holds = np.array([one.holds for one in found])
+    each = " | ".join(str(count) for count in holds.sum(axis=0).tolist())
+    score, fresh = (np.nanmean([one[at] for one in found]) for at in range(2))
+    edge = int(holds.all(axis=1).sum())
+    return f"| {name} | {score:.2f} | {fresh:.2f} | {each} | **{edge} of {len(found)}** |"
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--noise", type=int, default=200, help="markets without an edge")
+    parser.add_argument("--edges", type=int, default=20, help="markets of each strength")
+    parser.add_argument("--days", type=int, default=730)
+    parser.add_argument("--trials", type=int, default=100)
+    parser.add_argument("--workers", type=int, default=2)
+    asked = parser.parse_args()
+    judged(0, 0.0, USUAL, 60, 50)  # compiles what the workers then have
+    rows = [("noise, no costs", 0.0, FREE, asked.noise), ("noise", 0.0, USUAL, asked.noise)]
+    rows += [(f"{strength:.2f}", strength, USUAL, asked.edges) for strength in STRENGTHS]
+    with ProcessPoolExecutor(asked.workers) as pool:
+        for name, strength, costs, count in rows:
+            one = partial(
+                judged, strength=strength, costs=costs, days=asked.days, trials=asked.trials
+            )
+            print(line(name, list(pool.map(one, range(count)))), flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

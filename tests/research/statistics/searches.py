@@ -1,17 +1,9 @@
 """Small searches that the panel is tried on."""
 
-import dataclasses
 from functools import cache
 
 from research.statistics.panel import Tried
-from strategy.load import Strategy, load
-from tests.calibration import USUAL, inputs_of, market, searched
-
-
-@cache
-def trend() -> Strategy:
-    """Give a shipped strategy, on candles that a year has few of."""
-    return dataclasses.replace(load("trend_ema"), timeframe="15m")
+from tests.calibration import USUAL, inputs_of, market, searched, trend
 
 
 @cache

@@ -61,14 +61,14 @@ def test_a_history_drawn_in_its_own_order_has_its_own_figures() -> None:
 
 def test_the_interval_of_the_sharpe_ratio_holds_the_truth_as_often_as_it_says() -> None:
     held, n, true = 0, 250, 0.1
-    for seed in range(120):
+    for seed in range(60):
         returns = np.random.default_rng(seed).normal(true * 0.01, 0.01, n)
         equity = np.cumprod(np.append(1.0, 1.0 + returns))
         found = intervals({}, equity, trades_of([1.0, -1.0] * 10), n / 365, -0.1, seed)["sharpe"]
         assert found.low is not None and found.high is not None
         held += found.low <= true * math.sqrt(365) <= found.high
-    # 95 %, less three standard errors of 120 draws, less what percentiles are known to lack.
-    assert held / 120 > 0.95 - 3 * math.sqrt(0.95 * 0.05 / 120) - 0.02
+    # 95 %, less three standard errors of 60 draws, less what percentiles are known to lack.
+    assert held / 60 > 0.95 - 3 * math.sqrt(0.95 * 0.05 / 60) - 0.02
 
 
 def test_an_interval_is_about_as_wide_as_theory_has_it() -> None:

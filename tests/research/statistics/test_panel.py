@@ -17,8 +17,8 @@ from research.statistics.panel import PARTS, PLACEBOS, Tried, panel_of
 from research.statistics.verdict import conditions_of
 from strategy.candles import Candles
 from strategy.metrics.daily import by_day
-from tests.calibration import USUAL, inputs_of, market, searched
-from tests.research.statistics.searches import small_search, trend
+from tests.calibration import USUAL, inputs_of, market, searched, trend
+from tests.research.statistics.searches import small_search
 
 NAN = float("nan")
 

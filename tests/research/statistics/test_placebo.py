@@ -16,8 +16,7 @@ from strategy.candles import Candles
 from strategy.funding import Funding
 from strategy.grid import grid
 from strategy.load import load
-from tests.calibration import START_MS, USUAL, inputs_of, market
-from tests.research.statistics.searches import trend
+from tests.calibration import START_MS, USUAL, inputs_of, market, trend
 
 NAMES = ("open", "high", "low", "close")
 

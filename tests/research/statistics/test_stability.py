@@ -16,8 +16,8 @@ from strategy.fills import Costs
 from strategy.load import load
 from strategy.rules import ENTER_LONG, ENTER_SHORT
 from strategy.timeframes import DAY_MS
-from tests.calibration import START_MS, USUAL, inputs_of, market
-from tests.research.statistics.searches import small_search, trend
+from tests.calibration import START_MS, USUAL, inputs_of, market, trend
+from tests.research.statistics.searches import small_search
 
 
 def two_symbols() -> tuple[Inputs, Result]:
