@@ -1,28 +1,27 @@
-"""All checks of one strategy over one history, two at a time."""
+"""All checks of one strategy over one history."""
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backtest.refusals import refuse_cold
 from strategy.candles import Candles
-from strategy.contract.cuts import STRETCH, WHOLE, WINDOW, cuts, frames_of, stretches, window_at
-from strategy.contract.findings import OUTSIDE, QUIET, REFUSED, WRITTEN, Check, Finding
-from strategy.contract.future import same_beginning, scrambled_future
-from strategy.contract.outcome import DECISIONS, Outcome, Subject, outcome
+from strategy.contract.bars import every_bar
+from strategy.contract.cuts import WINDOW, cuts, frames_of, window_at
+from strategy.contract.findings import OUTSIDE, QUIET, REFUSED, STOPS, WRITTEN, Check, Finding
+from strategy.contract.future import Tick, same_beginning, scrambled_future
+from strategy.contract.outcome import DECISIONS, Outcome, Span, Subject
 from strategy.contract.outside import private_uses, watching
 from strategy.contract.parameters import edge_params, unused_params
-from strategy.contract.pieces import repeats, same_in_pieces
+from strategy.contract.pieces import repeats, same_at_cuts, same_in_pieces
 from strategy.contract.settling import Settling, first_value, settling
 from strategy.errors import WickError
 from strategy.rules import ENTER_LONG, ENTER_SHORT
 
-Tick = Callable[[], None]
-_WINDOW, _CUTS, _HISTORY = ", every bar", ", at cuts", ", whole history"
-_FEWER = 4
+_WINDOW, _CUTS, _HISTORY, _START = ", every bar", ", at cuts", ", whole history", ", from the start"
+_FEW, _FEWEST = 64, 4
 
 
 def _no_tick() -> None:
@@ -87,47 +86,34 @@ def check_strategy(
     for finding in (*asked_at_load, *private_uses(subject.strategy)):
         text.found.setdefault(finding.said, finding)
     try:
-        whole, again = repeats(subject, candles)
+        history, again = repeats(subject, candles)
     except WickError as error:
-        stop = Finding(REFUSED, "indicators", error.message, error.hint)
-        return Checked((text, Check(REFUSED, "first run", 1, found={"indicators": stop})))
+        stop = Finding(REFUSED, STOPS, error.message, error.hint)
+        return Checked((text, Check(REFUSED, "first run", 1, found={STOPS: stop})))
     if any(finding.kind == WRITTEN for finding in again.findings):
         return Checked((text, again))  # no two runs had the same candles
     with watching(str(subject.strategy.path)) as asked:
-        outcome(subject, candles.slice(0, window))
+        subject.rows(candles.slice(0, window))
     text.found |= {finding.said: finding for finding in asked}
     text.runs += 1
     refuse_cold(subject.strategy, subject.params, [candles])
-    plan = _Plan.of(subject, candles, whole, seed, window)
-    checks, settled = _work_off(plan, begin(plan.runs))
-    spans = [(span.candles, span.whole) for span in (plan.window, plan.history)]
-    entries = int((whole.array(DECISIONS) & (ENTER_LONG | ENTER_SHORT) > 0).sum())
+    plan = _Plan.of(history, seed, window)
+    tick = begin(plan.runs)
+    checks = plan.work_off(tick)
+    spans = [plan.window, history]
+    flags = history.whole.array(DECISIONS)
+    entries = int((flags & (ENTER_LONG | ENTER_SHORT) > 0).sum())
     return Checked(
         (text, again, *checks),
-        tuple(settled),
-        (*unused_params(subject, spans), *edge_params(subject.strategy), *_quiet(entries, whole)),
+        tuple(settling(history, seed, tick)),
+        (
+            *unused_params(subject, spans),
+            *edge_params(subject.strategy),
+            *_quiet(entries, history.whole),
+        ),
         plan.start,
         entries,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Span:
-    """Candles, what the strategy says of them, and where they are cut."""
-
-    candles: Candles
-    whole: Outcome
-    lengths: Sequence[int]
-
-    @classmethod
-    def of(
-        cls, subject: Subject, candles: Candles, start: int, stop: int, lengths: Sequence[int]
-    ) -> "_Span":
-        part = candles.slice(start, stop)
-        return cls(part, outcome(subject, part), lengths)
-
-    def only(self, lengths: Sequence[int]) -> "_Span":
-        return _Span(self.candles, self.whole, lengths)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,99 +122,78 @@ class _Plan:
 
     Attributes
     ----------
-    window : _Span
+    history : Span
+        All of them.
+    places : int64 array
+        Where the history is cut.
+    window : Span
         The stretch whose every bar is a cut.
     start, front : int
-        Where the window's span begins, and how many of its candles only warm it up.
-    stretches : list of _Span
-        The history's cuts, in stretches that fit the processor's cache.
-    history : _Span
-        All of it, with a few of the cuts: for what lies further away than a stretch is long.
+        Where the window begins, and how many of its candles only warm it up.
     """
 
-    subject: Subject
-    window: _Span
+    history: Span
+    places: NDArray[np.int64]
+    window: Span
     start: int
     front: int
-    stretches: list[_Span]
-    history: _Span
     seed: int
 
     @classmethod
-    def of(
-        cls, subject: Subject, candles: Candles, whole: Outcome, seed: int, width: int
-    ) -> "_Plan":
-        n = len(candles.arrays["open_time"])
+    def of(cls, history: Span, seed: int, width: int) -> "_Plan":
+        subject, candles, whole = history.subject, history.candles, history.whole
+        n = len(history.times)
         pairs = zip(whole.names, whole.arrays, strict=True)
         warm = max(first_value(array) or 0 for name, array in pairs if name.startswith("Row."))
         # A long warm-up goes in front: else nothing would have a value inside the window.
         front = warm if warm > width // 2 else 0
         start = max(window_at(whole, width) - front, 0)
         stop = min(start + front + width, n)
-        window = _Span.of(subject, candles, start, stop, range(front + 1, stop - start + 1))
+        window = Span.of(subject, candles.slice(start, stop))
         places = cuts(candles, frames_of(subject, candles), seed)
-        dealt = stretches(places, n, max(STRETCH, 4 * warm))
-        few = np.random.default_rng(seed).choice(places, min(WHOLE, len(places)), replace=False)
-        return cls(
-            subject,
-            window,
-            start,
-            front,
-            [_Span.of(subject, candles, *stretch) for stretch in dealt],
-            _Span(candles, whole, few.tolist()),
-            seed,
-        )
+        return cls(history, places, window, start, front, seed)
 
     @property
     def runs(self) -> int:
-        """About how many runs of the strategy the cuts take."""
-        lengths = [len(span.lengths) for _, span in self._spans()]
-        return 3 * sum(lengths) - lengths[0] + lengths[0] // _FEWER
+        """About how often progress is told."""
+        return len(self.window.times) - self.front + 3 * (_FEW + _FEWEST) + 12
 
-    def jobs(self, tick: Tick) -> Iterator[tuple[str, Callable[[], Check]]]:
-        """Give all checks with the words that say over what; equal words are one line."""
-        for where, span in self._spans():
-            its = (self.subject, span.candles, span.whole)
-            yield where, partial(same_beginning, *its, span.lengths, tick)
-            scrambled = partial(scrambled_future, *its, tick=tick, seed=self.seed)
-            yield where, partial(scrambled, lengths=span.lengths)
-            # Extreme prices take another path through few strategies: every fourth bar is enough.
-            fewer = span.lengths[:: _FEWER if span is self.window else 1]
-            yield where, partial(scrambled, lengths=fewer, extreme=True)
-        window, history = self.window, self.history
-        for where, span, single in (
-            (_WINDOW, window, self.front),
-            (_HISTORY, history, len(history.whole.arrays[0])),
-        ):
-            its = (self.subject, span.candles, span.whole)
-            yield where, partial(same_in_pieces, *its, self.seed, single, tick)
+    def work_off(self, tick: Tick) -> list[Check]:
+        """Do all checks; equal titles are one line."""
+        draw = np.random.default_rng(self.seed)
+        window, history, seed = self.window, self.history, self.seed
+        bars = range(self.front + 1, len(window.times) + 1)
+        few = _some(draw, bars, _FEW)
+        fewest = _some(draw, self.places, _FEWEST)
+        done = {
+            _WINDOW: [
+                *every_bar(window, self.front, seed, tick),
+                same_in_pieces(window, seed, tick),
+            ],
+            _CUTS: same_at_cuts(history, self.places, seed, tick),
+            _HISTORY: [same_in_pieces(history, seed, tick)],
+            _START: [
+                check
+                for span, lengths in ((window, few), (history, fewest))
+                for check in (
+                    same_beginning(span, lengths, tick),
+                    scrambled_future(span, lengths, tick, seed, False),
+                    scrambled_future(span, lengths, tick, seed, True),
+                )
+            ],
+        }
+        lines: dict[tuple[str, str], Check] = {}
+        for where, checks in done.items():
+            for check in checks:
+                check.title += where
+                line = Check(check.kind, check.title)
+                lines.setdefault((check.kind, check.title), line).join(check)
+        return sorted(lines.values(), key=lambda check: check.kind)
 
-    def _spans(self) -> Iterator[tuple[str, _Span]]:
-        yield _WINDOW, self.window
-        for stretch in self.stretches:
-            yield _CUTS, stretch
-        yield _HISTORY, self.history
 
-
-def _work_off(plan: _Plan, tick: Tick) -> tuple[list[Check], list[Settling]]:
-    history = plan.history
-    jobs = list(plan.jobs(tick))
-    # Long runs let go of the interpreter's lock and share two cores; short ones would only fight
-    # for it, so they come after, alone.
-    with ThreadPoolExecutor(2) as pool:
-        running = [(where, pool.submit(job)) for where, job in jobs if where != _WINDOW]
-        try:
-            settled = settling(plan.subject, history.candles, history.whole, plan.seed, tick)
-            long = [(where, job.result()) for where, job in running]
-        finally:
-            for _, job in running:
-                job.cancel()
-    done = [(where, job()) for where, job in jobs if where == _WINDOW] + long
-    lines: dict[tuple[str, str], Check] = {}
-    for where, check in done:
-        check.title += where
-        lines.setdefault((check.kind, check.title), Check(check.kind, check.title)).join(check)
-    return sorted(lines.values(), key=lambda check: check.kind), settled
+def _some(draw: np.random.Generator, of: Sequence[int] | NDArray[np.int64], most: int) -> list[int]:
+    chosen: list[int] = draw.choice(of, min(most, len(of)), replace=False).tolist()
+    return sorted(chosen)
 
 
 def _quiet(entries: int, whole: Outcome) -> list[Finding]:

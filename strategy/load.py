@@ -8,7 +8,7 @@ import linecache
 import sys
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -253,6 +253,12 @@ def load_source(path: Path, source: bytes) -> Strategy:
         optional_fields=tuple(name for name in OPTIONAL_FIELDS if name.encode() in source),
         source=source,
     )
+
+
+def loaded_again(strategy: Strategy) -> Strategy:
+    """Run the text of a strategy once more: its new module has seen no candle yet."""
+    module = _import(strategy.path, strategy.source)
+    return replace(strategy, row=module.Row, indicators=module.indicators)
 
 
 def find(name_or_path: str) -> Path:

@@ -109,6 +109,22 @@ class Tape:
         """
         return _Pass(self, open_time)
 
+    def fork(self) -> "Tape":
+        """Return a second tape that goes on from here; what it reads leaves this one as it is.
+
+        Raises
+        ------
+        TapeError
+            The last pass was not finished.
+        """
+        self._refuse_unfinished()
+        other = Tape(self.identity)
+        other.last_open_time = self.last_open_time
+        other._calls = list(self._calls)
+        other._states = [state.copy() for state in self._states]
+        other._complete = self._complete
+        return other
+
     def _begin(self, open_time: NDArray[np.int64]) -> None:
         self._refuse_unfinished()
         if len(open_time) and open_time[0] <= self.last_open_time:

@@ -1,27 +1,21 @@
 """Where a history is cut: at seeded places, around closes of higher candles, around gaps."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
 from strategy.candles import Candles
-from strategy.contract.outcome import DECISIONS, Outcome, Subject, outcome
+from strategy.contract.outcome import DECISIONS, Outcome, Subject
 from strategy.errors import WickError
 from strategy.rules import ENTER_LONG, ENTER_SHORT
 from strategy.tape import Identity, Tape
-from strategy.timeframes import timeframe_ms
 
 WINDOW = 5_000
 SEEDED = 200
-STRETCH = 1 << 16
-WHOLE = 8
-_USUAL = ("5m", "15m", "1h", "4h", "1d", "1w")
+_USUAL = ("3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w", "1M")
 _PER_KIND = 4
 
 
-def cuts(candles: Candles, frames: tuple[str, ...], seed: int) -> tuple[int, ...]:
+def cuts(candles: Candles, frames: tuple[str, ...], seed: int) -> NDArray[np.int64]:
     """Choose lengths at which a history is cut: seeded ones and those around boundaries.
 
     A window of a higher timeframe closes with the candle before the first of the next window. The
@@ -32,61 +26,34 @@ def cuts(candles: Candles, frames: tuple[str, ...], seed: int) -> tuple[int, ...
     n = len(times)
     places = [draw.integers(1, n + 1, min(SEEDED, n))]
     for frame in frames:
-        opens = np.searchsorted(times, candles.resample(frame).open_time)
-        places += _around(opens, draw)
-    places += _around(np.flatnonzero(np.diff(times) != candles.timeframe_ms) + 1, draw)
+        places += _around(candles.resample(frame).open_time, times, draw)
+    gaps = times[1:][np.diff(times) != candles.timeframe_ms]
+    places += _around(gaps, times, draw)
     every = np.unique(np.concatenate(places))
-    return tuple(int(cut) for cut in every if 1 <= cut <= n)
+    return every[(every >= 1) & (every <= n)]
 
 
-class Stretch(NamedTuple):
-    """Candles from start to stop, and the lengths, counted from start, at which they are cut."""
-
-    start: int
-    stop: int
-    lengths: tuple[int, ...]
-
-
-def stretches(places: Sequence[int], n: int, longest: int) -> list[Stretch]:
-    """Deal the cuts of a history out to overlapping stretches of it.
-
-    A run over a year leaves the processor's cache and costs twenty times one over a stretch. Each
-    cut lies in the later half of its stretch, or in the first one.
-
-    Parameters
-    ----------
-    places : sequence of int
-        Cuts of the history.
-    n : int
-        Candles of the history.
-    longest : int
-        Candles of a stretch.
-    """
-    half = longest // 2
-    dealt: dict[int, list[int]] = {}
-    for place in places:
-        start = max((place - 1) // half - 1, 0) * half
-        dealt.setdefault(start, []).append(place - start)
-    return [Stretch(at, min(at + longest, n), tuple(cuts)) for at, cuts in sorted(dealt.items())]
-
-
-def _around(opens: NDArray[np.int64], draw: np.random.Generator) -> list[NDArray[np.int64]]:
+def _around(
+    opens: NDArray[np.int64], times: NDArray[np.int64], draw: np.random.Generator
+) -> list[NDArray[np.int64]]:
     if not len(opens):
         return []
     chosen = draw.choice(opens, min(_PER_KIND, len(opens)), replace=False)
-    return [chosen - 1, chosen, chosen + 1]
+    first = np.searchsorted(times, chosen)
+    return [first - 1, first, first + 1]
 
 
 def frames_of(subject: Subject, candles: Candles) -> tuple[str, ...]:
     """Return the higher timeframes that a strategy builds, and the usual ones its base allows."""
+    few = candles.slice(0, 1)
     tape = Tape(Identity("", "", candles.symbol, 0))
-    with tape.reading(candles.open_time):
-        outcome(subject, candles)
+    with tape.reading(few.open_time):
+        subject.rows(few)
     own = {call.timeframe for call in tape._calls if call.function == "resample"}
     known = []
-    for frame in sorted({*_USUAL, *own}, key=timeframe_ms):
+    for frame in sorted({*_USUAL, *own}):
         try:
-            candles.slice(0, 1).resample(frame)
+            few.resample(frame)
         except WickError:  # not a multiple of the base
             continue
         if frame != candles.timeframe:

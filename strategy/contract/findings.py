@@ -3,16 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
-from strategy.contract.outcome import Outcome, differences
+from strategy.contract.outcome import Rows, Span
 from strategy.errors import WickError
 
 # Kind of finding: what it means when a value differs, and what to do about it.
 BEGINNING, FUTURE, CHUNKS, REPEAT = "beginning", "future", "chunks", "repeat"
 WRITTEN, OUTSIDE, PRIVATE, REFUSED = "written", "outside", "private", "refused"
 UNUSED, EDGE, QUIET = "unused", "edge", "quiet"
+STOPS = "indicators"  # the place of a finding that the strategy stops with an error
 _WAYS = "use indicators, previous(x, n) and resample().align() of the columns"
 HINTS = {
     BEGINNING: f"it reads candles after its own; {_WAYS}",
@@ -76,34 +74,33 @@ class Check:
     values: int = 0
     found: dict[str, Finding] = field(default_factory=dict)
 
-    def compare(
-        self,
-        run: Callable[[], Outcome],
-        whole: Outcome,
-        length: int,
-        times: NDArray[np.int64],
-        how: str,
-    ) -> None:
-        """Run the strategy once more and compare the first `length` candles with the whole.
+    def compare(self, run: Callable[[], Rows], span: Span, at: slice, how: str) -> None:
+        """Run the strategy once more; what it says of the candles `at` must be what the span says.
 
         An error on the way is a finding too: on the whole history there was none.
         """
         self.runs += 1
         try:
-            got = run()
+            rows = run()
         except WickError as error:
-            at = min(length, len(times)) - 1
-            said = f"the strategy stops {how}: {error.message}"
-            place = Finding(self.kind, "indicators", said, error.hint, int(times[at]))
-            self.found.setdefault("indicators", place)
-            return
-        self.values += length * len(got.arrays)
-        for one in differences(got, whole, length):
+            self.stops(error, int(span.times[at][-1]), how)
+        else:
+            self.hold(rows, span, at, how)
+
+    def stops(self, error: WickError, time: int, how: str) -> None:
+        """Note that the strategy stops with an error."""
+        said = f"the strategy stops {how}: {error.message}"
+        self.found.setdefault(STOPS, Finding(self.kind, STOPS, said, error.hint, time))
+
+    def hold(self, rows: Rows, span: Span, at: slice, how: str) -> None:
+        """Hold rows of the candles `at` against the span's."""
+        self.values += len(rows[0]) * len(span.whole.arrays)
+        for one in span.differences(rows, at):
             if one.where not in self.found:
                 said = f"{one.where} is {one.seen:.10g} {how}, and {one.expected:.10g} otherwise"
                 self.found[one.where] = Finding(
-                    self.kind, one.where, said, HINTS[self.kind], int(times[one.at]),
-                    one.seen, one.expected,
+                    self.kind, one.where, said, HINTS[self.kind],
+                    int(span.times[at][one.at]), one.seen, one.expected,
                 )  # fmt: skip
 
     @property

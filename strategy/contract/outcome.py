@@ -1,8 +1,6 @@
 """What a strategy makes of candles, all of it, as arrays that can be compared bit for bit."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,14 +9,14 @@ from numpy.typing import NDArray
 from strategy.candles import Candles
 from strategy.grid import fine_grid
 from strategy.kernel import kernel
-from strategy.load import Strategy
+from strategy.load import Strategy, loaded_again
 from strategy.risk import APPROVED, Risk, checked, size
-from strategy.rules import CONDITIONS, DISTANCES, ENTER_LONG, ENTER_SHORT
-from strategy.tape import Identity, Tape
+from strategy.rules import CONDITIONS, DISTANCES, ENTER_LONG, ENTER_SHORT, PRIORITY
 
 WALLET = 10_000.0
 SLIPPAGE = 0.0001
 DECISIONS = "decisions"
+Rows = tuple[NDArray[np.float64], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +42,20 @@ class Subject:
         )
         return cls(strategy, params, risk, grid)
 
+    def rows(self, candles: Candles) -> Rows:
+        """Run the strategy's indicators, on the active tape if there is one.
+
+        Raises
+        ------
+        WickError
+            The strategy stops with an error.
+        """
+        return tuple(self.strategy.rows(candles, self.params))
+
+    def anew(self) -> "Subject":
+        """Return the same with a module of its own, which has seen no candle yet."""
+        return replace(self, strategy=loaded_again(self.strategy))
+
 
 class Outcome(NamedTuple):
     """Everything a strategy says, one value a candle.
@@ -51,7 +63,7 @@ class Outcome(NamedTuple):
     Attributes
     ----------
     names : tuple of str
-        Row.field for every field, decisions, the distances of its rules, size.
+        Row.field for every field, decisions, the distances and the priority of its rules, size.
     arrays : tuple of array (n,)
         In that order: float64, uint8 flags, float64, int64 steps (negative for a short, 0 where
         there is no entry or risk refuses it).
@@ -82,28 +94,32 @@ def outcome(subject: Subject, candles: Candles) -> Outcome:
     WickError
         The strategy stops with an error.
     """
-    strategy = subject.strategy
-    rows = strategy.rows(candles, subject.params)
-    fields = dict(zip(strategy.row._fields, rows, strict=True))
-    columns = [fields[name] for name in strategy.rules.fields]
+    return said(subject, subject.rows(candles), candles.arrays["close"])
+
+
+def said(subject: Subject, rows: Rows, close: NDArray[np.float64]) -> Outcome:
+    """Add to the rows of some candles what the rules and the risk make of them, one by one."""
+    rules = subject.strategy.rules
+    fields = dict(zip(subject.strategy.row._fields, rows, strict=True))
+    columns = [fields[name] for name in rules.fields]
     numbers = np.array([float(value) for value in subject.params])
-    flags = strategy.rules.signals(*columns, numbers)
+    flags = rules.signals(*columns, numbers)
+    every = np.arange(len(flags))
     # At every candle, not only at entries: more that can differ.
-    distances = (
-        *strategy.rules.distances(np.arange(len(flags)), *columns, numbers),
-        strategy.rules.trails(*columns, numbers),
-        strategy.rules.limits(np.arange(len(flags)), *columns, numbers),
+    values = (
+        *rules.distances(every, *columns, numbers),
+        rules.trails(*columns, numbers),
+        rules.limits(every, *columns, numbers),
+        rules.priorities(every, *columns, numbers),
     )
     named = {
-        name: values
-        for name, values in zip(DISTANCES, distances, strict=True)
-        if len(values) == len(flags)
+        name: array
+        for name, array in zip((*DISTANCES, PRIORITY), values, strict=True)
+        if name in rules.texts
     }
     stop = named[DISTANCES[0]]
-    take = named[DISTANCES[1]] if strategy.has_take else stop
-    sizes = _sizes(
-        flags, candles.arrays["close"], stop, take, strategy.has_take, subject.risk, subject.grid
-    )
+    take = named.get(DISTANCES[1], stop)
+    sizes = _sizes(flags, close, stop, take, DISTANCES[1] in named, subject.risk, subject.grid)
     names = (*(f"Row.{name}" for name in fields), DECISIONS, *named, "size")
     return Outcome(names, (*rows, flags, *named.values(), sizes))
 
@@ -123,35 +139,46 @@ def _sizes(flags, close, stop, take, has_take, risk, g):
     return out
 
 
-def in_pieces(subject: Subject, candles: Candles, edges: Sequence[int]) -> Outcome:
-    """Run a strategy through a tape that reads the candles from edge to edge.
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Candles, and what a strategy says when it is given all of them at once."""
 
-    Raises
-    ------
-    WickError
-        The strategy stops with an error, or its calls do not repeat.
-    """
-    first = int(candles.arrays["open_time"][0])
-    tape = Tape(Identity(subject.strategy.source_hash, "", candles.symbol, first))
-    parts = []
-    for start, stop in pairwise(edges):
-        chunk = candles.slice(start, stop)
-        with tape.reading(chunk.open_time):
-            parts.append(outcome(subject, chunk))
-    joined = (np.concatenate(arrays) for arrays in zip(*(p.arrays for p in parts), strict=True))
-    return Outcome(parts[0].names, tuple(joined))
+    subject: Subject
+    candles: Candles
+    whole: Outcome
+
+    @classmethod
+    def of(cls, subject: Subject, candles: Candles) -> "Span":
+        """Run the strategy over all of the candles.
+
+        Raises
+        ------
+        WickError
+            The strategy stops with an error.
+        """
+        return cls(subject, candles, outcome(subject, candles))
+
+    @property
+    def times(self) -> NDArray[np.int64]:
+        """UTC ms at which each candle opens."""
+        times: NDArray[np.int64] = self.candles.arrays["open_time"]
+        return times
+
+    def differences(self, rows: Rows, at: slice) -> list[Difference]:
+        """Compare what other rows of the candles `at` lead to, bit for bit; NaN equals NaN."""
+        got = said(self.subject, rows, self.candles.arrays["close"][at])
+        expected = Outcome(self.whole.names, tuple(array[at] for array in self.whole.arrays))
+        return differences(got, expected)
 
 
-def differences(got: Outcome, whole: Outcome, length: int) -> list[Difference]:
-    """Compare the first `length` candles of two outcomes bit for bit; NaN equals NaN."""
+def differences(got: Outcome, whole: Outcome) -> list[Difference]:
+    """Compare two outcomes of the same candles bit for bit; NaN equals NaN."""
     found = []
     for name, seen, expected in zip(got.names, got.arrays, whole.arrays, strict=True):
-        seen, expected = seen[:length], expected[:length]
-        # The usual case costs two copies and one comparison of bytes, half of an array of bools.
-        if seen.tobytes() == expected.tobytes():
-            continue
         bits = f"u{seen.dtype.itemsize}"
         apart = seen.view(bits) != expected.view(bits)
+        if not apart.any():
+            continue
         apart &= ~((seen != seen) & (expected != expected))
         if name == DECISIONS:
             for rule, bit in CONDITIONS.items():

@@ -5,27 +5,26 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from strategy.candles import Candles
 from strategy.contract.findings import EDGE, UNUSED, Finding
-from strategy.contract.outcome import Outcome, Subject, differences, outcome
+from strategy.contract.outcome import Span, Subject, differences, outcome
 from strategy.errors import WickError
 from strategy.load import Strategy
 
 
-def unused_params(subject: Subject, spans: list[tuple[Candles, Outcome]]) -> list[Finding]:
+def unused_params(subject: Subject, spans: list[Span]) -> list[Finding]:
     """Find parameters whose every change moves no column, decision, distance and size.
 
     Parameters
     ----------
-    spans : list of (Candles, Outcome)
+    spans : list of Span
         Tried in this order until something moves, so the short one first.
     """
     found = []
     read = _names_read(subject.strategy)
-    count = len(spans[-1][0].arrays["open_time"])
+    count = len(spans[-1].times)
     for name, value in subject.params._asdict().items():
         others = list(_others(subject.strategy, name, value))
-        if any(_moves(subject, name, other, *span) for span in spans for other in others):
+        if any(_moves(subject, name, other, span) for span in spans for other in others):
             continue
         why = f"it moves nothing on {count:,} candles" if name in read else "no text reads it"
         tried = ", ".join(f"{other:g}" for other in others)
@@ -34,11 +33,10 @@ def unused_params(subject: Subject, spans: list[tuple[Candles, Outcome]]) -> lis
     return found
 
 
-def _moves(subject: Subject, name: str, value: float, candles: Candles, whole: Outcome) -> bool:
+def _moves(subject: Subject, name: str, value: float, span: Span) -> bool:
     try:
         changed = replace(subject, params=subject.params._replace(**{name: value}))
-        n = len(candles.arrays["open_time"])
-        return bool(differences(outcome(changed, candles), whole, n))
+        return bool(differences(outcome(changed, span.candles), span.whole))
     except WickError:  # a length of 0 or the like: it is read, or it could not be refused
         return True
 

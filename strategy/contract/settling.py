@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from strategy.candles import Candles
 from strategy.contract.future import Tick
-from strategy.contract.outcome import DECISIONS, Outcome, Subject, outcome
+from strategy.contract.outcome import DECISIONS, Outcome, Span, Subject, outcome
 from strategy.rules import CONDITIONS, RULE_NAMES
 from strategy.warmup import first_warm
 
@@ -36,17 +35,16 @@ class Settling(NamedTuple):
     settled: int | None
 
 
-def settling(
-    subject: Subject, candles: Candles, whole: Outcome, seed: int, tick: Tick
-) -> list[Settling]:
+def settling(span: Span, seed: int, tick: Tick) -> list[Settling]:
     """Measure from seeded later beginnings when each value equals that of the long history.
 
     Numbers are equal within 1e-9 of the larger of their size and the median size of their column;
     decisions are equal to the flag. What still differs in the last tenth of what is left of the
     history counts as never settled.
     """
-    n = len(candles.arrays["open_time"])
-    reads = _reads(subject)
+    n, whole = len(span.times), span.whole
+    reads = _reads(span.subject)
+    usual = {name: _usual(array) for name, array in zip(whole.names, whole.arrays, strict=True)}
     first = {
         name: first_value(array)
         for name, array in zip(whole.names, whole.arrays, strict=True)
@@ -56,11 +54,9 @@ def settling(
     for start in np.random.default_rng(seed).integers(1, max(n // 2, 2), _STARTS).tolist():
         if start >= n:
             break
-        later = outcome(subject, candles.slice(start, n))
-        for where, differs in _apart(later, whole, start, reads):
-            count = int(differs[::-1].argmax())
-            needed = len(differs) - count if differs.any() else 0
-            never = needed > 0.9 * len(differs) or settled.get(where, 0) is None
+        later = outcome(span.subject, span.candles.slice(start, n))
+        for where, needed in _needed(later, whole, start, reads, usual):
+            never = needed > 0.9 * (n - start) or settled.get(where, 0) is None
             settled[where] = None if never else max(needed, settled.get(where) or 0)
         tick()
     for rule, fields in reads.items():
@@ -96,23 +92,32 @@ def _reads(subject: Subject) -> dict[str, set[str]]:
     }
 
 
-def _apart(
-    later: Outcome, whole: Outcome, start: int, reads: dict[str, set[str]]
-) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+def _needed(
+    later: Outcome, whole: Outcome, start: int, reads: dict[str, set[str]], usual: dict[str, float]
+) -> Iterator[tuple[str, int]]:
     for name, seen, all_of_it in zip(later.names, later.arrays, whole.arrays, strict=True):
         expected = all_of_it[start:]
+        # What differs at all ends early, and only that needs a closer look.
+        count = _until_last(seen != expected)
         if name == DECISIONS:
-            yield name, seen != expected
+            yield name, count
             for rule in CONDITIONS.keys() & reads.keys():
                 bit = CONDITIONS[rule]
-                yield rule, (seen & bit) != (expected & bit)
+                yield rule, _until_last((seen[:count] & bit) != (expected[:count] & bit))
         elif name != "size":
-            yield name, ~_close(seen, expected)
+            yield name, _until_last(~_close(seen[:count], expected[:count], usual[name]))
 
 
-def _close(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.bool_]:
-    finite = np.abs(b[np.isfinite(b)])
-    usual = float(np.median(finite)) if len(finite) else 0.0
+def _until_last(differs: NDArray[np.bool_]) -> int:
+    return len(differs) - int(differs[::-1].argmax()) if differs.any() else 0
+
+
+def _usual(array: NDArray[Any]) -> float:
+    finite = np.abs(array[np.isfinite(array)])
+    return float(np.median(finite)) if len(finite) else 0.0
+
+
+def _close(a: NDArray[Any], b: NDArray[Any], usual: float) -> NDArray[np.bool_]:
     with np.errstate(invalid="ignore"):  # inf − inf
         near = np.abs(a - b) <= _CLOSE * np.maximum(np.abs(b), usual)
     return near | (a == b) | (np.isnan(a) & np.isnan(b))

@@ -6,13 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from data.synthetic import synthetic_market
 from research.check import Checked, check_strategy
 from strategy.candles import Candles
-from strategy.contract.cuts import stretches
 from strategy.contract.findings import CHUNKS, EDGE, PRIVATE, UNUSED, Check
 from strategy.contract.future import noisy
 from strategy.contract.outcome import Subject
@@ -166,20 +163,6 @@ def test_the_warm_up_is_measured_for_every_value(tmp_path: Path, candles: Candle
     never = checked(planted(tmp_path, TOTAL), candles, window=300)
     assert {line.where: line.settled for line in never.settling}["Row.x"] is None
     assert never.findings == []
-
-
-@given(st.integers(1, 2_000), st.integers(4, 300), st.data())
-def test_stretches_hold_every_cut_once_with_half_a_stretch_before_it(
-    n: int, longest: int, data: st.DataObject
-) -> None:
-    places = data.draw(st.sets(st.integers(1, n), max_size=50))
-    dealt = stretches(sorted(places), n, longest)
-    assert sorted(one.start + length for one in dealt for length in one.lengths) == sorted(places)
-    for one in dealt:
-        assert 0 <= one.start < one.stop <= n
-        for length in one.lengths:
-            assert length <= one.stop - one.start
-            assert length > longest // 2 or one.start == 0
 
 
 def test_noise_is_made_of_valid_candles(candles: Candles) -> None:

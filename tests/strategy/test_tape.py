@@ -384,3 +384,23 @@ def test_tapes_of_two_threads_do_not_meet() -> None:
         thread.join()
     for length, values in found.items():
         assert same_bits(values, ema(candles.close, length)._values)
+
+
+def test_a_fork_goes_on_alone_and_leaves_the_tape_as_it_is() -> None:
+    tape, alone = used_tape(), used_tape()
+    fork = tape.fork()
+    for one in (fork, tape):
+        with one.reading(SECOND.open_time):
+            said = rsi(SECOND.close, 14)
+            ema(SECOND.resample("5m").close, 3)
+    with alone.reading(SECOND.open_time):
+        expected = rsi(SECOND.close, 14)
+        ema(SECOND.resample("5m").close, 3)
+    assert same_bits(said.values, expected.values)
+    assert fork.snapshot() == tape.snapshot() == alone.snapshot()
+
+
+def test_a_tape_in_the_middle_of_a_pass_is_not_forked() -> None:
+    tape = used_tape()
+    with pytest.raises(TapeError, match="middle of a pass"), tape.reading(SECOND.open_time):
+        tape.fork()
