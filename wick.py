@@ -27,7 +27,7 @@ COMMANDS = {
         "research.validation.commands:app",
         "Tune again and again, judge on what follows.",
     ),
-    "sweep": ("backtest.sweep_commands:app", "Run a grid of params and rank the results."),
+    "sweep": ("research.sweep_commands:app", "Run a grid of params and rank the results."),
     "parity": ("research.parity_commands:app", "Backtest against the live stack, to the bit."),
     "runs": ("research.runs.commands:app", "List, compare, tag, export and delete runs."),
     "report": ("research.report_commands:report_app", "Write a run as one HTML file."),

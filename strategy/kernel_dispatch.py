@@ -56,8 +56,8 @@ class KernelDispatcher(CPUDispatcher):
                 return super().compile(sig)
             plain = tuple(_writable(one) for one in args)
             if plain != args:
-                # Columns that a sweep shares are read-only. No kernel writes to what it is given
-                # to read, so they need no form of their own.
+                # Columns that a sweep shares are read-only, in tuples too. No kernel writes to what
+                # it is given to read, so they need no form of their own.
                 entry = self.compile(plain)
                 self._insert([one._code for one in args], entry, False)  # type: ignore[attr-defined]
                 return entry
@@ -86,6 +86,9 @@ class KernelDispatcher(CPUDispatcher):
 
 
 def _writable(kind: Any) -> Any:
+    if isinstance(kind, types.BaseNamedTuple):
+        its: Any = kind  # every kind of it has these two
+        return types.BaseTuple.from_types(tuple(map(_writable, its)), its.instance_class)
     return kind if not isinstance(kind, types.Array) or kind.mutable else kind.copy(readonly=False)
 
 

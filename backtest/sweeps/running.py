@@ -4,16 +4,17 @@ import contextlib
 import itertools
 import math
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from backtest.inputs import Inputs
 from backtest.running import compiling
 from backtest.sweeps.asked import whole_axes
 from backtest.sweeps.engine import evaluate
-from backtest.sweeps.figures import NOTES
+from backtest.sweeps.figures import NOTES, SweepTable
 from backtest.sweeps.grid import Grid
 from backtest.sweeps.plan import SweepPlan
 from backtest.sweeps.ranking import NOTE, NUMBER
@@ -21,7 +22,21 @@ from data.table import arrow, arrow_text
 from strategy.account import check_balance
 from strategy.errors import WickError
 
+Part = tuple[int, NDArray[np.float64]]
+# Of a plan, the numbers of parts with their combinations, and how many there are: the figures of
+# each part as soon as they are known, in any order.
+Many = Callable[[SweepPlan, Iterator[Part], int], Iterator[tuple[int, SweepTable]]]
 _MOST_TRIED = 1_000  # settings of a grid, in search of some that go together
+
+
+def one_by_one(threads: int, memory: int) -> Many:
+    """Return what computes one part after the other in this process, with so many bytes."""
+
+    def many(plan: SweepPlan, parts: Iterator[Part], _: int) -> Iterator[tuple[int, SweepTable]]:
+        for at, values in parts:
+            yield at, evaluate(plan, values, threads=threads, memory=memory)
+
+    return many
 
 
 def part_size(places: int, walked: bool) -> int:
@@ -71,11 +86,9 @@ def parts_of(
     plan: SweepPlan,
     grid: Grid,
     size: int,
-    wanted: Iterable[int],
+    wanted: Sequence[int],
     whole: Sequence[str],
-    *,
-    threads: int,
-    memory: int,
+    many: Many,
 ) -> Iterator[tuple[int, pa.Table]]:
     """Compute parts of a sweep, each as a table of its combinations, their values and figures.
 
@@ -83,17 +96,23 @@ def parts_of(
     ----------
     size : int
         Places in a part.
-    wanted : iterable of int
+    wanted : sequence of int
         Which parts, from 0.
     whole : sequence of str
         The axes whose values are whole numbers.
-    threads, memory : int
-        For the engine; bytes.
+    many : callable
+        Computes them.
     """
-    for at in wanted:
-        its = grid.numbers(at * size, (at + 1) * size)
-        values = grid.values(its)
-        table = evaluate(plan, values, threads=threads, memory=memory)
+    open_parts: dict[int, tuple[NDArray[np.int64], NDArray[np.float64]]] = {}
+
+    def values_of() -> Iterator[Part]:
+        for at in wanted:
+            its = grid.numbers(at * size, (at + 1) * size)
+            open_parts[at] = its, grid.values(its)
+            yield at, open_parts[at][1]
+
+    for at, table in many(plan, values_of(), len(wanted)):
+        its, values = open_parts.pop(at)
         columns = {NUMBER: arrow(its)}
         for name, column in zip(grid.names, values.T, strict=True):
             columns[name] = arrow(column.astype(np.int64) if name in whole else column)
@@ -111,5 +130,5 @@ def all_parts(
         check_first(plan, grid)
         size = part_size(grid.places, bool(plan.why_walked(inputs.risk, inputs.costs)))
         wanted, whole = range(-(-grid.places // size)), whole_axes(grid, inputs)
-        parts = parts_of(plan, grid, size, wanted, whole, threads=threads, memory=memory)
+        parts = parts_of(plan, grid, size, wanted, whole, one_by_one(threads, memory))
         return [table for _, table in parts], plan.says()

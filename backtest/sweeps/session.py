@@ -120,8 +120,13 @@ class Session:
             lines.append(f"going on with {self.planned.id}, {told}")
         return [*lines, *self.told]
 
-    def run(self) -> tuple[Run, Summary]:
+    def run(self, many: running.Many | None = None) -> tuple[Run, Summary]:
         """Compute what is missing, and make the sweep a run.
+
+        Parameters
+        ----------
+        many : callable, optional
+            Computes the parts instead of this process.
 
         Raises
         ------
@@ -134,7 +139,7 @@ class Session:
             self.folder = storage.begin(self.runs, self.planned, self.plan.inputs.strategy.source)
         with storage.held(self.folder):
             try:
-                return self._compute(storage.Parts(self.folder))
+                return self._compute(storage.Parts(self.folder), many)
             except NoResult:
                 storage.remove(self.folder)
                 raise
@@ -166,18 +171,17 @@ class Session:
     def _parts(self) -> int:
         return -(-self.grid.places // self.planned.part)
 
-    def _compute(self, parts: storage.Parts) -> tuple[Run, Summary]:
+    def _compute(self, parts: storage.Parts, many: running.Many | None) -> tuple[Run, Summary]:
         size, objective = self.planned.part, self.options.objective
         done = parts.done()
         missing = [at for at in range(self._parts()) if at not in done]
         words = f"sweep of {self.plan.inputs.strategy.name}"
         before = min(len(done) * size, self.count)
+        if many is None:
+            many = running.one_by_one(self.options.threads, self.options.memory)
         with watching(words, self.count, objective, before) as watcher:
             whole = whole_axes(self.grid, self.plan.inputs)
-            for at, table in running.parts_of(
-                self.plan, self.grid, size, missing, whole,
-                threads=self.options.threads, memory=self.options.memory,
-            ):  # fmt: skip
+            for at, table in running.parts_of(self.plan, self.grid, size, missing, whole, many):
                 parts.write(at, table)
                 watcher.saw(table)
         summary = summarize(parts.rows, self.grid, objective, self.options.top)

@@ -161,7 +161,7 @@ def test_memory_does_not_grow_with_the_combinations(
     def made(grid: Grid) -> Iterator[tuple[int, pa.Table]]:
         wanted = range(-(-grid.places // 4_096))
         plan: Any = None
-        return running.parts_of(plan, grid, 4_096, wanted, (), threads=1, memory=1)
+        return running.parts_of(plan, grid, 4_096, wanted, (), running.one_by_one(1, 1))
 
     monkeypatch.setattr(ranking, "MOST_SAMPLED", 10_000)
     few, many = peak(50), peak(500)

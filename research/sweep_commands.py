@@ -11,9 +11,14 @@ from backtest.running import check_name, compiling
 from strategy.errors import WickError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from backtest.sweeps.running import Many
     from backtest.sweeps.session import Session
 
-_GO_ALONG = ("strategy", "resume", "threads", "memory", "top", "as_json", "store", "runs")
+_GO_ALONG = (
+    "strategy", "resume", "threads", "cluster", "memory", "top", "as_json", "store", "runs"
+)  # fmt: skip
 app = typer.Typer(add_completion=False)
 
 
@@ -54,6 +59,12 @@ def sweep(
     ] = "1GiB",
     threads: Annotated[
         int | None, typer.Option("--threads", help="Default: one for each processor.")
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            "--cluster", help="Workers of Ray: auto starts some here; HOST:PORT or ray://HOST:PORT."
+        ),
     ] = None,
     heat: Annotated[
         str | None, typer.Option("--heat", help="Two axes a,b: draw only their map in the report.")
@@ -112,7 +123,8 @@ def sweep(
         )
     with contextlib.redirect_stdout(sys.stderr):  # what a strategy prints is no result
         _say_size(session)
-        run, summary = session.run()
+        with _many_on(cluster, threads, options.memory) as many:
+            run, summary = session.run(many)
     if as_json:
         import json
 
@@ -139,9 +151,23 @@ def _check_resume(context: typer.Context, strategy: str | None, resume: str | No
         if given and one.name not in _GO_ALONG and (strategy is None or one.name == "name"):
             raise WickError(
                 f"{one.opts[0]} has no meaning with --resume {resume}: a sweep goes on as it began",
-                f"wick sweep --resume {resume}, with --threads, --memory, --top, --json, --store"
-                " and --runs only",
+                f"wick sweep --resume {resume}, with --cluster, --threads, --memory, --top, --json,"
+                " --store and --runs only",
             )
+
+
+@contextlib.contextmanager
+def _many_on(cluster: str | None, threads: int | None, memory: int) -> "Iterator[Many | None]":
+    if cluster is None:
+        yield None
+        return
+    from research.cluster.joining import joined
+    from research.cluster.pool import Job
+
+    with joined(cluster, threads) as pool:
+        yield lambda plan, parts, count: pool.stream(
+            (Job(at, plan, values) for at, values in parts), count, memory=memory
+        )
 
 
 def _say_size(session: "Session") -> None:

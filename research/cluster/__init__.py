@@ -1,0 +1,1 @@
+"""Many combinations on many machines, with Ray; the same results as on one."""

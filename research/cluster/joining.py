@@ -1,0 +1,162 @@
+"""Joining a cluster that runs, or starting one on this machine; and what stands in without one."""
+
+import contextlib
+import logging
+import os
+import re
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from functools import partial
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from backtest.sweeps.engine import evaluate
+from backtest.sweeps.plan import cores
+from strategy.errors import WickError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from backtest.sweeps.figures import SweepTable
+    from research.cluster.pool import Pool
+
+AUTO = "auto"
+_TIMEOUT_S = 5.0
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+# The preface of HTTP/2 and an empty frame of settings, which a gRPC server answers with its own.
+_HELLO, _SETTINGS = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5), 4
+_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # or Ray warns of what a later version will do
+}
+
+
+@contextlib.contextmanager
+def evaluating(address: str | None, threads: int | None) -> "Iterator[Callable[..., SweepTable]]":
+    """Give a callable of the signature of `backtest.sweeps.engine.evaluate`: the cluster's, or the
+    engine's own with so many threads.
+
+    Parameters
+    ----------
+    address : str, optional
+        See `joined`; None for this process alone.
+
+    Raises
+    ------
+    WickError
+        See `joined`.
+    """
+    if address is None:
+        yield partial(evaluate, threads=threads)
+        return
+    with joined(address, threads) as pool:
+        yield pool.evaluate
+
+
+@contextlib.contextmanager
+def joined(address: str, workers: int | None = None) -> "Iterator[Pool]":
+    """Join a cluster, or start one here and end it behind the block.
+
+    Parameters
+    ----------
+    address : str
+        auto, HOST:PORT or ray://HOST:PORT. With auto that of RAY_ADDRESS, or else a cluster is
+        started on the loopback of this machine.
+    workers : int, optional
+        How many to start, or the most blocks at a time on a cluster that runs; by default as many
+        as there are processors.
+
+    Raises
+    ------
+    WickError
+        Ray is not installed, or nothing that can be joined answers at the address.
+    """
+    if address == AUTO:
+        address = os.environ.get("RAY_ADDRESS", AUTO)
+    host = None if address == AUTO else _host_of(address)
+    os.environ.update(_ENVIRONMENT)
+    if host is None or host in _LOOPBACK:
+        # Else Ray takes the address of a network for that of the loopback, and listens there.
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    ray = _imported()
+    folder = tempfile.mkdtemp(prefix="wick-ray-", dir="/tmp") if host is None else None
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            if folder is not None:
+                _start(ray, workers or cores(), folder)
+            else:
+                _join(ray, address)
+        from research.cluster.pool import Pool
+
+        yield Pool(ray, None if folder is not None else workers)
+    finally:
+        ray.shutdown()
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _imported() -> ModuleType:
+    try:
+        import ray
+    except ImportError as error:
+        raise WickError(
+            "--cluster needs Ray, which is not installed", "pip install 'candlewick[cluster]'"
+        ) from error
+    return ray
+
+
+def _start(ray: Any, workers: int, folder: str) -> None:
+    # A short path: those of sockets may have 107 bytes.
+    ray.init(
+        address="local",
+        num_cpus=workers,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        _node_ip_address="127.0.0.1",
+        _temp_dir=folder,
+    )
+
+
+def _join(ray: Any, address: str) -> None:
+    hint = f"ray status --address={address.removeprefix('ray://')} says whether it runs"
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except ImportError as error:  # of gRPC
+        raise WickError(
+            f"--cluster {address} needs Ray's client, which is not installed",
+            "pip install 'ray[client]', or run ray start --address=HOST:PORT --num-cpus=0 on this"
+            " machine and give HOST:PORT",
+        ) from error
+    except (OSError, RuntimeError, ValueError) as error:  # ConnectionError among them
+        first, *_ = [*str(error).splitlines(), ""]
+        raise WickError(
+            f"--cluster {address} cannot be joined: {first.rstrip('.')}", hint
+        ) from error
+
+
+def _host_of(address: str) -> str:
+    match = re.fullmatch(r"(?:ray://)?(\[[0-9a-fA-F:]+\]|[^\s/:]+):(\d{1,5})", address)
+    if match is None or not 0 < int(match[2]) < 65_536:
+        raise WickError(
+            f"--cluster {address!r} is neither auto nor an address",
+            "--cluster auto, --cluster 10.0.0.1:6379 or --cluster ray://10.0.0.1:10001",
+        )
+    host = match[1].strip("[]")
+    # Ray itself waits for a minute, and then ends the process.
+    try:
+        with socket.create_connection((host, int(match[2])), _TIMEOUT_S) as line:
+            line.sendall(_HELLO)
+            answer = line.recv(9)
+        said = None if len(answer) > 3 and answer[3] == _SETTINGS else "what answers is not Ray"
+    except OSError as error:
+        said = error.strerror or str(error)
+    if said is not None:
+        raise WickError(
+            f"no cluster answers at --cluster {address}: {said}",
+            "ray start --head starts one and says its address; --cluster auto takes this machine",
+        )
+    return host

@@ -1,0 +1,173 @@
+"""A real cluster on this machine: the rows of threads to the byte, whatever dies meanwhile."""
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from backtest.sweeps.engine import evaluate
+from data.writer import save
+from research.cluster.joining import evaluating, joined
+from research.cluster.pool import Job
+from strategy.errors import WickError
+from tests.cli.conftest import finished, market, signalled
+from tests.cli.sweeps import WRITE, contents
+from tests.research.cluster.conftest import Machines
+from tests.research.cluster.plans import bytes_of, plan_of, values_of
+
+# Tabulated without a part of the take, walked with one.
+GRID = "channel=24:48:8,stop=1:4:0.5,take=3:8:1,risk.part_1=0|1,risk.part_1_share=0|0.5"
+SWEEP = ("sweep", "mine.py", "--grid", GRID, "--where", "(risk.part_1 > 0) | (take > stop)")
+BLUEPRINT = Path(__file__).parents[3] / "strategy" / "breakout_donchian.py"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder with a store, a strategy of the user's, and the results of threads."""
+    folder = tmp_path_factory.mktemp("home")
+    save(folder / "var" / "store", market(10 * 1440), "synthetic")
+    (folder / "mine.py").write_text(BLUEPRINT.read_text())
+    done = finished(*SWEEP, "--name", "threads", cwd=folder)
+    assert done.code == 0, done
+    return folder
+
+
+def results(home: Path, name: str) -> dict[str, bytes]:
+    return contents(home / "var" / "runs" / name / "results")
+
+
+def test_a_cluster_of_ones_own_leaves_nothing(home: Path) -> None:
+    pytest.importorskip("ray", reason="no cluster: Ray is not installed")
+    done = finished(*SWEEP, "--cluster", "auto", "--threads", "2", "--name", "auto", cwd=home)
+    assert done.code == 0, done
+    assert done.out.startswith("mine on SYNTHUSDT")
+    assert len(done.err.splitlines()) == 1, done.err
+    assert results(home, "auto") == results(home, "threads")
+    assert len(results(home, "auto")) > 5
+
+
+def test_ctrl_c_stops_at_once_and_one_worker_goes_on(home: Path, machines: Machines) -> None:
+    given = (*SWEEP, "--cluster", machines.address, "--name", "left")
+    said = signalled(signal.SIGINT, (*WRITE, "3"), given, home)
+    assert said.code == 130, said
+    assert said.err.splitlines()[-1] == "hint: wick sweep --resume left goes on with it"
+    one = ("--cluster", machines.address, "--threads", "1")
+    again = finished("sweep", "--resume", "left", *one, cwd=home)
+    assert again.code == 0, again
+    assert "2 of " in again.err
+    assert results(home, "left") == results(home, "threads")
+
+
+def test_a_killed_worker_and_a_lost_machine_change_nothing(machines: Machines) -> None:
+    plan, values = plan_of(20), values_of(160, walked=1.0)
+    jobs = [Job(at, plan, some) for at, some in enumerate(np.array_split(values, 10))]
+    found, killed = {}, False
+    with joined(machines.address) as pool:
+        for key, table in pool.stream(jobs, len(jobs)):
+            found[key] = bytes_of(table)
+            if not killed:
+                os.kill(_first_at_work(machines), signal.SIGKILL)
+                killed = True
+            elif len(found) == 4:
+                machines.lose()
+    machines.add(1)
+    assert [found[at] for at in range(10)] == [bytes_of(evaluate(plan, one.values)) for one in jobs]
+
+
+def _first_at_work(machines: Machines) -> int:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        if pids := machines.at_work():
+            return pids[0]
+        time.sleep(0.01)
+    raise AssertionError("no worker computes")
+
+
+def test_params_that_end_every_worker_are_named_and_not_tried_for_ever(
+    tmp_path: Path, machines: Machines
+) -> None:
+    path = tmp_path / "ends.py"
+    text = BLUEPRINT.read_text().replace(
+        "def indicators(c: Candles, p: Params) -> Row:\n",
+        f"def indicators(c: Candles, p: Params) -> Row:\n    end_elsewhere({os.getpid()})\n",
+    )
+    ends = (
+        "import os\n\n\ndef end_elsewhere(pid):\n    if os.getpid() != pid:\n        os._exit(3)\n"
+    )
+    path.write_text(text + "\n\n" + ends)
+    plan = plan_of(2, str(path))
+    with (
+        joined(machines.address) as pool,
+        pytest.raises(WickError, match="4 workers died over the same 8 combinations") as said,
+    ):
+        pool.evaluate(plan, values_of(8))
+    assert "\n" not in said.value.message
+
+
+def test_without_an_address_the_engine_of_this_process_computes() -> None:
+    plan, values = plan_of(2), values_of(10)
+    with evaluating(None, 1) as compute:
+        assert bytes_of(compute(plan, values, memory=1 << 24)) == bytes_of(evaluate(plan, values))
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("nowhere", "is neither auto nor an address"),
+        ("10.0.0.1:99999", "is neither auto nor an address"),
+        ("127.0.0.1:1", "no cluster answers at --cluster 127.0.0.1:1: Connection refused"),
+        ("ray://127.0.0.1:1", "no cluster answers at --cluster ray://127.0.0.1:1: Connection"),
+    ],
+)
+def test_an_address_without_a_cluster_is_one_sentence(home: Path, address: str, says: str) -> None:
+    said = finished(*SWEEP, "--cluster", address, "--name", "never", cwd=home)
+    assert said.code == 2
+    assert says in said.err
+    assert not list((home / "var" / "runs").glob("*never*"))
+
+
+@pytest.fixture
+def silent() -> Iterator[tuple[str, list[bytes]]]:
+    """Give the address of a server that answers with given bytes, or with none and waits."""
+    answers: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            while True:
+                try:
+                    line, _ = server.accept()
+                except OSError:
+                    return
+                with line:
+                    line.recv(64)
+                    line.sendall(answers[0])
+
+        answers.append(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"127.0.0.1:{server.getsockname()[1]}", answers
+        server.shutdown(socket.SHUT_RDWR)
+    thread.join()
+
+
+def test_what_is_not_ray_is_not_waited_for(silent: tuple[str, list[bytes]]) -> None:
+    pytest.importorskip("ray", reason="no cluster: Ray is not installed")
+    address, answers = silent
+    for answer in (answers[0], b""):
+        answers[0] = answer
+        with pytest.raises(WickError, match="what answers is not Ray"), joined(address):
+            pass
+
+
+def test_without_ray_the_hint_is_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(WickError) as said, joined("auto"):
+        pass
+    assert said.value.hint == "pip install 'candlewick[cluster]'"
