@@ -11,19 +11,15 @@ from strategy.metrics import DEFINITIONS
 
 # What a condition means, by its name.
 MEANS = {
-    "dsr": "The best of many tries looks good even without any skill; this is the probability that"
-    " the winner is better than the best that so many tries find by luck.",
-    "pbo": "How often the params that were best on one half of the history were below the middle"
-    " on the other half. At 50 % the choice of params is worth nothing.",
-    "plateau": "How many neighbours of the winner hold most of its value. A peak that stands alone"
+    "deflated Sharpe": "The best of many tries looks good even without any skill. This is the"
+    " probability that the winner is better than the best that so many tries find by luck.",
+    "overfitting": "How often the params that were best on one half of the history were in the"
+    " lower half on the rest. At one half the choice of params is worth nothing.",
+    "plateau": "How many neighbours of the winner keep most of its value. A peak that stands alone"
     " is mostly noise.",
-    "placebo": "The same search over candles whose order was destroyed. What it finds there is luck"
-    " by construction.",
-    "folds": "The winner on equal parts of the span: a real edge is not made in one of them.",
-    "costs": "What is left with fees and slippage doubled.",
-    "track": "Whether there are enough days to tell the Sharpe ratio from nothing.",
-    "entries": "The same exits with entries at random candles: what of the result is the entry's.",
-}  # fmt: skip
+    "placebo": "The same search over candles in shuffled blocks. What it finds there is luck by"
+    " construction.",
+}
 
 
 def verdict(panel: PanelRecord) -> str:
@@ -52,11 +48,10 @@ def verdict(panel: PanelRecord) -> str:
 def _condition(its: ConditionRecord) -> str:
     mark = "✓" if its.holds else "✗"
     word = "holds" if its.holds else "does not hold"
-    means = next((text for key, text in MEANS.items() if key in its.name.lower()), "")
     found = "not known" if its.value is None else f"{its.value:.3g}"
     return (
         f'<tr class="{"holds" if its.holds else "fails"}">'
-        f"<th scope=row>{escape(its.name)}<small>{means}</small></th>"
+        f"<th scope=row>{escape(its.name)}<small>{MEANS.get(its.name, '')}</small></th>"
         f'<td data-head="asks">{escape(its.asks)}</td><td data-head="found">{found}</td>'
         f'<td class="mark"><b aria-hidden=true>{mark}</b> {word}</td></tr>'
     )

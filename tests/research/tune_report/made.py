@@ -119,8 +119,8 @@ def panel_record(edge: bool, evil: str = "") -> PanelRecord:
     """Fill every part of a panel by hand."""
     quantiles = [0.02 * at - 1.1 for at in range(101)]
     conditions = [
-        ConditionRecord("DSR", "above 0.95", 0.981 if edge else 0.61, edge),
-        ConditionRecord("PBO", "below 0.5", 0.2 if edge else 0.71, edge),
+        ConditionRecord("deflated Sharpe", "above 0.95", 0.981 if edge else 0.61, edge),
+        ConditionRecord("overfitting", "below 0.5", 0.2 if edge else 0.71, edge),
         ConditionRecord(f"plateau{evil}", f"at least half{evil}", 0.62, True),
         ConditionRecord("placebo", "not beaten", None, edge),
     ]

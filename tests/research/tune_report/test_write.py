@@ -34,7 +34,8 @@ def test_the_page_is_whole_and_asks_nothing_of_a_network(tuned: Run, tmp_path: P
     assert all(address.startswith(("#", "data:")) for address in page.addresses)
     words = " ".join(page.text)
     for said in (
-        "Edge: every condition holds", "2,345", "The hold-out is closed", "max_drawdown > -0.2",
+        "Edge: every condition holds", "the best that so many tries find by luck",
+        "2,345", "The hold-out is closed", "max_drawdown > -0.2",
         "at least half", "-0.40 to 4.40", "needs 10 trades", "Fees and slippage doubled", "0.020",
     ):  # fmt: skip
         assert said in words
