@@ -114,7 +114,10 @@ def what_ran(record: RunRecord) -> str:
             ("search", f"{tune.trials} trials, {tune.sampler}, seed {record.seed}"),
             ("objective", f"{tune.objective}, best {tune.best_value:.4g} in sample"),
             ("in sample", f"{show_time(tune.train_from_ms)} to {show_time(tune.split_ms)}"),
-            ("out of sample", f"{show_time(tune.split_ms)} to {show_time(tune.test_to_ms)}"),
+            (
+                "hold-out" if tune.holdout else "out of sample",
+                f"{show_time(tune.split_ms)} to {show_time(tune.test_to_ms)}",
+            ),
         ]
         if tune.out_of_sample_hash:
             made.append(("result out of sample", tune.out_of_sample_hash[:12]))

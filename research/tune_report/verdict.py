@@ -148,12 +148,14 @@ def entries(panel: PanelRecord) -> str:
 def costs(panel: PanelRecord, objective: str, score: float) -> str:
     """Write the winner with fees and slippage doubled."""
     its = panel.costs
-    rows = (
+    rows = [
         (f"{label_of(objective)}, costs as they are", score_of(objective, score)),
         (f"{label_of(objective)}, costs doubled", score_of(objective, its.score)),
-        ("Sharpe, costs doubled", known(its.sharpe, ".2f")),
-        ("total return, costs doubled", known(its.total_return, "+.1%")),
-    )
+    ]
+    if objective != "sharpe":
+        rows.append(("Sharpe, costs doubled", known(its.sharpe, ".2f")))
+    if objective != "total_return":
+        rows.append(("total return, costs doubled", known(its.total_return, "+.1%")))
     return table("", [], "".join(row(*one) for one in rows), "about") + note(its.note)
 
 

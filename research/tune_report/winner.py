@@ -1,24 +1,47 @@
 """The winner of a search at a glance: its params, its figures with intervals, what was held out."""
 
+from dataclasses import dataclass
 from html import escape
 
 from backtest.report.markup import Markup, row, table
 from data.dates import show_day
 from data.run_json import RunRecord, TuneRecord
+from data.runs import Run, read_record
 from data.show import shown
-from data.tune_json import HoldoutRecord, IntervalOfRecord, SearchRecord, SpaceRecord
+from data.terminal import counted
+from data.tune_json import IntervalOfRecord, SearchRecord, SpaceRecord
 from research.tune_report.trials import Trials
 from research.tune_report.verdict import label_of, note, score_of
+from research.validation.holdout import openings
 
 
-def glance(record: RunRecord, search: SearchRecord, trials: Trials | None) -> str:
-    """Write params, figures with intervals, what the search was, and the hold-out."""
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What has been seen of a hold-out.
+
+    Attributes
+    ----------
+    opened : RunRecord or None
+        The run of the winner on it.
+    openings : int
+        How often the strategy was shown candles of it.
+    """
+
+    opened: RunRecord | None
+    openings: int
+
+
+def glance(record: RunRecord, trials: Trials | None, seen: Seen) -> str:
+    """Write the hold-out, params, figures with intervals, and what the search was."""
     tune = record.tune
-    assert tune is not None
-    parts = [_params(record, search), _searched(tune, search, trials)]
+    assert tune is not None and tune.search is not None
+    parts = [_params(record, tune.search), _searched(tune, tune.search)]
     if tune.panel is not None and tune.panel.intervals:
-        parts.insert(1, _intervals(record, tune.panel.intervals))
-    return f'{holdout(tune.holdout)}<div class="plots glance">{"".join(parts)}</div>'
+        parts.insert(1, _intervals(tune.panel.intervals, seen.opened))
+    kept = trials is not None or record.kind == "holdout"
+    missing = "" if kept else note("The run's folder keeps no trials.")
+    words = holdout(record, seen)
+    return f'{words}<div class="plots glance">{"".join(parts)}</div>{missing}'
 
 
 def _params(record: RunRecord, search: SearchRecord) -> str:
@@ -39,24 +62,25 @@ def _range(its: SpaceRecord) -> str:
     return f"{its.low:g} to {its.high:g}{step}"
 
 
-def _intervals(record: RunRecord, intervals: dict[str, IntervalOfRecord]) -> str:
-    names = {one.key: one for one in record.figures}
+def _intervals(intervals: dict[str, IntervalOfRecord], opened: RunRecord | None) -> str:
+    there = {one.key: one for one in opened.figures} if opened else {}
     rows = []
     for key, its in intervals.items():
-        figure = names.get(key)
-        label = figure.label if figure else key
-        value, low, high = (
-            "N/A" if end is None else score_of(key, end) for end in (its.value, its.low, its.high)
-        )
-        between = "N/A" if "N/A" in (low, high) else f"{low} to {high}"
-        words = escape(its.note) or f"with {its.level:.0%}"
-        cell = Markup(f"<td>{escape(between)}<small>{words}</small></td>")
-        rows.append(row(label, value, cell, f"{its.n:,}"))
-    heads = ["in sample", "value", "between", "n"]
+        value, low, high = (score_of(key, end) for end in (its.value, its.low, its.high))
+        between = "N/A" if its.low is None or its.high is None else f"{low} to {high}"
+        words = f"<small>{escape(its.note)}</small>" if its.note else ""
+        cells = [value, Markup(f"<td>{escape(between)}{words}</td>"), f"{its.n:,}"]
+        if opened:
+            cells.append(shown(there[key]) if key in there else "N/A")
+        rows.append(row(label_of(key), *cells))
+    levels = {f"{its.level:.0%}" for its in intervals.values()}
+    heads = ["", "in sample", f"between, {' or '.join(sorted(levels))}", "n"]
+    if opened:
+        heads.append("hold-out")
     return table("Figures and how far they may be off", heads, "".join(rows), "intervals")
 
 
-def _searched(tune: TuneRecord, search: SearchRecord, trials: Trials | None) -> str:
+def _searched(tune: TuneRecord, search: SearchRecord) -> str:
     counted = (
         ("complete", search.complete),
         ("pruned", search.pruned),
@@ -78,37 +102,58 @@ def _searched(tune: TuneRecord, search: SearchRecord, trials: Trials | None) -> 
         rows.append(("value of a trial", f"mean of {search.folds} parts of the span"))
     if search.constraints:
         rows.append(("constraints", ", ".join(search.constraints)))
-    missing = "" if trials is not None else note("The run's folder keeps no trials.")
-    return table("The search", [], "".join(row(*one) for one in rows)) + missing
+    return table("The search", [], "".join(row(*one) for one in rows), "about")
 
 
-def holdout(its: HoldoutRecord | None, figures: RunRecord | None = None) -> str:
-    """Write whether the hold-out has been opened, and what it gave.
+def seen_of(run: Run) -> Seen:
+    """Look in the folder of runs for what has been seen of a tuning's hold-out.
 
-    Parameters
-    ----------
-    figures : RunRecord, optional
-        Of the run that opened it.
+    Raises
+    ------
+    WickError
+        What is written there about hold-outs is damaged.
     """
+    record, runs = run.record, run.folder.parent
+    if record.kind == "holdout":
+        return Seen(record, 0)
+    if record.tune is None or record.tune.holdout is None or record.kind != "tune":
+        return Seen(None, 0)
+    count = len(openings(runs, record))
+    if count:
+        for folder in sorted(path.parent for path in runs.glob("*-holdout-*/run.json")):
+            its = read_record(folder)
+            if its.tune and its.tune.holdout and its.tune.holdout.opened_by == record.id:
+                return Seen(its, count)
+    return Seen(None, count)
+
+
+def holdout(record: RunRecord, seen: Seen) -> str:
+    """Say whether the candles that the search never saw have been looked at since."""
+    assert record.tune is not None
+    its = record.tune.holdout
     if its is None:
-        return '<p id="holdout" class="holdout">Nothing was held out of the search.</p>'
+        return _box("Nothing was held out of the search.", "")
     span = f"{show_day(its.from_ms)} to {show_day(its.to_ms)}"
-    if not its.opened_ms:
-        return (
-            f'<p id="holdout" class="holdout"><b>The hold-out is closed.</b> The search has never'
-            f" seen {span}; it can be opened once, when everything else is decided.</p>"
+    opened = seen.opened.tune.holdout if seen.opened and seen.opened.tune else None
+    if opened is not None:
+        whose = "This is the winner" if record.kind == "holdout" else "The winner was run"
+        looks = f" It was look {opened.times:,} at these candles: no fresh witness."
+        return _box(
+            "The hold-out was opened",
+            f"on {show_day(opened.opened_ms)}. {whose} of {opened.opened_by} on {span}, which the"
+            f" search had not seen.{looks if opened.times > 1 else ''}",
         )
-    times = "once" if its.times <= 1 else f"{its.times:,} times, so it is no fresh witness"
-    told = "" if figures is None else _told(figures)
-    return (
-        f'<div id="holdout" class="holdout"><p><b>The hold-out was opened</b> on'
-        f" {show_day(its.opened_ms)} by run {escape(its.opened_by)}: {span}, for this strategy"
-        f" {times}.</p>{told}</div>"
+    if seen.openings:
+        return _box(
+            "The hold-out has been looked at",
+            f"{counted(seen.openings, 'time')}, whole or in part, through other tunings of this"
+            f" strategy: what is found in {span} is no longer out of sample.",
+        )
+    return _box(
+        "The hold-out is closed.",
+        f"The search has never seen {span}; wick holdout opens it, once, when all else is decided.",
     )
 
 
-def _told(record: RunRecord) -> str:
-    keys = ("total_return", "sharpe", "max_drawdown", "profit_factor", "trades")
-    found = [figure for figure in record.figures if figure.key in keys]
-    rows = "".join(row(one.label, shown(one), f"{one.n:,}") for one in found)
-    return table("In the hold-out", ["", "value", "n"], rows, "about")
+def _box(head: str, words: str) -> str:
+    return f'<p id="holdout" class="holdout"><b>{head}</b> {escape(words)}</p>'

@@ -70,7 +70,7 @@ def _search(run: Run, data: dict[str, Any]) -> list[tuple[str, str, str]]:
     assert tune is not None
     assert tune.search is not None
     trials = trials_of(run.folder, tune.search)
-    out = [("winner", "The winner at a glance", winner.glance(record, tune.search, trials))]
+    out = [("winner", "The winner at a glance", winner.glance(record, trials, winner.seen_of(run)))]
     if tune.panel is not None:
         out.insert(0, ("verdict-box", "Verdict", verdict.verdict(tune.panel)))
     if trials is not None:
@@ -158,10 +158,10 @@ def _panel(run: Run, data: dict[str, Any]) -> list[tuple[str, str, str]]:
         )),
         ("chance", "What else could have happened", _blocks(
             ("Trades shuffled, and drawn anew in blocks",
-             _chart("montecarlo", "Max drawdown by quantile", panel.montecarlo.levels),
+             _chart("montecarlo", "Max drawdown by quantile", panel.montecarlo.shuffled),
              verdict.montecarlo(panel)),
             ("The same exits, entries at random",
-             _chart("entries", "Total return by quantile", panel.entries.levels),
+             _chart("entries", "Total return by quantile", panel.entries.random),
              verdict.entries(panel)),
         )),
     ]  # fmt: skip

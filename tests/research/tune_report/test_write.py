@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backtest.report.markup import row
-from data.runs import Run
+from data.runs import Run, keep
 from data.settings import load_settings
 from data.tune_json import HoldoutRecord
 from research.report_commands import write_report_of
 from research.tune_report import has_more, write_tune_report
 from research.tune_report.drawn import GRID, smoothed
 from research.tune_report.trials import places, rising_best, thinned, trials_of
+from research.validation.holdout import Opened
 from strategy.errors import RunRefused, WickError
 from tests.backtest.report_runs import market, report_run
 from tests.backtest.test_report import outline_of
@@ -86,17 +87,34 @@ def test_wick_report_finds_the_kind_of_a_run(
     assert "has not the candles of run" in capsys.readouterr().err
 
 
-def test_an_opened_hold_out_names_its_run(tuned: Run, tmp_path: Path) -> None:
+def test_an_opened_hold_out_stands_beside_what_was_in_sample(tmp_path: Path) -> None:
+    tuned = tune_run(tmp_path / "runs", trials=30, panel=panel_record(edge=True))
     tune = tuned.record.tune
     assert tune is not None
-    opened = HoldoutRecord(0, 86_400_000, 90_000_000, "20230101-holdout-x", 3)
-    record = msgspec.structs.replace(
-        tuned.record, tune=msgspec.structs.replace(tune, holdout=opened)
-    )
-    run = Run(tuned.folder, record, tuned.trades, tuned.time, tuned.equity)
-    words = write_tune_report(run, tmp_path / "report.html").read_text()
-    assert "The hold-out was opened</b> on 1970-01-02 by run 20230101-holdout-x" in words
-    assert "3 times, so it is no fresh witness" in words
+    opened = HoldoutRecord(tune.split_ms, tune.test_to_ms, tune.test_to_ms, tuned.record.id, 3)
+    its = msgspec.structs.replace(
+        tuned.record, kind="holdout", id="20230201-holdout-x", months={},
+        tune=msgspec.structs.replace(tune, holdout=opened),
+    )  # fmt: skip
+    made = keep(tmp_path / "runs", Run(Path("x"), its, tuned.trades, tuned.time, tuned.equity))
+    line = Opened(
+        its.strategy.name, its.data[0].market, [its.data[0].symbol], tune.split_ms,
+        tune.test_to_ms, tuned.record.id, tune.test_to_ms,
+    )  # fmt: skip
+    (tmp_path / "runs" / "holdouts.jsonl").write_bytes(msgspec.json.encode(line) + b"\n")
+    for run, whose in ((tuned, "The winner was run"), (made, "This is the winner")):
+        words = write_tune_report(run, tmp_path / "report.html").read_text()
+        assert "The hold-out was opened</b> on 2023-01-24" in words
+        assert f"{whose} of tuned on 2023-01-15 to 2023-01-24" in words
+        assert "It was look 3 at these candles" in words
+        assert "<th scope=col>hold-out</th>" in words
+        assert "keeps no trials" not in words
+    assert "profit factor, in sample" not in words
+    other = msgspec.structs.replace(line, tune="another")
+    (made.folder / "run.json").unlink()
+    (tmp_path / "runs" / "holdouts.jsonl").write_bytes(msgspec.json.encode(other) + b"\n")
+    words = write_tune_report(tuned, tmp_path / "report.html").read_text()
+    assert "The hold-out has been looked at</b> 1 time, whole or in part" in words
 
 
 def test_the_best_so_far_rises_from_complete_trials_alone(tuned: Run) -> None:
