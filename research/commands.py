@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ from backtest.running import check_name, compiling
 
 if TYPE_CHECKING:
     from data.runs import Run
+    from research.tuning.scoring import Evaluate
 
 tune_app = typer.Typer(add_completion=False)
 holdout_app = typer.Typer(add_completion=False)
@@ -30,6 +32,12 @@ Sampler = Annotated[
     str, typer.Option("--sampler", help="tpe, nsga2, qmc, grid or random; default tpe.")
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Same seed, same trials.")]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster", help="Workers of Ray: auto starts some here; HOST:PORT or ray://HOST:PORT."
+    ),
+]
 
 
 @tune_app.command(
@@ -69,6 +77,7 @@ def tune(
     slippage_bps: flags.SlippageBps = None,
     strict: flags.Strict = False,
     threads: flags.Threads = None,
+    cluster: Cluster = None,
     name: flags.Name = None,
     store: flags.Store = None,
     runs: flags.Runs = None,
@@ -98,8 +107,26 @@ def tune(
         check_asked(wanted)
         check_writable(settings.runs)
         inputs = gather(asked, settings.store, settings.runs)
-    run = run_tune(inputs, settings.runs, wanted, name=name, command=sys.argv[1:], threads=threads)
+    with evaluating_on(cluster, threads) as evaluate:
+        run = run_tune(
+            inputs, settings.runs, wanted,
+            name=name, command=sys.argv[1:], evaluate=evaluate, threads=threads,
+        )  # fmt: skip
     show_tune(run, settings.store, settings.runs, strategy, as_json=as_json)
+
+
+@contextlib.contextmanager
+def evaluating_on(cluster: str | None, threads: int | None) -> "Iterator[Evaluate]":
+    """Give what evaluates params: the cluster's workers, or this process."""
+    if cluster is None:
+        from backtest.sweeps.engine import evaluate
+
+        yield evaluate
+        return
+    from research.cluster.joining import joined
+
+    with joined(cluster, threads) as pool:
+        yield pool.evaluate
 
 
 def show_tune(run: "Run", store: Path, runs: Path, strategy: str, *, as_json: bool) -> None:

@@ -17,7 +17,8 @@ from optuna.trial import FrozenTrial
 from strategy.errors import RunRefused, WickError
 
 _RESTS, _LONGEST = "rests_on", 1 << 16
-_KINDS = ("sqlite", "postgresql", "mysql", "redis", "rediss")
+_REDIS = ("redis", "rediss", "unix")
+_KINDS = ("sqlite", "postgresql", "mysql", *_REDIS)
 
 
 class StorageGone(RunRefused):
@@ -223,7 +224,7 @@ def _opened(url: str | None, path: Path | None) -> Any:
         assert path is not None
         return optuna.storages.JournalStorage(_JournalFile(str(path)))
     kind = urlsplit(url).scheme.partition("+")[0]
-    if kind in ("redis", "rediss"):
+    if kind in _REDIS:
         backend = optuna.storages.journal.JournalRedisBackend(url)
         return optuna.storages.JournalStorage(backend)
     return optuna.storages.RDBStorage(url)
