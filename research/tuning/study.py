@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import socket
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -65,17 +66,24 @@ class Study:
         self.stream = f"{host}{self._slot()}".removesuffix("0")
         with self._reaching():
             self._storage = _opened(storage, self._path)
-            self._study = optuna.create_study(
-                study_name=name,
-                storage=self._storage,
-                directions=["maximize"] * objectives,
-                load_if_exists=True,
-            )
+            self._study = self._opened(objectives)
             known = len(self._study.directions)
         if known != objectives:
             raise WickError(
                 f"study {name} has {known} objective{'s' if known > 1 else ''}, not {objectives}",
                 "the objectives it began with, or another --study",
+            )
+
+    def _opened(self, objectives: int) -> Any:
+        # Optuna's own way to do both notes in the journal that the study was there already.
+        try:
+            return optuna.load_study(study_name=self.name, storage=self._storage)
+        except KeyError:
+            return optuna.create_study(
+                study_name=self.name,
+                storage=self._storage,
+                directions=["maximize"] * objectives,
+                load_if_exists=True,
             )
 
     def _slot(self) -> int:
@@ -195,13 +203,14 @@ class _JournalFile(JournalFileBackend):
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         lines = b"".join(msgspec.json.encode(one) + b"\n" for one in logs)
-        with open(self._file_path, "rb+") as file:  # noqa: PTH123 - never made anew
+        # Never made anew; and without a buffer, which would try again when the file is closed.
+        with open(self._file_path, "rb+", buffering=0) as file:  # noqa: PTH123
             fcntl.flock(file, fcntl.LOCK_EX)
             size = _whole(file)
             try:
                 file.seek(size)
-                file.write(lines)
-                file.flush()
+                while lines:
+                    lines = lines[file.write(lines) :]
             except OSError:  # no room: not half a line
                 with contextlib.suppress(OSError):
                     file.truncate(size)
@@ -225,7 +234,9 @@ def _opened(url: str | None, path: Path | None) -> Any:
         return optuna.storages.JournalStorage(_JournalFile(str(path)))
     kind = urlsplit(url).scheme.partition("+")[0]
     if kind in _REDIS:
-        backend = optuna.storages.journal.JournalRedisBackend(url)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            backend = optuna.storages.journal.JournalRedisBackend(url)
         return optuna.storages.JournalStorage(backend)
     return optuna.storages.RDBStorage(url)
 

@@ -55,8 +55,9 @@ def test_a_grid_is_tried_once_whatever_happens(tmp_path: Path) -> None:
 
 
 def test_pruned_trials_end_early_and_count(tmp_path: Path) -> None:
-    asked = dataclasses.replace(ASKED, folds=3, trials=80)
-    found = tune(inputs(), asked, tmp_path)
+    asked = dataclasses.replace(ASKED, folds=2, trials=80, sampler="random")
+    space = {"rsi": (5, 20), "stop": (2.0, 10.0), "take": (3.0, 9.0)}
+    found = tune(inputs(space=space, oversold=45.0, overbought=55.0), asked, tmp_path)
     assert found.trials.states.count("pruned") > 10
     assert len(found.trials) == 80
     assert found.trials.states[found.row] == "complete"
