@@ -16,12 +16,7 @@ from research.runs import compare, runs_table
 from research.runs.comparing import Comparison
 from research.runs.side_by_side import difference
 from strategy.errors import RunRefused, WickError
-from tests.cli.kept_runs import FUNDED, first_run, like, with_data
-
-
-@pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return first_run(tmp_path_factory.mktemp("runs"))
+from tests.cli.kept_runs import FUNDED, like, with_data
 
 
 def against(first: Run, name: str, **changes: Any) -> Comparison:

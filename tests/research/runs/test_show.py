@@ -11,7 +11,7 @@ from data.runs import Run, read_record
 from data.tune_json import HoldoutRecord, SearchRecord, WalkRecord, WindowRecord
 from research.runs.show import print_one
 from strategy.timeframes import DAY_MS
-from tests.cli.kept_runs import first_run, with_data
+from tests.cli.kept_runs import with_data
 from tests.research.tune_report.made import panel_record
 
 SWEEP = SweepRecord(
@@ -57,11 +57,6 @@ def walked(windows: int) -> WalkRecord:
         for at in range(windows)
     ]
     return WalkRecord("rolling", "sharpe", 50, found, efficiency=0.42)
-
-
-@pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return first_run(tmp_path_factory.mktemp("runs"))
 
 
 def told(first: Run, capsys: pytest.CaptureFixture[str], **changes: Any) -> str:
