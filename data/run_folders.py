@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import msgspec
+
 from data.disk import sync_folder
-from strategy.errors import RunRefused
+from strategy.errors import RunRefused, WickError, did_you_mean
 
 UNFINISHED = ".unfinished-"
 _TABLES = ("trades.parquet", "equity.parquet")
@@ -40,6 +42,51 @@ def _look(folder: str) -> tuple[os.stat_result | None] | None:
         return (None,) if any(Path(folder, name).exists() for name in _TABLES) else None
     except OSError:
         return (None,)
+
+
+def find(runs: Path, name: str) -> Path:
+    """Return a run's folder from its id, any part of one, its path, or `last`.
+
+    Raises
+    ------
+    WickError
+        No run or more than one is meant.
+    """
+    path = Path(name)
+    if (path / "run.json").is_file():
+        return path
+    plain = name == path.name and not name.startswith(".")
+    if plain and (runs / name / "run.json").is_file():  # a whole id needs no look at all the others
+        return runs / name
+    known = list(stamps(runs))
+    if not known:
+        raise WickError(
+            f"there is no run in {runs}", "wick backtest rsi_macd_atr makes one; or name --runs"
+        )
+    if name == "last":
+        return max((runs / one for one in known), key=lambda p: (_created(p), p.name))
+    matches = [one for one in known if one == name] or [one for one in known if name in one]
+    if not matches:
+        raise WickError(f"there is no run {name!r} in {runs}", did_you_mean(name, known[-8:]))
+    if len(matches) > 1:
+        raise WickError(
+            f"{len(matches)} runs in {runs} have {name!r} in their name",
+            f"write more of it: {', '.join(matches[-8:])}",
+        )
+    return runs / matches[0]
+
+
+class _Created(msgspec.Struct):
+    created_ms: int
+
+
+def _created(folder: Path) -> int:
+    # One damaged run, or one of another version, must not stand in the way of the last one.
+    try:
+        path = folder / "run.json"
+        return msgspec.json.decode(path.read_bytes(), type=_Created).created_ms
+    except (msgspec.MsgspecError, OSError):
+        return path.stat().st_mtime_ns // 1_000_000
 
 
 @contextmanager

@@ -20,11 +20,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from data.disk import sync_file, sync_folder, write_synced
+from data.run_folders import find as find
 from data.run_folders import scratch, stamps
 from data.run_json import SCHEMA, RunRecord
 from data.run_tables import TIME
 from data.table import arrow, numbers
-from strategy.errors import RunRefused, WickError, did_you_mean
+from strategy.errors import RunRefused, WickError
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,38 +173,6 @@ def run_id(created_ms: int, kind: str, strategy: str, symbols: tuple[str, ...]) 
     return f"{moment}-{kind}-{plain}-{symbols[0]}{more}"
 
 
-def find(runs: Path, name: str) -> Path:
-    """Return a run's folder from its id, any part of one, its path, or `last`.
-
-    Raises
-    ------
-    WickError
-        No run or more than one is meant.
-    """
-    path = Path(name)
-    if (path / "run.json").is_file():
-        return path
-    plain = name == path.name and not name.startswith(".")
-    if plain and (runs / name / "run.json").is_file():  # a whole id needs no look at all the others
-        return runs / name
-    known = [folder.name for folder in _folders(runs)]
-    if not known:
-        raise WickError(
-            f"there is no run in {runs}", "wick backtest rsi_macd_atr makes one; or name --runs"
-        )
-    if name == "last":
-        return max((runs / one for one in known), key=lambda p: (_created(p), p.name))
-    matches = [one for one in known if one == name] or [one for one in known if name in one]
-    if not matches:
-        raise WickError(f"there is no run {name!r} in {runs}", did_you_mean(name, known[-8:]))
-    if len(matches) > 1:
-        raise WickError(
-            f"{len(matches)} runs in {runs} have {name!r} in their name",
-            f"write more of it: {', '.join(matches[-8:])}",
-        )
-    return runs / matches[0]
-
-
 def _folders(runs: Path) -> list[Path]:
     return [runs / name for name in stamps(runs)]
 
@@ -297,16 +266,3 @@ def records(runs: Path) -> Found:
 
 class _Written(msgspec.Struct):
     schema: int
-
-
-class _Created(msgspec.Struct):
-    created_ms: int
-
-
-def _created(folder: Path) -> int:
-    # One damaged run, or one of another version, must not stand in the way of the last one.
-    try:
-        path = folder / "run.json"
-        return msgspec.json.decode(path.read_bytes(), type=_Created).created_ms
-    except (msgspec.MsgspecError, OSError):
-        return path.stat().st_mtime_ns // 1_000_000

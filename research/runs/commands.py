@@ -117,8 +117,8 @@ def tag(
     as_json: Json = False,
 ) -> None:
     """Give a run tags, or take some away."""
+    from data.run_folders import find
     from data.run_tags import change_tags, check_tag
-    from data.runs import find
     from strategy.errors import WickError, did_you_mean
 
     folder = find(load_settings(runs=runs).runs, run)
@@ -148,8 +148,7 @@ def delete(
     as_json: Json = False,
 ) -> None:
     """Delete runs for good, each whole."""
-    from data.run_folders import remove
-    from data.runs import find
+    from data.run_folders import find, remove
     from strategy.errors import WickError
 
     base = load_settings(runs=runs).runs
