@@ -42,7 +42,7 @@ class Line(NamedTuple):
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Comparison:
     """Runs side by side, in the order they were named.
 
@@ -87,6 +87,12 @@ class Comparison:
         return pd.DataFrame(
             [one.values for one in found], [one.what for one in found], names, dtype=str
         ).rename_axis("what")
+
+    def __repr__(self) -> str:
+        names = " beside ".join(one.id for one in self.records)
+        told = ", ".join(one.what for one in [*self.rests_on, *self.settings]) or "nothing"
+        warning = "not comparable, data or costs differ\n" if self.rests_on else ""
+        return f"{names}\n{warning}set differently: {told}"
 
     @property
     def same_source(self) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
+from rich.markup import escape
 from rich.table import Table
 
 from data.run_json import FigureRecord
@@ -42,7 +43,7 @@ def print_comparison(found: Comparison) -> None:
     """Print runs side by side: differences of data and settings first, then the figures."""
     letters = _LETTERS[: len(found.records)]
     for letter, folder in zip(letters, found.folders, strict=True):
-        out.print(f"[bold]{letter}[/]  {folder}", soft_wrap=True)
+        out.print(f"[bold]{letter}[/]  {escape(str(folder))}", soft_wrap=True)
     if found.rests_on:
         words = "not comparable: data or costs differ"
         out.print(words, style="yellow", soft_wrap=True)
@@ -66,7 +67,7 @@ def _say(line: str) -> None:
 def _print_changes(differences: Sequence[Difference], letters: str) -> None:
     table = new_table("differs", *letters)
     for one in differences:
-        table.add_row(one.what, *one.values)
+        table.add_row(*map(escape, (one.what, *one.values)))
     out.print(table)
 
 

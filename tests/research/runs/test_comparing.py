@@ -14,7 +14,7 @@ from data.runs import Run
 from data.symbols import DatedRules, MarginRules
 from research.runs import compare, runs_table
 from research.runs.comparing import Comparison
-from research.runs.side_by_side import difference
+from research.runs.side_by_side import difference, print_comparison
 from strategy.errors import RunRefused, WickError
 from tests.cli.kept_runs import FUNDED, like, with_data
 
@@ -148,6 +148,22 @@ def test_several_runs_are_compared_with_the_first(first: Run) -> None:
         like(first, name)
     found = compare("first", "b", "c", runs=first.folder.parent)
     assert all(len(one.differences) == 2 for one in found.lines)
+
+
+def test_a_comparison_says_in_brief_what_it_is(first: Run) -> None:
+    found = against(first, "brief", fee_rate=0.0, balance=7.0)
+    assert repr(found) == (
+        "first beside brief\nnot comparable, data or costs differ\n"
+        "set differently: costs.fee_rate, balance"
+    )
+
+
+def test_names_with_brackets_are_shown_as_they_are(
+    first: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    strategy = msgspec.structs.replace(first.record.strategy, name="[red]mine[/red]")
+    print_comparison(against(first, "brackets", strategy=strategy))
+    assert "[red]mine[/red]" in capsys.readouterr().out
 
 
 def test_wrong_names_are_told(first: Run) -> None:
