@@ -223,6 +223,21 @@ def test_a_run_killed_while_it_is_written_leaves_no_run(tmp_path: Path) -> None:
     assert names_in(tmp_path) == ["after", "beside"]
 
 
+def test_every_file_of_a_run_is_on_the_disk_before_the_run_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    rename = Path.rename
+
+    def named(path: Path, target: Path) -> Path:
+        assert sorted(synced) == names_in(path)
+        return rename(path, target)
+
+    monkeypatch.setattr("data.runs.sync_file", lambda path: synced.append(path.name))
+    monkeypatch.setattr(Path, "rename", named)
+    assert names_in(saved(tmp_path, record()).folder) == sorted(synced)
+
+
 def test_no_moment_of_a_kill_leaves_half_a_run_half_its_tags_or_a_wrong_list(
     tmp_path: Path,
 ) -> None:
