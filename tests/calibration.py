@@ -138,12 +138,15 @@ class Judged(NamedTuple):
     fresh : float
         That of its params on another market of the same strength.
     holds : tuple of bool
-        The conditions of the verdict.
+        The conditions of the verdict, but for the placebo.
+    edge : bool
+        All of them.
     """
 
     score: float
     fresh: float
     holds: tuple[bool, ...]
+    edge: bool
 
 
 def trend() -> Strategy:
@@ -155,12 +158,15 @@ def judged(seed: int, strength: float, costs: Costs, days: int, trials: int) -> 
     """Search in one market, and judge the winner."""
     tried = searched(inputs_of(trend(), market(seed, days, strength), costs), trials, seed)
     if tried is None:
-        return Judged(np.nan, np.nan, (False,) * 4)
+        return Judged(np.nan, np.nan, (False,) * 3, False)
     fresh = inputs_of(trend(), market(_FRESH + seed, days, strength), costs)
     score = float(tried.score(fresh, tried.values[[tried.best]])[0])
-    record, _ = panel_of(tried)
-    holds = tuple(one.holds for one in record.conditions)
-    return Judged(float(tried.scores[tried.best]), score, holds)
+    # Three quarters of the time go into placebos, which only matter where all else holds.
+    record, _ = panel_of(dataclasses.replace(tried, search=lambda _: np.nan))
+    if record.edge:
+        record, _ = panel_of(tried)
+    *holds, _ = (one.holds for one in record.conditions)
+    return Judged(float(tried.scores[tried.best]), score, tuple(holds), record.edge)
 
 
 def line(name: str, found: Sequence[Judged]) -> str:
@@ -168,7 +174,7 @@ def line(name: str, found: Sequence[Judged]) -> str:
     holds = np.array([one.holds for one in found])
     each = " | ".join(str(count) for count in holds.sum(axis=0).tolist())
     score, fresh = (np.nanmean([one[at] for one in found]) for at in range(2))
-    edge = int(holds.all(axis=1).sum())
+    edge = sum(one.edge for one in found)
     return f"| {name} | {score:.2f} | {fresh:.2f} | {each} | **{edge} of {len(found)}** |"
 
 

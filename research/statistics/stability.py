@@ -14,7 +14,7 @@ from data.run_record import figures_of
 from data.tune_json import CostsRecord, FoldRecord
 from research.statistics.bootstrap import returns_of
 from research.statistics.sharpe import moments
-from strategy.errors import RunRefused
+from strategy.errors import WickError
 from strategy.fills import Costs, checked_costs
 from strategy.metrics.daily import YEAR, by_day
 from strategy.timeframes import DAY_MS
@@ -70,10 +70,10 @@ def costs_of(
         The objective of rows of params, on any inputs.
     winner : float64 (spaces,)
     """
-    dearer = dataclasses.replace(inputs, costs=doubled(inputs.costs))
     try:
+        dearer = dataclasses.replace(inputs, costs=doubled(inputs.costs))
         its = run(dearer, result.params)
-    except RunRefused as error:
+    except WickError as error:  # the balance was used up, or no cost may be as high
         return CostsRecord(None, None, None, error.message)
     found = {one.key: one.value for one in figures_of(its)}
     value = float(score(dearer, winner.reshape(1, -1))[0])

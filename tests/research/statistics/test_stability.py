@@ -79,6 +79,14 @@ def test_an_account_that_doubled_costs_use_up_is_told() -> None:
     assert "the balance was used up" in found.note
 
 
+def test_costs_that_cannot_be_doubled_are_told() -> None:
+    tried = small_search()
+    dear = dataclasses.replace(tried.inputs, costs=Costs(0.06, 0.0))
+    found = costs_of(dear, tried.result, tried.score, tried.values[tried.best])
+    assert found.total_return is None
+    assert "costs.fee_rate is 0.12" in found.note
+
+
 def test_a_run_on_given_signals_is_the_run_on_its_own() -> None:
     inputs, result = two_symbols()
     signals = all_signals(inputs.strategy, inputs.candles, inputs.params, 1, None, inputs.candles)
