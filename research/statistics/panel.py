@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from backtest.engine import Result
 from backtest.inputs import Inputs
 from data.run_record import figures_of
-from data.tune_json import IntervalOfRecord, PanelRecord, PlaceboRecord
+from data.tune_json import IntervalOfRecord, PanelRecord, PlaceboRecord, PlateauRecord
 from research.statistics.bootstrap import intervals, returns_of
 from research.statistics.entries import entries
 from research.statistics.montecarlo import montecarlo
@@ -33,6 +34,7 @@ from strategy.metrics.daily import by_day
 from strategy.timeframes import DAY_MS, YEAR_DAYS
 
 Floats = NDArray[np.float64]
+_T = TypeVar("_T")
 PLACEBOS = 3
 PARTS = 7 + PLACEBOS  # how often `panel_of` calls its tick
 
@@ -91,48 +93,34 @@ def panel_of(tried: Tried, tick: Callable[[], None] = lambda: None) -> tuple[Pan
     PanelRecord, Table
         The table has the points around the winner: ``params_NAME`` and ``score``.
     """
-    result, winner = tried.result, tried.values[tried.best]
-    equity = by_day(
-        result.time, result.equity, result.balance, result.candles[0].timeframe_ms
-    ).equity
+    result, inputs, winner = tried.result, tried.inputs, tried.values[tried.best]
+    length = result.candles[0].timeframe_ms
+    equity = by_day(result.time, result.equity, result.balance, length).equity
     balances = np.full((len(tried.days), 1), result.balance)
     returns = returns_of(np.concatenate((balances, tried.days), axis=1))
-    known = len(equity) - 1 >= MIN_DAYS and len(result.trades) >= MIN_TRADES
-    its = moments(returns_of(equity) if known else np.empty(0))
-    luck = _luck(returns, len(tried.values))
-    deflated = _known(probabilistic(its, luck))
-    tick()
-    crossed = overfit(returns)
-    tick()
-    points = neighbours(tried.spaces, winner, tried.seed)
-    # With its own score beside them: a search over folds has another one.
-    *scores, own = tried.score(tried.inputs, np.concatenate((points, winner[None]))).tolist()
-    own = float(tried.scores[tried.best]) if math.isnan(own) else own
-    around = plateau(np.array(scores), own, tried.objective)
-    tick()
-    dearer = costs_of(tried.inputs, result, tried.score, winner)
-    folds = folds_of(result)
-    tick()
-    randomly = entries(tried.inputs, result, tried.seed)
-    tick()
-    orders = montecarlo(result.trades, result.balance, tried.seed)
-    tick()
-    ranges = _intervals(result, equity, tried.seed)
-    tick()
+
+    def done(part: _T) -> _T:
+        tick()
+        return part
+
+    sharpe = done(_sharpe(tried, equity, returns))
+    crossed = done(overfit(returns))
+    around, table = done(_plateau(tried, winner))
+    costs = costs_of(inputs, result, tried.score, winner)
+    folds = done(folds_of(result))
+    randomly = done(entries(inputs, result, tried.seed))
+    orders = done(montecarlo(result.trades, result.balance, tried.seed))
+    ranges = done(_intervals(result, equity, tried.seed))
     shuffled = _placebo(tried, tick)
-    conditions = conditions_of(deflated, crossed, around, shuffled)
+    conditions = conditions_of(sharpe.dsr, crossed, around, shuffled)
     record = PanelRecord(
         trials=len(tried.values),
         days=len(equity) - 1,
-        sharpe_day=_known(its.sharpe),
-        luck_day=_known(luck),
-        psr=_known(probabilistic(its)),
-        dsr=deflated,
-        track_days=_known(track_length(its)),
+        **sharpe._asdict(),
         overfit=crossed,
         plateau=around,
         folds=folds,
-        costs=dearer,
+        costs=costs,
         placebo=shuffled,
         montecarlo=orders,
         entries=randomly,
@@ -140,7 +128,30 @@ def panel_of(tried: Tried, tick: Callable[[], None] = lambda: None) -> tuple[Pan
         conditions=conditions,
         edge=all(one.holds for one in conditions),
     )
-    return record, _table(tried.spaces, points, np.array(scores))
+    return record, table
+
+
+class _Sharpe(NamedTuple):
+    # Fields of PanelRecord.
+    sharpe_day: float | None
+    luck_day: float | None
+    psr: float | None
+    dsr: float | None
+    track_days: float | None
+
+
+def _sharpe(tried: Tried, equity: Floats, returns: Floats) -> _Sharpe:
+    known = len(equity) > MIN_DAYS and len(tried.result.trades) >= MIN_TRADES
+    its = moments(returns_of(equity) if known else np.empty(0))
+    luck = _luck(returns, len(tried.values))
+    found = (
+        its.sharpe,
+        luck,
+        probabilistic(its),
+        probabilistic(its, luck),
+        track_length(its),
+    )
+    return _Sharpe(*(None if math.isnan(one) else one for one in found))
 
 
 def _luck(returns: Floats, trials: int) -> float:
@@ -150,6 +161,20 @@ def _luck(returns: Floats, trials: int) -> float:
     if trials > 1 and len(found) < 2:
         return math.nan
     return expected_maximum(trials, float(found.var(ddof=1)) if trials > 1 else 0.0)
+
+
+def _plateau(tried: Tried, winner: Floats) -> tuple[PlateauRecord, pa.Table]:
+    points = neighbours(tried.spaces, winner, tried.seed)
+    # With its own score beside them: a search over folds has another one.
+    *scores, own = tried.score(tried.inputs, np.concatenate((points, winner[None]))).tolist()
+    found = np.array(scores, np.float64)
+    own = float(tried.scores[tried.best]) if math.isnan(own) else own
+    columns = {}
+    for at, space in enumerate(tried.spaces):
+        kind = np.int64 if space.whole else np.float64
+        columns[f"params_{space.name}"] = pa.array(points[:, at].astype(kind))
+    table = pa.table({**columns, "score": pa.array(found, from_pandas=True)})
+    return plateau(found, own, tried.objective), table
 
 
 def _intervals(result: Result, equity: Floats, seed: int) -> dict[str, IntervalOfRecord]:
@@ -172,15 +197,3 @@ def _placebo(tried: Tried, tick: Callable[[], None]) -> PlaceboRecord:
         tick()
     found = [one for one in best if not math.isnan(one)]
     return PlaceboRecord(block, found, score, sum(one >= score for one in found))
-
-
-def _table(spaces: tuple[Space, ...], points: Floats, scores: Floats) -> pa.Table:
-    columns = {}
-    for at, space in enumerate(spaces):
-        kind = np.int64 if space.whole else np.float64
-        columns[f"params_{space.name}"] = pa.array(points[:, at].astype(kind))
-    return pa.table({**columns, "score": pa.array(scores, from_pandas=True)})
-
-
-def _known(value: float) -> float | None:
-    return None if math.isnan(value) else value

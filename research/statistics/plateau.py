@@ -35,14 +35,10 @@ def neighbours(spaces: Sequence[Space], winner: Floats, seed: int, points: int =
     float64 (m, spaces)
         Without the winner and without repetitions.
     """
-    steps = [
-        row
-        for at in range(len(spaces))
-        for by in (-1.0, 1.0)
-        if (row := np.where(np.arange(len(spaces)) == at, by, 0.0)).any()
-    ]
+    count = len(spaces)
+    steps = np.repeat(np.eye(count), 2, axis=0) * np.tile([-1.0, 1.0], count)[:, None]
     rng = np.random.default_rng(seed)
-    moves = np.concatenate((np.array(steps), rng.uniform(-1.0, 1.0, (20 * points, len(spaces)))))
+    moves = np.concatenate((steps, rng.uniform(-1.0, 1.0, (20 * points, count))))
     places = [_moved(one, winner[at], moves[:, at]) for at, one in enumerate(spaces)]
     found = np.column_stack(places)
     found = found[(found != winner).any(axis=1)]
