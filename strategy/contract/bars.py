@@ -46,7 +46,7 @@ class _Reading:
         else:
             self.rows.append(tuple([array[:1] for array in rows]))
 
-    def hold(self, span: Span, front: int, run: Callable[[int], Rows]) -> Check:
+    def hold(self, span: Span, front: int, run: Callable[[Span, int], Rows]) -> Check:
         if self.rows:
             joined = tuple(np.concatenate(arrays) for arrays in zip(*self.rows, strict=True))
             bars = slice(front, front + self.step * len(self.rows), self.step)
@@ -102,9 +102,9 @@ def every_bar(span: Span, front: int, seed: int, tick: Tick) -> list[Check]:
         if alone.stopped:
             break
     return [
-        alone.hold(span, front, partial(beginning, span)),
+        alone.hold(span, front, beginning),
         *(
-            one.hold(span, front, partial(with_other_future, span, seed, extreme))
+            one.hold(span, front, partial(with_other_future, seed=seed, extreme=extreme))
             for one, extreme in zip(others, (False, True), strict=True)
         ),
     ]

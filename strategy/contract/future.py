@@ -58,7 +58,7 @@ def scrambled_future(
     check = Check(FUTURE, _TITLES[extreme])
     for length in lengths:
         how = f"when the candles from {length:,} on are others"
-        run = partial(with_other_future, span, seed, extreme, length)
+        run = partial(with_other_future, span, length, seed, extreme)
         check.compare(run, span, slice(0, length), how)
         tick()
     return check
@@ -69,7 +69,7 @@ def beginning(span: Span, length: int) -> Rows:
     return span.subject.rows(span.candles.slice(0, length))
 
 
-def with_other_future(span: Span, seed: int, extreme: bool, length: int) -> Rows:
+def with_other_future(span: Span, length: int, seed: int, extreme: bool) -> Rows:
     """Run the strategy on the first candles and noise behind them; give the rows of the first."""
     candles = span.candles
     noise = noisy(candles.slice(length, length + REACH), seed + length, extreme)
@@ -83,25 +83,28 @@ def with_other_future(span: Span, seed: int, extreme: bool, length: int) -> Rows
 
 
 def tell_apart(
-    check: Check, span: Span, edges: NDArray[np.int64], run: Callable[[int], Rows]
+    check: Check, span: Span, edges: NDArray[np.int64], run: Callable[[Span, int], Rows]
 ) -> None:
     """Tell findings of a tape's reading that come from the future from those of a wrong memory.
 
-    Each is tried again without a tape, cut at the first edge behind its candle. Where nothing
-    differs then, it was not the future that was seen.
+    Each is tried again without a tape, by a copy that has seen nothing later, cut at the first edge
+    behind its candle. Where nothing differs then, it was not the future that was seen.
 
     Parameters
     ----------
     edges : int64 array
         Where the tape's pieces ended.
     run : callable
-        Gives the rows of the first candles, with another future or none.
+        Gives the rows of a span's first candles, with another future or none.
     """
-    for where, one in list(check.found.items()):
+    if not check.found:
+        return
+    blind = replace(span, subject=span.subject.anew())
+    for where, one in sorted(check.found.items(), key=lambda found: found[1].time):
         at = np.searchsorted(span.times, one.time)
         cut = int(edges[edges > at][0])
         alone = Check(check.kind, check.title)
-        alone.compare(partial(run, cut), span, slice(0, cut), f"cut behind {cut:,} candles")
+        alone.compare(partial(run, blind, cut), span, slice(0, cut), f"cut behind {cut:,} candles")
         if where not in alone.found and (where != STOPS or not alone.found):
             hint = one.hint if where == STOPS else HINTS[CHUNKS]
             check.found[where] = replace(one, kind=CHUNKS, hint=hint)

@@ -95,7 +95,7 @@ def _at_cuts(
     edges = _edges(places, n)
     check.compare(partial(in_pieces, reader, span.candles, edges), span, slice(0, n), how)
     check.runs = len(edges) - 1
-    tell_apart(check, span, edges, partial(beginning, span))
+    tell_apart(check, span, edges, beginning)
     return check
 
 

@@ -1,62 +1,11 @@
-"""Strategies that look ahead or keep memory of their own, one for each way we know, and clean ones.
+"""Strategies that look ahead or keep memory of their own, one for each way we know.
 
-Each text is a body of `Row.x`; HEAD and TAIL make it a whole file. Beside it stand the kinds of
+Each text is a body of `Row.x`; `planted.whole` makes a file of it. Beside it stand the kinds of
 check that must find it by what it does, whatever its text gives away.
 """
 
-HEAD = '''"""A planted strategy."""
-import random
-from datetime import date
-from typing import NamedTuple
-
-import numba
-import numpy as np
-
-from strategy.column import Column, stateful
-from strategy.indicators import atr, ema, macd, maximum, minimum, previous, rsi, sma, sqrt, where
-from strategy.risk import Risk
-from strategy.rules import rule
-
-TIMEFRAME = "1m"
-MINUTE = 60_000
-
-
-class Params(NamedTuple):
-    length: int = 20
-    stop: float = 0.01
-
-
-class Row(NamedTuple):
-    x: float
-    mean: float
-
-
-def of(values):
-    return Column(np.ascontiguousarray(values, np.float64), "1m")
-
-
-'''
-TAIL = """
-
-def indicators(c, p):
-    return Row(x=x_of(c, p), mean=sma(c.close, p.length))
-
-
-@rule
-def enter_long(x, p):
-    return x.x > x.mean
-
-
-@rule
-def stop_distance(x, p):
-    return p.stop * x.mean
-
-
-RISK = Risk(per_trade=0.01)
-"""
-
-BEGINNING, FUTURE, CHUNKS, REPEAT = "beginning", "future", "chunks", "repeat"
-OUTSIDE, WRITTEN = "outside", "written"
+from tests.strategy.leaks_disguised import DISGUISED
+from tests.strategy.planted import BEGINNING, CHUNKS, FUTURE, OUTSIDE, REPEAT, WRITTEN
 
 LEAKS = {
     "the next close": (
@@ -286,48 +235,4 @@ def x_of(c, p):
 """,
         {WRITTEN},
     ),
-}
-
-CLEAN = {
-    "values of before": """
-def x_of(c, p):
-    change = c.close - previous(c.close, 3)
-    return previous(c.high, p.length) + where(change > 0, change, 0.0)
-""",
-    "by value": """
-def x_of(c, p):
-    spread = sqrt((c.high - c.low) * (c.high - c.low))
-    return maximum(minimum(c.close, c.open), c.close - 2 * spread) + abs(c.close - c.open)
-""",
-    "many timeframes": """
-def x_of(c, p):
-    m5, h1, d1 = c.resample("5m"), c.resample("1h"), c.resample("1d")
-    fast, slow = m5.align(ema(m5.close, 4)), h1.align(sma(h1.close, 3))
-    return where(fast > slow, d1.align(d1.high), d1.align(d1.low))
-""",
-    "volume and a branch on params": """
-def x_of(c, p):
-    flow = c.taker_buy / c.volume if p.length > 10 else c.volume
-    return c.close * (0.99 + 0.02 * sma(flow, p.length))
-""",
-    "an own kernel with memory": """
-@numba.njit
-def decay(x, length, state):
-    out = np.empty(len(x))
-    for i in range(len(x)):
-        state[1] = x[i] if state[0] == 0.0 else state[1] + (x[i] - state[1]) / length
-        state[0] = 1.0
-        out[i] = state[1]
-    return out
-
-
-def x_of(c, p):
-    return stateful("decay", "1m", decay, [c.close], (p.length,), 2)[0]
-""",
-    "oscillators": """
-def x_of(c, p):
-    m15 = c.resample("15m")
-    turn = m15.align(macd(m15.close, 3, 6, 2).histogram)
-    return rsi(c.close, p.length) * 500 + turn + atr(c.high, c.low, c.close, 5)
-""",
-}
+} | DISGUISED

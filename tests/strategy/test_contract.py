@@ -2,6 +2,7 @@
 
 import gc
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,35 +12,39 @@ from data.synthetic import synthetic_market
 from research.check import Checked, check_strategy
 from strategy.candles import Candles
 from strategy.contract.findings import CHUNKS, EDGE, PRIVATE, UNUSED, Check
-from strategy.contract.future import noisy
-from strategy.contract.outcome import Subject
+from strategy.contract.future import noisy, with_other_future
+from strategy.contract.outcome import Outcome, Rows, Span, Subject
 from strategy.contract.outside import watching
-from strategy.load import load
-from tests.strategy.leaks import CLEAN, HEAD, LEAKS, TAIL
+from strategy.load import available, load
+from tests.strategy.clean import CLEAN
+from tests.strategy.leaks import LEAKS
+from tests.strategy.planted import BEGINNING, FUTURE, ONE_RULE, leaking, whole
 
 MONDAY_MS = 1_672_617_600_000
-DAYS = 28
+DAYS = 31  # with the end of a month
 WINDOW = 1_000
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
 def candles() -> Candles:
-    """Give four weeks of minutes."""
+    """Give a month of minutes and a day."""
     return synthetic_market(3, DAYS * 1440, MONDAY_MS)
 
 
-def checked(path: Path, candles: Candles, window: int = WINDOW, **params: float) -> Checked:
+def checked(
+    path: Path, candles: Candles, window: int = WINDOW, seed: int = 0, **params: float
+) -> Checked:
     """Load a file as `wick check` does, and check it."""
     with watching(str(path)) as asked:
         strategy = load(str(path))
     subject = Subject.of(strategy, candles, strategy.with_params(params))
-    return check_strategy(subject, candles, asked, window=window)
+    return check_strategy(subject, candles, asked, seed, window=window)
 
 
 def planted(folder: Path, body: str) -> Path:
     path = folder / "planted.py"
-    path.write_text(HEAD + body + TAIL)
+    path.write_text(whole(body))
     return path
 
 
@@ -50,10 +55,53 @@ def test_a_planted_leak_is_found_by_what_it_does(
     monkeypatch.chdir(tmp_path)
     np.save("future.npy", np.append(candles.arrays["close"], 0.0))
     body, kinds = LEAKS[name]
-    found = checked(planted(tmp_path, body), candles)
+    found = checked(planted(tmp_path, body), candles, seed=sorted(LEAKS).index(name))
     # A column that differs, or the outside that is asked: to stop with an error would be luck.
     told = {one.kind for one in found.findings if one.where != "indicators"}
     assert kinds <= told | ({CHUNKS} if name == "a branch on the candles" else set())
+
+
+AHEAD = [name for name, (_, kinds) in LEAKS.items() if kinds & {BEGINNING, FUTURE}]
+
+
+@pytest.mark.parametrize("name", AHEAD)
+def test_a_planted_leak_changes_the_past_when_the_future_changes(
+    tmp_path: Path, candles: Candles, name: str
+) -> None:
+    path = planted(tmp_path, LEAKS[name][0])
+
+    def span() -> Span:  # loaded anew for each run, so that no run knows of another
+        subject = Subject.of(load(str(path)), candles)
+        return Span(subject, candles, Outcome((), ()))
+
+    def past(cut: int) -> Iterator[Rows]:
+        yield span().subject.rows(candles.slice(0, cut))
+        for extreme in (False, True):
+            yield with_other_future(span(), cut, 1, extreme)
+
+    rows = span().subject.rows(candles)
+    times, volume = candles.arrays["open_time"], candles.arrays["volume"]
+    rare = [times % 36_000_000 == 7_380_000, volume < 0.2]
+    cuts = [7 * 1440, 30 * 1440, 20_000, *(int(one.argmax()) + 1 for one in rare), *range(500, 520)]
+    assert any(
+        not np.array_equal(said, array[:cut], equal_nan=True)
+        for cut in cuts
+        for other in past(cut)
+        for said, array in zip(other, rows, strict=True)
+    )
+
+
+@pytest.mark.parametrize("name", ONE_RULE)
+def test_a_leak_in_one_rule_only_is_found_there(
+    tmp_path: Path, candles: Candles, name: str
+) -> None:
+    path = tmp_path / "planted.py"
+    path.write_text(leaking(name))
+    found = checked(path, candles, window=300, seed=len(name))
+    places = {one.where for one in found.findings if one.kind in (BEGINNING, FUTURE)}
+    told = f"rule {ONE_RULE[name]}" if ONE_RULE[name] else f"Row.{name}"
+    assert {f"Row.{name}", told} <= places
+    assert {one for one in places if one.startswith("Row.")} == {f"Row.{name}"}
 
 
 @pytest.mark.parametrize("name", CLEAN)
@@ -64,12 +112,34 @@ def test_a_clean_strategy_has_no_finding(tmp_path: Path, candles: Candles, name:
     assert found.warnings == ()
 
 
-@pytest.mark.parametrize("name", ["strategy/rsi_macd_atr.py", "research/template.py"])
+LOOSE = {  # params with which they enter more often
+    "rsi_macd_atr": {"oversold": 45, "overbought": 55},
+    "trend_ema": {"fast": 6, "slow": 46, "filter": 30},
+}
+
+
+@pytest.mark.parametrize("name", ["research/template.py", *available()])
 def test_the_shipped_files_have_no_finding(candles: Candles, name: str) -> None:
-    loose = {"oversold": 45, "overbought": 55} if "rsi_macd" in name else {}
-    found = checked(ROOT / name, candles, window=2_500, **loose)
+    loose = LOOSE.get(name, {})
+    path = ROOT / name if "/" in name else load(name).path
+    found = checked(path, candles, window=2_500, **loose)
     assert found.findings == []
     assert found.warnings == ()
+    assert found.entries > 10
+
+
+@pytest.mark.parametrize(("frame", "minutes", "name"), [
+    ("5m", 5, "sessions"), ("1h", 60, "months and weeks"), ("1h", 60, "volume fields"),
+    ("15m", 15, "bands and stops that trail"),
+])  # fmt: skip
+def test_a_clean_strategy_of_longer_candles_has_no_finding(
+    tmp_path: Path, frame: str, minutes: int, name: str
+) -> None:
+    body = CLEAN[name].replace('"1h"', '"4h"').replace('"5m"', '"15m"')
+    path = tmp_path / "planted.py"
+    path.write_text(whole(body).replace('TIMEFRAME = "1m"', f'TIMEFRAME = "{frame}"'))
+    found = checked(path, synthetic_market(7, 4_000 * minutes, MONDAY_MS, frame), window=500)
+    assert found.findings == []
     assert found.entries > 10
 
 
@@ -115,7 +185,7 @@ IDLE = "\ndef x_of(c, p):\n    return c.close * (1.001 if p.idle + p.edge > 0 el
 def test_params_that_do_nothing_and_ranges_that_fit_badly_are_warnings(
     tmp_path: Path, candles: Candles
 ) -> None:
-    text = (HEAD + IDLE + TAIL + TUNE).replace("    length: int = 20\n", MORE)
+    text = (whole(IDLE) + TUNE).replace("    length: int = 20\n", MORE)
     path = tmp_path / "planted.py"
     path.write_text(text)
     found = checked(path, candles, window=300)
@@ -131,7 +201,7 @@ def test_params_that_do_nothing_and_ranges_that_fit_badly_are_warnings(
     ]
     said = [one.said for one in found.warnings]
     assert said[0] == "the parameter unread does nothing: no text reads it (tried 3.6, 2.4)"
-    assert said[2].startswith("the parameter edge does nothing: it moves nothing on 40,320 candles")
+    assert said[2].startswith("the parameter edge does nothing: it moves nothing on 44,640 candles")
     assert "20 is outside the range 30 to 40 of TUNE" in said[3]
     assert "TUNE['idle'] has one point only, 2" in said[4]
     assert "5 is at the edge of the range 5 to 9" in said[5]
@@ -180,13 +250,13 @@ def test_noise_is_made_of_valid_candles(candles: Candles) -> None:
 
 def test_a_column_without_a_value_is_a_warning(tmp_path: Path, candles: Candles) -> None:
     body = "\ndef x_of(c, p):\n    return c.close\n"
-    text = (HEAD + body + TAIL).replace("    mean: float\n", "    mean: float\n    late: float\n")
+    text = whole(body).replace("    mean: float\n", "    mean: float\n    late: float\n")
     path = tmp_path / "planted.py"
     path.write_text(text.replace("mean=sma(", "late=sma(c.close, 90_000), mean=sma("))
     found = checked(path, candles, window=300)
     assert found.findings == []
     assert [one.said for one in found.warnings] == [
-        "Row.late has no value on any of 40,320 candles"
+        "Row.late has no value on any of 44,640 candles"
     ]
 
 
@@ -194,7 +264,7 @@ def test_a_hook_on_a_collection_is_not_the_strategys(tmp_path: Path, candles: Ca
     # hypothesis has one that asks the time.
     path = tmp_path / "planted.py"
     litter = "    for _ in range(5000):\n        junk = []\n        junk.append(junk)\n"
-    path.write_text(HEAD + f"\ndef x_of(c, p):\n{litter}    return c.close\n" + TAIL)
+    path.write_text(whole(f"\ndef x_of(c, p):\n{litter}    return c.close\n"))
 
     def hook(phase: str, info: object) -> None:
         time.perf_counter()
