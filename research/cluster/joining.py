@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import re
+import secrets
 import shutil
 import socket
 import sys
@@ -58,7 +59,8 @@ def evaluating(address: str | None, threads: int | None) -> "Iterator[Callable[.
 
 @contextlib.contextmanager
 def joined(address: str, workers: int | None = None) -> "Iterator[Pool]":
-    """Join a cluster, or start one here and end it behind the block.
+    """Join a cluster, or start one here and end it behind the block, of which nothing is printed
+    to stdout.
 
     Parameters
     ----------
@@ -81,21 +83,24 @@ def joined(address: str, workers: int | None = None) -> "Iterator[Pool]":
     if host is None or host in _LOOPBACK:
         # Else Ray takes the address of a network for that of the loopback, and listens there.
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    if host is None and "RAY_AUTH_MODE" not in os.environ:
+        # Other users of this machine stay out. Ray would leave a token in the home.
+        os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex())
     ray = _imported()
     folder = tempfile.mkdtemp(prefix="wick-ray-", dir="/tmp") if host is None else None
-    try:
-        with contextlib.redirect_stdout(sys.stderr):
+    with contextlib.redirect_stdout(sys.stderr):  # Ray tells there of machines that are lost
+        try:
             if folder is not None:
                 _start(ray, workers or cores(), folder)
             else:
                 _join(ray, address)
-        from research.cluster.pool import Pool
+            from research.cluster.pool import Pool
 
-        yield Pool(ray, None if folder is not None else workers)
-    finally:
-        ray.shutdown()
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+            yield Pool(ray, None if folder is not None else workers)
+        finally:
+            ray.shutdown()
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _imported() -> ModuleType:
@@ -122,7 +127,7 @@ def _start(ray: Any, workers: int, folder: str) -> None:
 
 
 def _join(ray: Any, address: str) -> None:
-    hint = f"ray status --address={address.removeprefix('ray://')} says whether it runs"
+    hint = "see docs/scaling.md; a cluster with a token asks for RAY_AUTH_MODE=token and the token"
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except ImportError as error:  # of gRPC
@@ -157,6 +162,6 @@ def _host_of(address: str) -> str:
     if said is not None:
         raise WickError(
             f"no cluster answers at --cluster {address}: {said}",
-            "ray start --head starts one and says its address; --cluster auto takes this machine",
+            "ray start --head starts one, see docs/scaling.md; --cluster auto takes this machine",
         )
     return host

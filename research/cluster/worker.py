@@ -1,7 +1,7 @@
 """What a worker does: one block of combinations at a time, on a plan that it keeps."""
 
 from collections import OrderedDict
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,8 +58,8 @@ def compute(
     """
     try:
         plan = _plan(key, sent, columns)
-        more: dict[str, Any] = {"days": True} if days else {}
-        return Done(evaluate(plan, values, threads=1, memory=memory, **more), plan.reads)
+        table = evaluate(plan, values, threads=1, memory=memory, days=days)
+        return Done(table, plan.reads)
     except WickError as error:
         return Refused(error.message, error.hint, isinstance(error, RunRefused))
 

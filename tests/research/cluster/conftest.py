@@ -2,6 +2,7 @@
 all on the loopback."""
 
 import os
+import secrets
 import shutil
 import tempfile
 import warnings
@@ -12,7 +13,9 @@ from typing import Any
 
 import pytest
 
-# Before Ray is imported: nothing is reported, and the loopback is taken for itself.
+# Before Ray is imported: nothing is reported, the loopback is taken for itself, and nobody else of
+# this machine gets in.
+os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex())
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
 

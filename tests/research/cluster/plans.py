@@ -35,4 +35,5 @@ def values_of(count: int, walked: float = 0.25) -> NDArray[np.float64]:
 
 def bytes_of(table: SweepTable) -> bytes:
     """Return every bit of a table."""
-    return b"".join(one.tobytes() for one in table.figures.values()) + table.note.tobytes()
+    columns: tuple[Any, ...] = (*table.figures.values(), table.note, table.days)
+    return b"".join(one.tobytes() for one in columns)

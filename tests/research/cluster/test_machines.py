@@ -1,6 +1,7 @@
 """A real cluster on this machine: the rows of threads to the byte, whatever dies meanwhile."""
 
 import os
+import re
 import signal
 import socket
 import sys
@@ -8,14 +9,16 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from backtest.sweeps.engine import evaluate
+from backtest.sweeps.figures import SweepTable
 from data.writer import save
 from research.cluster.joining import evaluating, joined
-from research.cluster.pool import Job
+from research.cluster.pool import Block, Job, Pool
 from strategy.errors import WickError
 from tests.cli.conftest import finished, market, signalled
 from tests.cli.sweeps import WRITE, contents
@@ -53,31 +56,53 @@ def test_a_cluster_of_ones_own_leaves_nothing(home: Path) -> None:
     assert len(results(home, "auto")) > 5
 
 
-def test_ctrl_c_stops_at_once_and_one_worker_goes_on(home: Path, machines: Machines) -> None:
+def test_ctrl_c_stops_at_once_and_threads_go_on(home: Path, machines: Machines) -> None:
     given = (*SWEEP, "--cluster", machines.address, "--name", "left")
     said = signalled(signal.SIGINT, (*WRITE, "3"), given, home)
     assert said.code == 130, said
     assert said.err.splitlines()[-1] == "hint: wick sweep --resume left goes on with it"
-    one = ("--cluster", machines.address, "--threads", "1")
-    again = finished("sweep", "--resume", "left", *one, cwd=home)
+    again = finished("sweep", "--resume", "left", cwd=home)
     assert again.code == 0, again
     assert "2 of " in again.err
     assert results(home, "left") == results(home, "threads")
 
 
-def test_a_killed_worker_and_a_lost_machine_change_nothing(machines: Machines) -> None:
+@pytest.fixture(scope="module")
+def pool(machines: Machines) -> Iterator[Pool]:
+    with joined(machines.address) as its:
+        yield its
+
+
+def test_tabulated_and_walked_rows_are_those_of_threads(pool: Pool) -> None:
+    plan, values = plan_of(5), values_of(300)
+    want = bytes_of(evaluate(plan, values, days=True))
+    for workers in (1, 2):
+        its = Pool(pool._ray, workers)
+        assert bytes_of(its.evaluate(plan, values, days=True)) == want
+
+
+def test_a_killed_worker_and_a_lost_machine_change_nothing(
+    machines: Machines, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plan, values = plan_of(20), values_of(160, walked=1.0)
     jobs = [Job(at, plan, some) for at, some in enumerate(np.array_split(values, 10))]
+    tried, fetch = [], pool._fetch
+
+    def fetched(ref: Any, block: Block) -> SweepTable | None:
+        tried.append(block.tried)
+        return fetch(ref, block)
+
+    monkeypatch.setattr(pool, "_fetch", fetched)
     found, killed = {}, False
-    with joined(machines.address) as pool:
-        for key, table in pool.stream(jobs, len(jobs)):
-            found[key] = bytes_of(table)
-            if not killed:
-                os.kill(_first_at_work(machines), signal.SIGKILL)
-                killed = True
-            elif len(found) == 4:
-                machines.lose()
+    for key, table in pool.stream(jobs, len(jobs)):
+        found[key] = bytes_of(table)
+        if not killed:
+            os.kill(_first_at_work(machines), signal.SIGKILL)
+            killed = True
+        elif len(found) == 4:
+            machines.lose()
     machines.add(1)
+    assert max(tried) > 1
     assert [found[at] for at in range(10)] == [bytes_of(evaluate(plan, one.values)) for one in jobs]
 
 
@@ -91,7 +116,7 @@ def _first_at_work(machines: Machines) -> int:
 
 
 def test_params_that_end_every_worker_are_named_and_not_tried_for_ever(
-    tmp_path: Path, machines: Machines
+    tmp_path: Path, pool: Pool
 ) -> None:
     path = tmp_path / "ends.py"
     text = BLUEPRINT.read_text().replace(
@@ -103,10 +128,8 @@ def test_params_that_end_every_worker_are_named_and_not_tried_for_ever(
     )
     path.write_text(text + "\n\n" + ends)
     plan = plan_of(2, str(path))
-    with (
-        joined(machines.address) as pool,
-        pytest.raises(WickError, match="4 workers died over the same 8 combinations") as said,
-    ):
+    died = "4 workers died over the same 8 combinations"
+    with pytest.raises(WickError, match=died) as said:
         pool.evaluate(plan, values_of(8))
     assert "\n" not in said.value.message
 
@@ -120,16 +143,25 @@ def test_without_an_address_the_engine_of_this_process_computes() -> None:
 @pytest.mark.parametrize(
     ("address", "says"),
     [
-        ("nowhere", "is neither auto nor an address"),
-        ("10.0.0.1:99999", "is neither auto nor an address"),
+        ("nowhere", "'nowhere' is neither auto nor an address"),
+        ("10.0.0.1:99999", "'10.0.0.1:99999' is neither auto nor an address"),
         ("127.0.0.1:1", "no cluster answers at --cluster 127.0.0.1:1: Connection refused"),
         ("ray://127.0.0.1:1", "no cluster answers at --cluster ray://127.0.0.1:1: Connection"),
     ],
 )
-def test_an_address_without_a_cluster_is_one_sentence(home: Path, address: str, says: str) -> None:
-    said = finished(*SWEEP, "--cluster", address, "--name", "never", cwd=home)
+def test_an_address_without_a_cluster_is_one_sentence(address: str, says: str) -> None:
+    pytest.importorskip("ray", reason="no cluster: Ray is not installed")
+    with pytest.raises(WickError, match=re.escape(says)), joined(address):
+        pass
+
+
+def test_a_sweep_that_finds_no_cluster_leaves_nothing(home: Path) -> None:
+    said = finished(*SWEEP, "--cluster", "nowhere", "--name", "never", cwd=home)
     assert said.code == 2
-    assert says in said.err
+    assert said.err.splitlines()[1:] == [
+        "wick: --cluster 'nowhere' is neither auto nor an address",
+        "hint: --cluster auto, --cluster 10.0.0.1:6379 or --cluster ray://10.0.0.1:10001",
+    ]
     assert not list((home / "var" / "runs").glob("*never*"))
 
 
