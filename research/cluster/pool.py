@@ -144,8 +144,7 @@ class Pool:
 
     def _blocks(self, jobs: Iterable[Job], count: int) -> Iterator[Block]:
         for job in jobs:
-            self._look()
-            pieces = -(-_AHEAD * self._workers // max(count, 1))
+            pieces = -(-self._room() // max(count, 1))
             pieces = max(min(pieces, len(job.values) // _FEWEST), 1)
             for at, values in enumerate(np.array_split(job.values, pieces)):
                 yield Block(job, np.ascontiguousarray(values, np.float64), at, pieces, 1)
@@ -181,7 +180,12 @@ class Pool:
         try:
             done = self._ray.get(ref)
         except errors.RayTaskError as error:
-            raise error.cause from None
+            if "function failed to import" not in str(error.cause):
+                raise error.cause from None
+            raise WickError(
+                "a worker cannot import Candlewick",
+                "install it on every machine, in the Python that ray start is called with",
+            ) from error
         except errors.RayError as error:
             if block.tried < _MOST_TRIES:
                 return None

@@ -118,10 +118,22 @@ def test_a_block_that_kills_every_worker_ends_in_one_sentence() -> None:
     assert (ray.sent, ray.cancelled) == (5, 1)
 
 
-def test_an_error_of_the_code_is_raised_as_it_is() -> None:
+@pytest.mark.parametrize(
+    ("cause", "kind", "says"),
+    [
+        (ZeroDivisionError("here"), ZeroDivisionError, "here"),
+        (RuntimeError("The remote function failed to import on"), WickError, "a worker cannot"),
+    ],
+)
+def test_an_error_of_the_code_is_raised_as_it_is(
+    cause: Exception, kind: type[Exception], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def get(_: Any) -> Any:
+        raise TaskFailed(cause)
+
     ray = StandIn()
-    ray.get = lambda ref: (_ for _ in ()).throw(TaskFailed(ZeroDivisionError("here")))  # type: ignore[method-assign]
-    with pytest.raises(ZeroDivisionError, match="here"):
+    monkeypatch.setattr(ray, "get", get)
+    with pytest.raises(kind, match=says):
         Pool(ray).evaluate(plan_of(2), values_of(40))
 
 

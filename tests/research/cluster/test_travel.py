@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from backtest.spans import part_of
 from backtest.sweeps.engine import evaluate
 from backtest.sweeps.plan import SweepPlan
 from research.cluster import travel, worker
 from research.cluster.travel import Sent, Versions, packed, unpacked
 from strategy.errors import RunRefused, WickError
+from strategy.timeframes import DAY_MS
 from tests.backtest.random_margins import draw_margined
 from tests.backtest.sweeps import SETTINGS, draw_settings, margined_inputs
 from tests.research.cluster.plans import AXES, bytes_of, plan_of, values_of
@@ -52,6 +54,17 @@ def test_columns_are_read_where_they_lie() -> None:
     for name, array in unpacked(message, columns).candles.arrays.items():
         assert any(np.shares_memory(array, one) for one in columns)
         assert array.tobytes() == plan.candles.arrays[name].tobytes()
+
+
+def test_a_window_travels_with_what_warms_it_up() -> None:
+    whole, values = plan_of(12), values_of(30)
+    first = int(whole.candles.arrays["open_time"][0])
+    window = part_of(whole.inputs, first + 5 * DAY_MS, first + 9 * DAY_MS)
+    plan = SweepPlan.of(window, AXES)
+    there = unpacked(*sent(plan))
+    assert bytes_of(evaluate(there, values, days=True)) == bytes_of(
+        evaluate(plan, values, days=True)
+    )
 
 
 def test_a_strategy_travels_as_its_text(tmp_path: Path) -> None:
