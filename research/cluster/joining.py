@@ -1,4 +1,4 @@
-"""Joining a cluster that runs, or starting one on this machine; and what stands in without one."""
+"""Joining a cluster that runs, or starting one on this machine."""
 
 import contextlib
 import logging
@@ -10,18 +10,13 @@ import socket
 import sys
 import tempfile
 from collections.abc import Iterator
-from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from backtest.sweeps.engine import evaluate
 from backtest.sweeps.plan import cores
 from strategy.errors import WickError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from backtest.sweeps.figures import SweepTable
     from research.cluster.pool import Pool
 
 AUTO = "auto"
@@ -33,28 +28,6 @@ _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # or Ray warns of what a later version will do
 }
-
-
-@contextlib.contextmanager
-def evaluating(address: str | None, threads: int | None) -> "Iterator[Callable[..., SweepTable]]":
-    """Give a callable of the signature of `backtest.sweeps.engine.evaluate`: the cluster's, or the
-    engine's own with so many threads.
-
-    Parameters
-    ----------
-    address : str, optional
-        See `joined`; None for this process alone.
-
-    Raises
-    ------
-    WickError
-        See `joined`.
-    """
-    if address is None:
-        yield partial(evaluate, threads=threads)
-        return
-    with joined(address, threads) as pool:
-        yield pool.evaluate
 
 
 @contextlib.contextmanager
@@ -87,7 +60,9 @@ def joined(address: str, workers: int | None = None) -> "Iterator[Pool]":
         # Other users of this machine stay out. Ray would leave a token in the home.
         os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex())
     ray = _imported()
-    folder = tempfile.mkdtemp(prefix="wick-ray-", dir="/tmp") if host is None else None
+    folder = (
+        tempfile.mkdtemp(prefix=f"wick-ray-{os.getpid()}-", dir="/tmp") if host is None else None
+    )
     with contextlib.redirect_stdout(sys.stderr):  # Ray tells there of machines that are lost
         try:
             if folder is not None:

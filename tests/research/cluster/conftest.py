@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,13 @@ import pytest
 os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex())
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+
+
+def words_of(path: Path) -> bytes:
+    """Read the command line of a process by its folder in /proc; none where it has ended."""
+    with suppress(OSError):
+        return (path / "cmdline").read_bytes()
+    return b""
 
 
 @dataclass
@@ -43,14 +51,11 @@ class Machines:
     def at_work(self) -> list[int]:
         """Return the processes that compute a block now."""
         found = []
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                words = path.read_bytes()
-                parent = (path.parent / "stat").read_text().rpartition(")")[2].split()[1]
-            except OSError:  # it has just ended
-                continue
-            if words.startswith(b"ray::compute") and int(parent) in self._raylets():
-                found.append(int(path.parent.name))
+        for path in Path("/proc").glob("[0-9]*"):
+            if words_of(path).startswith(b"ray::compute"):
+                with suppress(OSError):
+                    parent = (path / "stat").read_text().rpartition(")")[2].split()[1]
+                    found += [int(path.name)] if int(parent) in self._raylets() else []
         return found
 
     def _raylets(self) -> set[int]:

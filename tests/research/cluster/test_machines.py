@@ -17,12 +17,12 @@ import pytest
 from backtest.sweeps.engine import evaluate
 from backtest.sweeps.figures import SweepTable
 from data.writer import save
-from research.cluster.joining import evaluating, joined
+from research.cluster.joining import joined
 from research.cluster.pool import Block, Job, Pool
 from strategy.errors import WickError
-from tests.cli.conftest import finished, market, signalled
+from tests.cli.conftest import finished, market, process, signalled
 from tests.cli.sweeps import WRITE, contents
-from tests.research.cluster.conftest import Machines
+from tests.research.cluster.conftest import Machines, words_of
 from tests.research.cluster.plans import bytes_of, plan_of, values_of
 
 # Tabulated without a part of the take, walked with one.
@@ -48,10 +48,15 @@ def results(home: Path, name: str) -> dict[str, bytes]:
 
 def test_a_cluster_of_ones_own_leaves_nothing(home: Path) -> None:
     pytest.importorskip("ray", reason="no cluster: Ray is not installed")
-    done = finished(*SWEEP, "--cluster", "auto", "--threads", "2", "--name", "auto", cwd=home)
-    assert done.code == 0, done
-    assert done.out.startswith("mine on SYNTHUSDT")
-    assert len(done.err.splitlines()) == 1, done.err
+    given = (*SWEEP, "--cluster", "auto", "--threads", "2", "--name", "auto")
+    with process(*given, cwd=home) as running:
+        out, err = running.communicate(timeout=300)
+    assert running.returncode == 0, (out, err)
+    assert out.startswith("mine on SYNTHUSDT")
+    assert len(err.splitlines()) == 1, err  # how many combinations there are
+    its = f"wick-ray-{running.pid}-"
+    assert not list(Path("/tmp").glob(f"{its}*"))
+    assert not [path for path in Path("/proc").glob("[0-9]*") if its.encode() in words_of(path)]
     assert results(home, "auto") == results(home, "threads")
     assert len(results(home, "auto")) > 5
 
@@ -132,12 +137,6 @@ def test_params_that_end_every_worker_are_named_and_not_tried_for_ever(
     with pytest.raises(WickError, match=died) as said:
         pool.evaluate(plan, values_of(8))
     assert "\n" not in said.value.message
-
-
-def test_without_an_address_the_engine_of_this_process_computes() -> None:
-    plan, values = plan_of(2), values_of(10)
-    with evaluating(None, 1) as compute:
-        assert bytes_of(compute(plan, values, memory=1 << 24)) == bytes_of(evaluate(plan, values))
 
 
 @pytest.mark.parametrize(
