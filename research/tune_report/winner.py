@@ -35,9 +35,10 @@ def glance(record: RunRecord, trials: Trials | None, seen: Seen) -> str:
     """Write the hold-out, params, figures with intervals, and what the search was."""
     tune = record.tune
     assert tune is not None and tune.search is not None
-    parts = [_params(record, tune.search), _searched(tune, tune.search)]
+    both = _params(record, tune.search) + _searched(tune, tune.search)
+    parts = [f'<div class="block">{both}</div>']
     if tune.panel is not None and tune.panel.intervals:
-        parts.insert(1, _intervals(tune.panel.intervals, seen.opened))
+        parts.append(_intervals(tune.panel.intervals, seen.opened))
     kept = trials is not None or record.kind == "holdout"
     missing = "" if kept else note("The run's folder keeps no trials.")
     words = holdout(record, seen)
@@ -136,11 +137,11 @@ def holdout(record: RunRecord, seen: Seen) -> str:
     span = f"{show_day(its.from_ms)} to {show_day(its.to_ms)}"
     opened = seen.opened.tune.holdout if seen.opened and seen.opened.tune else None
     if opened is not None:
-        whose = "This is the winner" if record.kind == "holdout" else "The winner was run"
+        whose = f"of {opened.opened_by}" if record.kind == "holdout" else "of this tuning"
         looks = f" It was look {opened.times:,} at these candles: no fresh witness."
         return _box(
             "The hold-out was opened",
-            f"on {show_day(opened.opened_ms)}. {whose} of {opened.opened_by} on {span}, which the"
+            f"on {show_day(opened.opened_ms)}: the winner {whose} was run on {span}, which the"
             f" search had not seen.{looks if opened.times > 1 else ''}",
         )
     if seen.openings:

@@ -102,10 +102,10 @@ def test_an_opened_hold_out_stands_beside_what_was_in_sample(tmp_path: Path) -> 
         tune.test_to_ms, tuned.record.id, tune.test_to_ms,
     )  # fmt: skip
     (tmp_path / "runs" / "holdouts.jsonl").write_bytes(msgspec.json.encode(line) + b"\n")
-    for run, whose in ((tuned, "The winner was run"), (made, "This is the winner")):
+    for run, whose in ((tuned, "of this tuning"), (made, "of tuned")):
         words = write_tune_report(run, tmp_path / "report.html").read_text()
         assert "The hold-out was opened</b> on 2023-01-24" in words
-        assert f"{whose} of tuned on 2023-01-15 to 2023-01-24" in words
+        assert f": the winner {whose} was run on 2023-01-15 to 2023-01-24" in words
         assert "It was look 3 at these candles" in words
         assert "<th scope=col>hold-out</th>" in words
         assert "keeps no trials" not in words
