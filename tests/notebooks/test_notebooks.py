@@ -14,6 +14,7 @@ PATHS = sorted(FOLDER.glob("*.ipynb"))
 # What the outputs of a notebook say when all went well.
 SAYS = {
     "01_first_backtest": ("made-up market", "Account and drawdown", "Win Rate [%]", "report.html"),
+    "03_compare_runs": ("channel", "fast - slow", "Return since the start", "fee_rate"),
     "04_live_parity": ("'first difference': None", "decisions", "The account, counted twice"),
 }
 
