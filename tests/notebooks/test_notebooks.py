@@ -14,6 +14,7 @@ PATHS = sorted(FOLDER.glob("*.ipynb"))
 # What the outputs of a notebook say when all went well.
 SAYS = {
     "01_first_backtest": ("made-up market", "Account and drawdown", "Win Rate [%]", "report.html"),
+    "02_tune": ("deflated Sharpe", "a plateau or a peak?", "hold-out", "report.html"),
     "03_compare_runs": ("channel", "fast - slow", "Return since the start", "fee_rate"),
     "04_live_parity": ("'first difference': None", "decisions", "The account, counted twice"),
 }
@@ -68,7 +69,7 @@ def executed(path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     client = NotebookClient(
         nbformat.read(path, as_version=4),
         kernel_name="python3",
-        timeout=120,
+        timeout=300,
         resources={"metadata": {"path": str(work)}},
     )
     return client.execute()
