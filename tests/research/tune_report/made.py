@@ -58,11 +58,12 @@ def tune_run(
     winner = {one.name: tried[f"params_{one.name}"][best].as_py() for one in spaces}
     end_ms = record.data[0].end_ms
     front = [best, *range(0, trials, 40)] if len(objectives) > 1 else [best]
-    counted = [tried["state"].to_pylist().count(state) for state in dict.fromkeys(STATES)]
+    states = tried["state"].to_pylist()
+    counted = {name: states.count(name) for name in ("complete", "pruned", "infeasible", "failed")}
     search = SearchRecord(
         "made", "study.journal", list(objectives), ["max_drawdown > -0.2"], list(spaces), best,
-        sorted(set(front)), counted[0], counted[1], counted[2], counted[3],
-        {spaces[0].name: 0.61, spaces[1].name: 0.24, spaces[2].name: 0.1, spaces[3].name: 0.05},
+        sorted(set(front)), **counted,
+        importance=dict(zip([one.name for one in spaces], (0.61, 0.24, 0.1, 0.05), strict=True)),
         folds=4,
     )  # fmt: skip
     tune = TuneRecord(
