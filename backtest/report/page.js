@@ -1,6 +1,7 @@
 "use strict";
 
 const $ = (id) => document.getElementById(id);
+const PAPER = "700px"; // A4 upright, between its margins
 
 async function start() {
   const data = JSON.parse($("data").textContent);
@@ -83,7 +84,21 @@ async function start() {
     if (data.more) drawMore(data);
     drawEquity(equity, data, i === null ? null : [t.entry_time[i], t.exit_time[i]]);
   });
+  fitPaper();
   document.body.dataset.ready = "yes";
+}
+
+// A chart has the width that it was drawn with: on paper, which is narrower than a window, all that
+// lies to the right would be cut off.
+function fitPaper() {
+  const fit = (width) => {
+    document.body.style.width = width;
+    for (const div of document.querySelectorAll(".js-plotly-plot")) {
+      Plotly.relayout(div, width ? { width: div.clientWidth } : { width: null, autosize: true });
+    }
+  };
+  addEventListener("beforeprint", () => fit(PAPER));
+  addEventListener("afterprint", () => fit(""));
 }
 
 function listen(candles, data, view, look, pick, whole) {

@@ -90,19 +90,20 @@ def walk_data(record: RunRecord) -> dict[str, Any]:
     walk = record.walk
     assert walk is not None
     names = [name for name in record.params if any(name in one.params for one in walk.windows)]
+    spans = sorted({one.test for one in walk.windows})
     return {
-        "objective": _about(walk.objective),
+        "spans": spans,
+        # Where a span was tested more than once, the account went through one of these.
         "windows": [
-            {"test": one.test, "sharpe": one.sharpe, "total_return": one.total_return}
+            {"end": one.test[1], "sharpe": one.sharpe, "total_return": one.total_return}
             for one in walk.windows
-        ],
+        ] if len(spans) == len(walk.windows) else [],
         "params": {
             escape(name): values
             for name in names
             if len(set(values := [one.params.get(name) for one in walk.windows])) > 1
         },
-        "paths": walk.paths,
-    }
+    }  # fmt: skip
 
 
 def _about(name: str) -> dict[str, str]:

@@ -82,12 +82,12 @@ function drawEntries(panel) {
 
 function drawWindows(walk, curve) {
   const c = colors(), percent = format(1);
-  const band = ({ test: [x0, x1] }, at) => ({ type: "rect", layer: "below", xref: "x", yref: "paper", x0, x1, y0: 0, y1: 1, fillcolor: c.soft, opacity: at % 2 ? 0.06 : 0.16, line: { width: 0 } });
-  const heights = walk.windows.map(({ test: [, to] }) => {
+  const band = ([x0, x1], at) => ({ type: "rect", layer: "below", xref: "x", yref: "paper", x0, x1, y0: 0, y1: 1, fillcolor: c.soft, opacity: at % 2 ? 0.06 : 0.16, line: { width: 0 } });
+  const heights = walk.windows.map(({ end: to }) => {
     const at = Math.min(lowerBound(curve.x, to), curve.x.length - 1);
     return [curve.x[at], curve.y[at]];
   });
-  const layout = studyLayout(c, { name: "" }, { name: "account" }, { shapes: walk.windows.map(band), margin: { l: 62, r: 14, t: 10, b: 36 } });
+  const layout = studyLayout(c, { name: "" }, { name: "account" }, { shapes: walk.spans.map(band), margin: { l: 62, r: 14, t: 10, b: 36 } });
   Object.assign(layout.xaxis, { type: "date", hoverformat: "%Y-%m-%d %H:%M" });
   Object.assign(layout.yaxis, { tickformat: "," });
   Plotly.react($("windows-chart"), [

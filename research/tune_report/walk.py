@@ -11,7 +11,8 @@ SCHEMES = {
     "anchored": "each window was searched from the first candle on up to its test span",
     "rolling": "each window was searched on a span of the same length before its test span",
     "kfold": "each part was judged with params searched on all others",
-    "cpcv": "every choice of parts was judged with params searched on the rest",
+    "cpcv": "every choice of parts was judged with params searched on the rest; the account is that"
+    " of the first path",
 }
 DAY_MS = 86_400_000
 

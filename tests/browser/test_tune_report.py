@@ -93,7 +93,9 @@ def test_the_best_complete_trial_ends_the_line_and_the_verdict_names_what_fails(
     assert marks[1:] == ["✗ does not hold", "✗ does not hold", "✓ holds", "✗ does not hold"]
 
 
-def test_a_tuning_fits_every_window_and_either_ground(page_of_tuned: Path, opened: Opener) -> None:
+def test_a_tuning_fits_every_window_paper_and_either_ground(
+    page_of_tuned: Path, opened: Opener
+) -> None:
     page = opened(page_of_tuned)
     for width in (1400, 768, 390):
         page.set_viewport_size({"width": width, "height": 844})
@@ -104,6 +106,14 @@ def test_a_tuning_fits_every_window_and_either_ground(page_of_tuned: Path, opene
         assert box["x"] + box["width"] <= 390
         plot = page.locator(f"#{name} .main-svg").first
         expect(plot).to_have_attribute("width", re.compile(r"3[0-8]\d(\.\d+)?"))
+    page.set_viewport_size({"width": 1400, "height": 900})
+    plots = [page.locator(f"#{name} .main-svg").first for name in ("history-chart", "equity")]
+    wide = [plot.get_attribute("width") for plot in plots]
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert all(float(plot.get_attribute("width") or "nan") <= 700 for plot in plots)
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    for plot, before in zip(plots, wide, strict=True):
+        expect(plot).to_have_attribute("width", before or "none")
     inks = []
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")

@@ -16,7 +16,7 @@ from data.settings import load_settings
 from data.tune_json import HoldoutRecord
 from research.report_commands import write_report_of
 from research.tune_report import has_more, write_tune_report
-from research.tune_report.drawn import GRID, smoothed
+from research.tune_report.drawn import GRID, smoothed, walk_data
 from research.tune_report.trials import places, rising_best, thinned, trials_of
 from research.validation.holdout import Opened
 from strategy.errors import RunRefused, WickError
@@ -172,3 +172,15 @@ def test_every_row_of_the_panel_is_a_row(tuned: Run, tmp_path: Path) -> None:
         row("share of random ones as good (p)", "0.020"),
     ):
         assert made in words
+
+
+def test_a_span_that_is_tested_often_is_marked_once(tmp_path: Path) -> None:
+    record = walk_run(tmp_path).record
+    assert record.walk is not None
+    once = walk_data(record)
+    assert once["spans"] == [one.test for one in record.walk.windows]
+    assert [one["end"] for one in once["windows"]] == [end for _, end in once["spans"]]
+    walk = msgspec.structs.replace(record.walk, windows=record.walk.windows * 2)
+    twice = walk_data(msgspec.structs.replace(record, walk=walk))
+    assert twice["spans"] == once["spans"]
+    assert twice["windows"] == []
