@@ -14,7 +14,7 @@ import pyarrow as pa
 from backtest.inputs import Inputs
 from backtest.record import record_of
 from backtest.spans import span_of
-from backtest.sweeps.engine import MEMORY, evaluate
+from backtest.sweeps.engine import evaluate
 from backtest.sweeps.show import figure
 from data.dates import now_ms
 from data.run_json import RunRecord, TuneRecord
@@ -24,7 +24,7 @@ from data.tune_json import HoldoutRecord, PanelRecord, SearchRecord, SpaceRecord
 from research.progress import bars, progress
 from research.statistics.panel import PARTS, Tried, panel_of
 from research.tuning.asked import TuneAsked
-from research.tuning.scoring import Evaluate
+from research.tuning.scoring import MEMORY, Evaluate
 from research.tuning.search import COMPLETE, FAILED, INFEASIBLE, PRUNED, Told
 from research.tuning.study import redacted
 from research.tuning.tune import Tuned, score_of, search_of, tune

@@ -8,13 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backtest.inputs import Inputs
-from backtest.sweeps.engine import MEMORY, evaluate
+from backtest.sweeps.engine import evaluate
 from backtest.sweeps.figures import NOTES, SweepTable
 from backtest.sweeps.plan import SweepPlan
 from research.tuning.objectives import Constraint
 from strategy.metrics import DEFINITIONS, MIN_DAYS, MIN_TRADES
 
 Floats = NDArray[np.float64]
+# For what trials share; of a year of minutes twice as much is no faster.
+MEMORY = 256 << 20
 Evaluate = Callable[..., SweepTable]
 # Whether trial `row` shall be given up, given its mean score over the folds so far.
 Prune = Callable[[int, int, float], bool]

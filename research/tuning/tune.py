@@ -8,7 +8,7 @@ from typing import Any
 from backtest.engine import Result
 from backtest.inputs import Inputs, run
 from backtest.refusals import refuse_cold
-from backtest.sweeps.engine import MEMORY, evaluate
+from backtest.sweeps.engine import evaluate
 from backtest.sweeps.figures import NOTES, REFUSED, SweepTable
 from backtest.sweeps.plan import SweepPlan
 from research.tuning.asked import (
@@ -20,7 +20,7 @@ from research.tuning.asked import (
     study_name,
 )
 from research.tuning.sampling import Sampling
-from research.tuning.scoring import Evaluate, Floats, Scorer
+from research.tuning.scoring import MEMORY, Evaluate, Floats, Scorer
 from research.tuning.search import INFEASIBLE, Told, Trials, importance, search
 from research.tuning.study import Study, check_storage
 from strategy.errors import RunRefused, WickError

@@ -14,13 +14,13 @@ from backtest.inputs import Inputs, run
 from backtest.joining import timeline_of
 from backtest.refusals import refuse_cold
 from backtest.spans import part_of, span_of
-from backtest.sweeps.engine import MEMORY, evaluate
+from backtest.sweeps.engine import evaluate
 from data.run_record import figures_of
 from data.tune_json import WindowRecord
 from research.tuning.asked import TuneAsked, check_asked
 from research.tuning.objectives import constraints_of, objectives_of
 from research.tuning.sampling import Sampling
-from research.tuning.scoring import Evaluate, Scorer
+from research.tuning.scoring import MEMORY, Evaluate, Scorer
 from research.tuning.search import search
 from research.tuning.space import spaces_of
 from research.validation.splits import Span, Split, cpcv, k_fold, paths, walk_forward
