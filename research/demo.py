@@ -24,6 +24,7 @@ from data.table import numbers
 from data.writer import save
 from research.parity import check_parity
 from research.parity_commands import print_parity
+from research.report_commands import write_report_of
 from research.show import print_holdout, print_tune
 from research.tuning.asked import TuneAsked, check_asked
 from research.tuning.keep import run_tune
@@ -104,7 +105,7 @@ def run_demo(data: Path | None, trials: int, settings: Settings) -> None:
 
     _head(console, f"wick report {run.record.id}")
     for one in (run, tuned):
-        path = backtest_commands.write_report_of(load(settings.runs, one.record.id), settings.store)
+        path = write_report_of(load(settings.runs, one.record.id), settings.store)
         console.print(path, highlight=False, soft_wrap=True)
     first_ms, last_ms = _parity_days(load(settings.runs, run.record.id), start_ms, end_ms)
     span = f"--from {show_time(first_ms)[:10]} --to {show_time(last_ms)[:10]}"

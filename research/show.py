@@ -72,7 +72,8 @@ def _figures(record: RunRecord, panel: PanelRecord) -> Table:
     table = Table(box=None, padding=(0, 2))
     table.add_column("")
     table.add_column(f"in sample\nto {show_time(tune.split_ms)}", justify="right", style="bold")
-    table.add_column("90 % of\nresampled histories", justify="right")
+    level = next(iter(panel.intervals.values())).level if panel.intervals else 0.95
+    table.add_column(f"{level:.0%} of\nresampled histories", justify="right")
     for key in _SHOWN:
         one = record.figure(key)
         table.add_row(one.label, shown(one), _interval(one, panel.intervals.get(key)))

@@ -7,7 +7,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.benchmarks import cluster, indicators, live_page, portfolio, report, single, sweeps
+from tests.benchmarks import (
+    cluster,
+    indicators,
+    live_page,
+    portfolio,
+    report,
+    single,
+    sweeps,
+    tuning,
+)
 from tests.benchmarks.measure import ROOT
 from tests.benchmarks.section import Section
 from tests.benchmarks.workload import Market, markets
@@ -18,6 +27,7 @@ SECTIONS: dict[str, Callable[[list[Market], Path], Section]] = {
     "portfolio": portfolio.section,
     "indicators": indicators.section,
     "live": live_page.section,
+    "tuning": tuning.section,
     "cluster": cluster.section,
 }
 
