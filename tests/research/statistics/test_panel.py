@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -166,3 +167,12 @@ def test_what_is_missing_never_holds() -> None:
             some: Any = [*good[:at], one, *good[at + 1 :]]
             found = conditions_of(*some)
             assert [not it.holds for it in found] == [place == at for place in range(4)], one
+
+
+def test_the_page_names_the_conditions_as_the_verdict_does() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "overfitting.md").read_text()
+    record, _ = panel_of(dataclasses.replace(small_search(), search=unknown))
+    for one in record.conditions:
+        assert f"| {one.name} | {one.asks} |" in page
+    for name in ("psr", "luck_day", "dsr", "track_days", "pbo", "loss", "share", "beaten", "p"):
+        assert f"`{name}`" in page
