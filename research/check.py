@@ -14,14 +14,15 @@ from strategy.contract.findings import OUTSIDE, QUIET, REFUSED, STOPS, WRITTEN, 
 from strategy.contract.future import Tick, same_beginning, scrambled_future
 from strategy.contract.outcome import DECISIONS, Outcome, Span, Subject
 from strategy.contract.outside import private_uses, watching
-from strategy.contract.parameters import edge_params, unused_params
+from strategy.contract.parameters import at_ends, edge_params, unused_params
 from strategy.contract.pieces import repeats, same_at_cuts, same_in_pieces
 from strategy.contract.settling import Settling, first_value, settling
 from strategy.errors import WickError
 from strategy.rules import ENTER_LONG, ENTER_SHORT
 
 _WINDOW, _CUTS, _HISTORY, _START = ", every bar", ", at cuts", ", whole history", ", from the start"
-_FEW, _FEWEST = 64, 4
+_TUNE = ", at ends of TUNE"
+_FEW, _SOME, _FEWEST, _ENDS = 64, 8, 2, 8
 
 
 def _no_tick() -> None:
@@ -100,15 +101,17 @@ def check_strategy(
     plan = _Plan.of(history, seed, window)
     tick = begin(plan.runs)
     checks = plan.work_off(tick)
+    ends, stops = plan.at_ends(tick)
     spans = [plan.window, history]
     flags = history.whole.array(DECISIONS)
     entries = int((flags & (ENTER_LONG | ENTER_SHORT) > 0).sum())
     return Checked(
-        (text, again, *checks),
+        (text, again, *checks, *ends),
         tuple(settling(history, seed, tick)),
         (
             *unused_params(subject, spans),
-            *edge_params(subject.strategy),
+            *edge_params(subject),
+            *stops,
             *_quiet(entries, history.whole),
         ),
         plan.start,
@@ -156,7 +159,7 @@ class _Plan:
     @property
     def runs(self) -> int:
         """About how often progress is told."""
-        return len(self.window.times) - self.front + 3 * (_FEW + _FEWEST) + 12
+        return len(self.window.times) - self.front + 3 * _FEW + _SOME + 2 * _FEWEST + 12
 
     def work_off(self, tick: Tick) -> list[Check]:
         """Do all checks; equal titles are one line."""
@@ -164,7 +167,7 @@ class _Plan:
         window, history, seed = self.window, self.history, self.seed
         bars = range(self.front + 1, len(window.times) + 1)
         few = _some(draw, bars, _FEW)
-        fewest = _some(draw, self.places, _FEWEST)
+        some = _some(draw, self.places, _SOME)
         done = {
             _WINDOW: [
                 *every_bar(window, self.front, seed, tick),
@@ -174,11 +177,14 @@ class _Plan:
             _HISTORY: [same_in_pieces(history, seed, tick)],
             _START: [
                 check
-                for span, lengths in ((window, few), (history, fewest))
+                for span, lengths, others in (
+                    (window, few, few),
+                    (history, some, some[:: _SOME // _FEWEST]),
+                )
                 for check in (
                     same_beginning(span, lengths, tick),
-                    scrambled_future(span, lengths, tick, seed, False),
-                    scrambled_future(span, lengths, tick, seed, True),
+                    scrambled_future(span, others, tick, seed, False),
+                    scrambled_future(span, others, tick, seed, True),
                 )
             ],
         }
@@ -189,6 +195,14 @@ class _Plan:
                 line = Check(check.kind, check.title)
                 lines.setdefault((check.kind, check.title), line).join(check)
         return sorted(lines.values(), key=lambda check: check.kind)
+
+    def at_ends(self, tick: Tick) -> tuple[list[Check], list[Finding]]:
+        """Try the ends of TUNE, where there is one."""
+        bars = range(self.front + 1, len(self.window.times) + 1)
+        lengths = _some(np.random.default_rng(self.seed), bars, _ENDS)
+        check, stops = at_ends(self.window.subject, self.window, lengths, tick)
+        check.title += _TUNE
+        return [check] if check.runs else [], stops
 
 
 def _some(draw: np.random.Generator, of: Sequence[int] | NDArray[np.int64], most: int) -> list[int]:

@@ -392,8 +392,9 @@ def call(
     active = _ACTIVE.get()
     if active is None:
         return _run(kernel, arrays, scalars, np.zeros(state_size)), None
-    # Zeros of either sign would be one key of the cache.
-    signed = _signature if 0 not in scalars else _signature.__wrapped__
+    # Zeros of either sign would be one key of the cache; whole numbers have but one.
+    alike = 0 in scalars and any(type(value) is not int for value in scalars if value == 0)
+    signed = _signature.__wrapped__ if alike else _signature
     signature = signed(function, timeframe, *scalars)
     if isinstance(active, Tape):
         return _run(kernel, arrays, scalars, active.state(signature, state_size)), None

@@ -1,6 +1,7 @@
 """Lengths of candles: names such as 100ms, 1m and 4h in milliseconds, and 1M, a UTC month."""
 
 import re
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,14 @@ def grid_of(timeframe: str) -> tuple[int, int]:
         The name is neither 1M nor a whole number followed by ms, s, m, h, d or w; or it is shorter
         than 100ms.
     """
+    try:
+        return _grid_of(timeframe)
+    except TypeError:  # what cannot be kept under its name is refused too
+        return _grid_of.__wrapped__(timeframe)
+
+
+@lru_cache(256)  # the same few at every candle
+def _grid_of(timeframe: str) -> tuple[int, int]:
     if timeframe == MONTH:
         return 0, 0
     match = re.fullmatch(r"([1-9]\d{0,8})(ms|s|m|h|d|w)", str(timeframe))

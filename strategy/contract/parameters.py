@@ -1,11 +1,13 @@
 """Params that do nothing, and search ranges that fit badly."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from strategy.contract.findings import EDGE, UNUSED, Finding
+from strategy.contract.findings import BEGINNING, EDGE, UNUSED, Check, Finding
+from strategy.contract.future import Tick, beginning
 from strategy.contract.outcome import Span, Subject, differences, outcome
 from strategy.errors import WickError
 from strategy.load import Strategy
@@ -64,10 +66,54 @@ def _names_read(strategy: Strategy) -> set[str]:
     return {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
 
 
-def edge_params(strategy: Strategy) -> list[Finding]:
-    """Find defaults at or outside their range in TUNE, and ranges with fewer than two points."""
+def at_ends(
+    subject: Subject, span: Span, lengths: Sequence[int], tick: Tick
+) -> tuple[Check, list[Finding]]:
+    """Try each parameter at both ends of its range in TUNE: beginnings say what the whole says.
+
+    Parameters
+    ----------
+    lengths : sequence of int
+        Candles in each beginning.
+
+    Returns
+    -------
+    check : Check
+    stops : list of Finding
+        Ends at which the strategy stops with an error.
+    """
+    check, stops = Check(BEGINNING, "history ends early"), []
+    for name in subject.params._fields:
+        for value in _ends(subject.strategy, name):
+            words = f"{name} = {value:g}"
+            changed = replace(subject, params=subject.params._replace(**{name: value}))
+            try:
+                end = Span.of(changed, span.candles)
+            except WickError as error:
+                said = f"at {words}, an end of its range in TUNE, the strategy stops"
+                stops.append(Finding(EDGE, name, f"{said}: {error.message}", error.hint))
+                continue
+            for length in lengths:
+                how = f"with {length:,} candles and {words}"
+                check.compare(partial(beginning, end, length), end, slice(0, length), how)
+            tick()
+    return check, stops
+
+
+def _ends(strategy: Strategy, name: str) -> set[float]:
+    space = strategy.tune.get(name)
+    given = sorted(space) if isinstance(space, list) else list(space or ())[:2]
+    whole = isinstance(strategy.params._field_defaults[name], int)
+    return {int(end) if whole else float(end) for end in (given[:1] + given[-1:])}
+
+
+def edge_params(subject: Subject) -> list[Finding]:
+    """Find params at or outside their range in TUNE, and ranges with fewer than two points."""
     found = []
-    for name, value in strategy.params()._asdict().items():
+    strategy = subject.strategy
+    defaults = strategy.params()
+    for name, value in subject.params._asdict().items():
+        whose = "default" if value == getattr(defaults, name) else "given"
         space = strategy.tune.get(name)
         if isinstance(space, list) and space:
             points = sorted(set(space))
@@ -82,18 +128,18 @@ def edge_params(strategy: Strategy) -> list[Finding]:
             where = f"the range {low:g} to {high:g}"
         else:
             continue
-        said, hint = _edge(name, value, points, where)
+        said, hint = _edge(f"the {whose} {name}", name, value, points, where)
         found.append(Finding(EDGE, name, said, hint))
     return found
 
 
-def _edge(name: str, value: float, points: list[Any], where: str) -> tuple[str, str]:
+def _edge(whose: str, name: str, value: float, points: list[Any], where: str) -> tuple[str, str]:
     if points[0] > points[-1]:
         return f"TUNE[{name!r}]: {where} is upside down", "write (low, high)"
     if points[0] == points[-1]:
         return f"TUNE[{name!r}] has one point only, {points[0]:g}", "widen it, or leave it out"
     place = "at the edge of" if value in points else "outside"
     return (
-        f"the default {name} = {value:g} is {place} {where} of TUNE",
-        "move the default inside, or widen the range: a search would start from its end",
+        f"{whose} = {value:g} is {place} {where} of TUNE",
+        "move it inside, or widen the range: what is best may lie beyond its end",
     )

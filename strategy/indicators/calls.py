@@ -21,7 +21,10 @@ def one(
     least: int = 1,
 ) -> Column:
     # The state has `state_size` numbers and, for each value of the length, `per_value`.
-    (n,) = whole_lengths(name, least=least, length=length)
+    # At every live candle the same few lengths: the usual case first.
+    n = length
+    if type(length) is not int or not least <= length <= 100_000:
+        (n,) = whole_lengths(name, least=least, length=length)
     timeframe = same_timeframe(name, columns)
     size = state_size + per_value * n
     return stateful(name, timeframe, function, columns, (n, *more), size)[0]

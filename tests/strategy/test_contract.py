@@ -113,7 +113,7 @@ def test_a_clean_strategy_has_no_finding(tmp_path: Path, candles: Candles, name:
 
 
 LOOSE = {  # params with which they enter more often
-    "rsi_macd_atr": {"oversold": 45, "overbought": 55},
+    "rsi_macd_atr": {"oversold": 44, "overbought": 56},
     "trend_ema": {"fast": 6, "slow": 46, "filter": 30},
 }
 
@@ -206,6 +206,37 @@ def test_params_that_do_nothing_and_ranges_that_fit_badly_are_warnings(
     assert "TUNE['idle'] has one point only, 2" in said[4]
     assert "5 is at the edge of the range 5 to 9" in said[5]
     assert "is upside down" in said[6]
+
+
+PEEK = """
+def x_of(c, p):
+    if p.length > 39:
+        return of(np.append(c.close._values[1:], c.close._values[-1:]))
+    return c.close * (1.0 if p.length > 1 else sqrt(1.0))
+"""
+
+
+def test_a_leak_that_only_the_end_of_a_range_opens_is_found(
+    tmp_path: Path, candles: Candles
+) -> None:
+    path = tmp_path / "planted.py"
+    path.write_text(whole(PEEK) + 'TUNE = {"length": (1, 40), "stop": [0.005, 0.01, 0.02]}\n')
+    found = checked(path, candles, window=300)
+    assert next(one.where for one in found.findings if one.kind == BEGINNING) == "Row.x"
+    (told,) = [one.said for one in found.findings if one.where == "Row.x"]
+    assert "and length = 40, and " in told
+    (stop,) = found.warnings
+    assert (stop.kind, stop.where) == (EDGE, "length")
+    assert "at length = 1, an end of its range in TUNE, the strategy stops: " in stop.said
+
+
+def test_given_params_are_held_against_their_ranges(tmp_path: Path, candles: Candles) -> None:
+    path = tmp_path / "planted.py"
+    path.write_text(whole(CLEAN["averages"]) + 'TUNE = {"length": (5, 40)}\n')
+    found = checked(path, candles, window=300, length=40)
+    assert [one.said for one in found.warnings] == [
+        "the given length = 40 is at the edge of the range 5 to 40 of TUNE"
+    ]
 
 
 TOTAL = """
