@@ -65,10 +65,7 @@ def joined(address: str, workers: int | None = None) -> "Iterator[Pool]":
     )
     with contextlib.redirect_stdout(sys.stderr):  # Ray tells there of machines that are lost
         try:
-            if folder is not None:
-                _start(ray, workers or cores(), folder)
-            else:
-                _join(ray, address)
+            _connect(ray, address, workers or cores(), folder)
             from research.cluster.pool import Pool
 
             yield Pool(ray, None if folder is not None else workers)
@@ -88,33 +85,25 @@ def _imported() -> ModuleType:
     return ray
 
 
-def _start(ray: Any, workers: int, folder: str) -> None:
-    # A short path: those of sockets may have 107 bytes.
-    ray.init(
-        address="local",
-        num_cpus=workers,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        _node_ip_address="127.0.0.1",
-        _temp_dir=folder,
-    )
-
-
-def _join(ray: Any, address: str) -> None:
-    hint = "see docs/scaling.md; a cluster with a token asks for RAY_AUTH_MODE=token and the token"
+def _connect(ray: Any, address: str, workers: int, folder: str | None) -> None:
+    how: dict[str, Any] = {"address": address}
+    if folder is not None:
+        how = {"address": "local", "num_cpus": workers, "include_dashboard": False}
+        # A short path: those of sockets may have 107 bytes.
+        how |= {"_node_ip_address": "127.0.0.1", "_temp_dir": folder}
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, **how)
     except ImportError as error:  # of gRPC
         raise WickError(
             f"--cluster {address} needs Ray's client, which is not installed",
             "pip install 'ray[client]', or run ray start --address=HOST:PORT --num-cpus=0 on this"
             " machine and give HOST:PORT",
         ) from error
-    except (OSError, RuntimeError, ValueError) as error:  # ConnectionError among them
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         first, *_ = [*str(error).splitlines(), ""]
         raise WickError(
-            f"--cluster {address} cannot be joined: {first.rstrip('.')}", hint
+            f"--cluster {address} cannot be joined: {first.rstrip('.')}",
+            "see docs/scaling.md; where a token is asked for, set RAY_AUTH_MODE=token",
         ) from error
 
 

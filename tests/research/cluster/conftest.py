@@ -16,6 +16,7 @@ import pytest
 
 # Before Ray is imported: nothing is reported, the loopback is taken for itself, and nobody else of
 # this machine gets in.
+os.environ.pop("RAY_ADDRESS", None)
 os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex())
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
@@ -68,7 +69,7 @@ def machines() -> Iterator[Machines]:
     pytest.importorskip("ray", reason="no cluster: Ray is not installed")
     from ray.cluster_utils import Cluster
 
-    folder = tempfile.mkdtemp(prefix="wick-ray-", dir="/tmp")
+    folder = tempfile.mkdtemp(prefix="wick-nodes-", dir="/tmp")
     head = {"num_cpus": 0, "node_ip_address": "127.0.0.1", "include_dashboard": False}
     with pytest.MonkeyPatch.context() as patched, warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -197,6 +197,28 @@ def test_what_is_not_ray_is_not_waited_for(silent: tuple[str, list[bytes]]) -> N
             pass
 
 
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (RuntimeError("no token.\nand more"), "cannot be joined: no token"),
+        (ImportError("grpc"), "needs Ray's client, which is not installed"),
+    ],
+)
+def test_what_ray_refuses_is_one_sentence(
+    wrong: Exception, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ray = pytest.importorskip("ray", reason="no cluster: Ray is not installed")
+
+    def init(**_: object) -> None:
+        raise wrong
+
+    monkeypatch.setattr(ray, "init", init)
+    with pytest.raises(WickError) as said, joined("auto"):
+        pass
+    assert said.value.message == f"--cluster auto {says}"
+    assert not list(Path("/tmp").glob(f"wick-ray-{os.getpid()}-*"))
+
+
 def test_without_ray_the_hint_is_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(WickError) as said, joined("auto"):
