@@ -19,7 +19,7 @@ test: setup ## the whole suite
 parity: setup ## real candles through backtest and live stack, with every shipped strategy
 	@.venv/bin/python -m tests.parity "$(DATA)"
 
-calibrate: setup ## how often noise is called an edge, and what edge is found; half an hour
+calibrate: setup ## how often noise is called an edge, and what edge is found; ten minutes
 	@.venv/bin/python -m tests.calibration
 
 lint: setup ## ruff and mypy
