@@ -7,6 +7,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -109,6 +110,26 @@ def test_a_read_only_array_goes_through_the_form_of_others() -> None:
         1.0,
         6.0,
     ]
+    assert len(total.overloads) == 1  # type: ignore[attr-defined]
+
+
+class _Pair(NamedTuple):
+    x: np.ndarray
+    inner: tuple[float, float]
+    y: np.ndarray
+
+
+@pytest.mark.skipif(kernels._config.DISABLE_JIT, reason="there are no compiled forms")
+def test_a_tuple_with_a_read_only_array_goes_through_the_form_of_others() -> None:
+    @kernels.kernel
+    def total(pair: _Pair) -> float:
+        return float(pair.x.sum() + pair.inner[1] + pair.y[0])
+
+    shared, own = np.arange(4.0), np.ones(1)
+    shared.flags.writeable = False
+    pairs = [(shared, own), (own, own), (own, shared), (shared, shared)]
+    found = [total(_Pair(x, (0.0, 0.5), y)) for x, y in pairs]
+    assert found == [7.5, 2.5, 1.5, 6.5]
     assert len(total.overloads) == 1  # type: ignore[attr-defined]
 
 
