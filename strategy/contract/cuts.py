@@ -8,6 +8,7 @@ from strategy.contract.outcome import DECISIONS, Outcome, Subject
 from strategy.errors import WickError
 from strategy.rules import ENTER_LONG, ENTER_SHORT
 from strategy.tape import Identity, Tape
+from strategy.timeframes import grid_of, month_numbers, month_opens
 
 WINDOW = 5_000
 SEEDED = 200
@@ -26,11 +27,19 @@ def cuts(candles: Candles, frames: tuple[str, ...], seed: int) -> NDArray[np.int
     n = len(times)
     places = [draw.integers(1, n + 1, min(SEEDED, n))]
     for frame in frames:
-        places += _around(candles.resample(frame).open_time, times, draw)
+        places += _around(_opens(times, frame), times, draw)
     gaps = times[1:][np.diff(times) != candles.timeframe_ms]
     places += _around(gaps, times, draw)
     every = np.unique(np.concatenate(places))
     return every[(every >= 1) & (every <= n)]
+
+
+def _opens(times: NDArray[np.int64], frame: str) -> NDArray[np.int64]:
+    # Of every window that begins inside the history, finished at its end or not.
+    length, offset = grid_of(frame)
+    if not length:
+        return month_opens(np.unique(month_numbers(times)))[1:]
+    return np.unique((times - offset) // length)[1:] * length + offset
 
 
 def _around(
