@@ -96,8 +96,7 @@ def _connect(ray: Any, address: str, workers: int, folder: str | None) -> None:
     except ImportError as error:  # of gRPC
         raise WickError(
             f"--cluster {address} needs Ray's client, which is not installed",
-            "pip install 'ray[client]', or run ray start --address=HOST:PORT --num-cpus=0 on this"
-            " machine and give HOST:PORT",
+            "pip install 'candlewick[cluster]' has it",
         ) from error
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         first, *_ = [*str(error).splitlines(), ""]
