@@ -13,8 +13,9 @@ setup: ## build .venv from requirements.lock; at once when nothing has changed
 demo: setup ## real klines to a backtest, a tuning and a report; DATA=folder of klines
 	@if [ -d "$(DATA)" ]; then .venv/bin/wick demo --data "$(DATA)"; else .venv/bin/wick demo; fi
 
+# A third of the time tests wait for processes and sockets, so two cores have work for three.
 test: setup ## the whole suite
-	@.venv/bin/python -m pytest -q -n 2
+	@.venv/bin/python -m pytest -q -n 3
 
 parity: setup ## real candles through backtest and live stack, with every shipped strategy
 	@.venv/bin/python -m tests.parity "$(DATA)"

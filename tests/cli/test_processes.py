@@ -165,7 +165,7 @@ def test_kills_at_random_moments_leave_whole_runs_only(stored: Path, command: Co
     count = len(whole_runs(runs))
     assert command(*BACKTEST).code == 0
     assert len(whole_runs(runs)) == count + 1
-    assert not any(path.name.startswith(".") for path in runs.iterdir())
+    assert not any(path.name.startswith(".unfinished") for path in runs.iterdir())
 
 
 def test_an_interrupt_or_a_kill_while_compiling_does_no_harm(stored: Path) -> None:
