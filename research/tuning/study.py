@@ -66,7 +66,7 @@ class Study:
         self.stream = f"{host}{self._slot()}".removesuffix("0")
         with self._reaching():
             self._storage = _opened(storage, self._path)
-            self._study = self._opened(objectives)
+            self._study = self._begun(objectives)
             known = len(self._study.directions)
         if known != objectives:
             raise WickError(
@@ -74,7 +74,7 @@ class Study:
                 "the objectives it began with, or another --study",
             )
 
-    def _opened(self, objectives: int) -> Any:
+    def _begun(self, objectives: int) -> Any:
         # Optuna's own way to do both notes in the journal that the study was there already.
         try:
             return optuna.load_study(study_name=self.name, storage=self._storage)
@@ -102,10 +102,11 @@ class Study:
 
     def discard(self) -> None:
         """Take a study away that has nothing worth to be gone on with, where it is a file."""
-        if self._path is None:
-            return
+        locks = list(self._folder.glob(f".{self.name}.*.lock"))
         self.close()
-        for path in (self._path, *self._folder.glob(f".{self.name}.*.lock")):
+        if self._path is None or any(map(_is_held, locks)):  # another process is at work on it
+            return
+        for path in (self._path, *locks):
             path.unlink(missing_ok=True)
         for folder in (self._folder, self._folder.parent):
             with contextlib.suppress(OSError):  # others are in it
@@ -177,6 +178,11 @@ class Study:
             yield
         except WickError:
             raise
+        except ImportError as error:
+            raise WickError(
+                f"study {self.name} in {self.where} needs a driver that is not installed",
+                "pip install psycopg2-binary, or PyMySQL with a URL of mysql+pymysql://",
+            ) from error
         except OSError as error:
             raise StorageGone(
                 f"study {self.name} in {self.where} cannot be kept: {error.strerror or error}",
@@ -192,6 +198,15 @@ class Study:
                 f"study {self.name} in {self.where} is damaged: {error}",
                 "delete it, or go on with another --study",
             ) from error
+
+
+def _is_held(lock: Path) -> bool:
+    with lock.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
 
 
 class _JournalFile(JournalFileBackend):
@@ -258,9 +273,9 @@ def check_storage(url: str | None) -> None:
 
 
 def _shown(url: str) -> str:
-    # Without user and password.
+    # Without user, password and folders.
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname or ''}{parts.path if parts.hostname is None else ''}"
+    return f"{parts.scheme}://{parts.hostname or Path(parts.path).name}"
 
 
 def redacted(command: Sequence[str], url: str | None) -> list[str]:

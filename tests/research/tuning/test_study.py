@@ -218,3 +218,21 @@ def test_a_process_gets_a_stream_of_its_own_and_gives_it_back(tmp_path: Path) ->
         assert third.stream == ""
     second.close()
     assert studies.Study("two", None, tmp_path, 1).stream == ""
+
+
+def test_a_database_without_its_driver_is_one_sentence(tmp_path: Path) -> None:
+    url = "postgresql://user:secret@127.0.0.1:1/x"
+    with pytest.raises(WickError, match="needs a driver that is not installed") as lacking:
+        tune(inputs(), dataclasses.replace(ASKED, storage=url), tmp_path)
+    assert "secret" not in f"{lacking.value.message} {lacking.value.hint}"
+
+
+def test_a_study_without_a_value_goes_unless_another_process_is_at_work_on_it(
+    tmp_path: Path,
+) -> None:
+    first = Study("one", None, tmp_path, 1)
+    with Study("one", None, tmp_path, 1) as second:
+        second.discard()
+    assert journal(tmp_path).exists()
+    first.discard()
+    assert not list(tmp_path.parent.glob(f"{tmp_path.name}/*"))
