@@ -97,7 +97,7 @@ def tune(
     with compiling(), contextlib.redirect_stdout(sys.stderr):
         from backtest.inputs import gather
         from data.runs import check_writable
-        from research.tuning.asked import TuneAsked, check_asked
+        from research.tuning.asked import TuneAsked, check_asked, pinned
         from research.tuning.keep import run_tune
 
         wanted = TuneAsked(
@@ -106,7 +106,7 @@ def tune(
         )  # fmt: skip
         check_asked(wanted)
         check_writable(settings.runs)
-        inputs = gather(asked, settings.store, settings.runs)
+        inputs = pinned(gather(asked, settings.store, settings.runs), asked)
     with evaluating_on(cluster, threads) as evaluate:
         run = run_tune(
             inputs, settings.runs, wanted,

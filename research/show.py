@@ -1,5 +1,6 @@
 """How a tuning and its hold-out look on the terminal."""
 
+import shlex
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -62,7 +63,9 @@ def print_tune(run: Run, strategy: str, openings: int = 0) -> None:
     print_notes(console, record)
     console.print(f"run {run.folder}", highlight=False, soft_wrap=True)
     console.print(f"report {run.folder / 'report.html'}", highlight=False, soft_wrap=True)
-    for line in (f"wick holdout {run.folder}", f"wick backtest {strategy} --params {run.folder}"):
+    folder = shlex.quote(str(run.folder))
+    again = f"wick backtest {shlex.quote(strategy)} --params {folder}"
+    for line in (f"wick holdout {folder}", again):
         console.print(f"next: {line}", style="dim", highlight=False, soft_wrap=True)
 
 
@@ -81,13 +84,13 @@ def _figures(record: RunRecord, panel: PanelRecord) -> Table:
 
 
 def _interval(figure: FigureRecord, found: IntervalOfRecord | None) -> str:
-    if found is None or found.low is None or found.high is None:
+    if found is None or found.low is None:
         return ""
     low, high = (
         shown(FigureRecord(figure.key, "", value, figure.unit, 0, "", ""))
         for value in (found.low, found.high)
     )
-    return f"{low} to {high}"
+    return f"{low} to {high}" if found.high is not None else f"above {low}"
 
 
 def _print_panel(console: Console, panel: PanelRecord) -> None:

@@ -400,8 +400,16 @@ def call(
         return _run(kernel, arrays, scalars, active.state(signature, state_size)), None
     if None in keys:  # an input that came about outside the memo tape
         return _run(kernel, arrays, scalars, np.zeros(state_size)), None
-    key: Key = (function, timeframe, signature.scalars, SOURCE_HASH, *keys)
+    # A kernel of the strategy's own may hold what nothing else names, such as a param in its
+    # closure, so it is a part of the key itself.
+    owner = SOURCE_HASH if _is_ours(kernel) else kernel
+    key: Key = (function, timeframe, signature.scalars, owner, *keys)
     return active.remember(key, lambda: _run(kernel, arrays, scalars, np.zeros(state_size))), key
+
+
+def _is_ours(kernel: Callable[..., Any]) -> bool:
+    function: Any = getattr(kernel, "py_func", kernel)
+    return str(function.__module__).startswith("strategy.") and function.__closure__ is None
 
 
 def _run(

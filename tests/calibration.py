@@ -162,7 +162,7 @@ def judged(seed: int, strength: float, costs: Costs, days: int, trials: int) -> 
     fresh = inputs_of(trend(), market(_FRESH + seed, days, strength), costs)
     score = float(tried.score(fresh, tried.values[[tried.best]])[0])
     # Three quarters of the time go into placebos, which only matter where all else holds.
-    record, _ = panel_of(dataclasses.replace(tried, search=lambda _: np.nan))
+    record, _ = panel_of(dataclasses.replace(tried, search=lambda _: -np.inf))
     if record.edge:
         record, _ = panel_of(tried)
     *holds, _ = (one.holds for one in record.conditions)

@@ -129,6 +129,8 @@ def _sweep(
     table.fill(
         known_rows, sums[known_rows], plan.inputs.balance, len(plan.ground.ends) - 1, span_ms
     )
+    if len(table.days):
+        table.days[rows[near]] = np.nan  # of the walk that was given up
     _walk_candles(plan, values, rows[near], table, threads)
     return int(near.sum())
 

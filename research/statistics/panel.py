@@ -27,7 +27,7 @@ from research.statistics.sharpe import (
     track_length,
 )
 from research.statistics.stability import costs_of, folds_of
-from research.statistics.verdict import conditions_of
+from research.statistics.verdict import LEAST, conditions_of
 from research.tuning.space import Space
 from strategy.metrics import MIN_DAYS, MIN_TRADES
 from strategy.metrics.daily import by_day
@@ -97,7 +97,8 @@ def panel_of(tried: Tried, tick: Callable[[], None] = lambda: None) -> tuple[Pan
     length = result.candles[0].timeframe_ms
     equity = by_day(result.time, result.equity, result.balance, length).equity
     balances = np.full((len(tried.days), 1), result.balance)
-    returns = returns_of(np.concatenate((balances, tried.days), axis=1))
+    # Only those that the search could have chosen.
+    returns = returns_of(np.concatenate((balances, tried.days), axis=1))[~np.isnan(tried.scores)]
 
     def done(part: _T) -> _T:
         tick()
@@ -155,12 +156,12 @@ def _sharpe(tried: Tried, equity: Floats, returns: Floats) -> _Sharpe:
 
 
 def _luck(returns: Floats, trials: int) -> float:
-    # All trials count, but only those with returns say how far ratios are apart.
+    # All trials count, but only those with a value say how far ratios are apart.
     found = ratios(returns[np.isfinite(returns).all(axis=1)])
     found = found[~np.isnan(found)]
-    if trials > 1 and len(found) < 2:
+    if len(found) < LEAST:
         return math.nan
-    return expected_maximum(trials, float(found.var(ddof=1)) if trials > 1 else 0.0)
+    return expected_maximum(trials, float(found.var(ddof=1)))
 
 
 def _plateau(tried: Tried, winner: Floats) -> tuple[PlateauRecord, pa.Table]:
@@ -196,4 +197,6 @@ def _placebo(tried: Tried, tick: Callable[[], None]) -> PlaceboRecord:
         best.append(tried.search(placebo(tried.inputs, block, tried.seed + at)))
         tick()
     found = [one for one in best if not math.isnan(one)]
-    return PlaceboRecord(block, found, score, sum(one >= score for one in found))
+    lost = PLACEBOS - len(found)
+    note = f"in {lost} of {PLACEBOS} shuffled markets no trial had a value" if lost else ""
+    return PlaceboRecord(block, found, score, sum(one >= score for one in found), note)

@@ -3,6 +3,7 @@
 from data.tune_json import ConditionRecord, OverfitRecord, PlaceboRecord, PlateauRecord
 
 DEFLATED_ABOVE, OVERFIT_BELOW, PLATEAU_LEAST = 0.95, 0.5, 0.5
+LEAST = 10  # trials with a value, and neighbours: fewer say nothing
 
 
 def conditions_of(
@@ -18,7 +19,8 @@ def conditions_of(
     list of ConditionRecord
         All of them together are the verdict.
     """
-    share = plateau.share if plateau.points else None
+    share = plateau.share if plateau.points >= LEAST else None
+    crossed = overfit.pbo if overfit.trials >= LEAST else None
     beaten = float(placebo.beaten) if not placebo.note else None
     return [
         _condition(
@@ -30,8 +32,8 @@ def conditions_of(
         _condition(
             "overfitting",
             f"below {OVERFIT_BELOW}",
-            overfit.pbo,
-            holds=overfit.pbo is not None and overfit.pbo < OVERFIT_BELOW,
+            crossed,
+            holds=crossed is not None and crossed < OVERFIT_BELOW,
         ),
         _condition(
             "plateau",

@@ -3,9 +3,9 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from backtest.inputs import Inputs
+from backtest.inputs import Asked, Inputs
 from backtest.spans import part_of, span_of
 from backtest.sweeps.asked import prints_of
 from data.dates import show_time
@@ -72,6 +72,25 @@ class Prepared:
     objectives: tuple[str, ...]
     constraints: tuple[Constraint, ...]
     holdout: tuple[int, int]
+
+
+def pinned(inputs: Inputs, asked: Asked) -> Inputs:
+    """Take params out of TUNE that were set by hand: they keep that value.
+
+    Raises
+    ------
+    WickError
+        None is left.
+    """
+    names = {change.partition("=")[0].strip() for change in asked.changes}
+    tune = inputs.strategy.tune
+    left = {name: space for name, space in tune.items() if name not in names}
+    if tune and not left:
+        raise WickError(
+            f"--set gives every param of TUNE a value: {', '.join(tune)}",
+            "leave one of them out, or wick backtest",
+        )
+    return replace(inputs, strategy=replace(inputs.strategy, tune=left))
 
 
 def check_asked(asked: TuneAsked) -> None:
@@ -184,6 +203,8 @@ def rests_on(prepared: Prepared, asked: TuneAsked) -> dict[str, str]:
     found["the constraints"] = repr(sorted(one.text for one in prepared.constraints))
     found["the number of folds"] = repr(asked.folds)
     found["the hold-out"] = repr(prepared.holdout)
+    found["the sampler"] = asked.sampler
+    found["the seed"] = repr(asked.seed)
     return found | {"Candlewick itself": SOURCE_HASH}
 
 
@@ -193,7 +214,7 @@ def study_name(prepared: Prepared, asked: TuneAsked, rests: Mapping[str, str]) -
         return asked.study
     moving = ("the strategy's source", "TUNE", "Candlewick itself")
     fixed = [value for name, value in sorted(rests.items()) if name not in moving]
-    digest = hashlib.sha256("\n".join([*fixed, asked.sampler, str(asked.seed)]).encode())
+    digest = hashlib.sha256("\n".join(fixed).encode())
     symbols = prepared.inputs.candles
     more = f"+{len(symbols) - 1}" if len(symbols) > 1 else ""
     plain = "".join(c if c.isalnum() or c in "-_." else "_" for c in prepared.inputs.strategy.name)

@@ -1,9 +1,11 @@
 """A tuning from its inputs to a run that is kept, with its panel and its report."""
 
 import contextlib
+import hashlib
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import pyarrow as pa
 from backtest.inputs import Inputs
 from backtest.record import record_of
 from backtest.spans import span_of
+from backtest.sweeps.asked import prints_of
 from backtest.sweeps.engine import evaluate
 from backtest.sweeps.show import figure
 from data.dates import now_ms
@@ -23,10 +26,10 @@ from data.runs import Run, keep
 from data.tune_json import HoldoutRecord, PanelRecord, SearchRecord, SpaceRecord
 from research.progress import bars, progress
 from research.statistics.panel import PARTS, Tried, panel_of
-from research.tuning.asked import TuneAsked
+from research.tuning.asked import Prepared, TuneAsked, rests_on
 from research.tuning.scoring import MEMORY, Evaluate
 from research.tuning.search import COMPLETE, FAILED, INFEASIBLE, PRUNED, Told
-from research.tuning.study import redacted
+from research.tuning.study import redacted, tried_beside
 from research.tuning.tune import Tuned, score_of, search_of, tune
 from strategy.errors import WickError
 from strategy.metrics import DEFINITIONS
@@ -83,7 +86,8 @@ def run_tune(
                 f"stopped with {done:,} of {asked.trials:,} trials done",
                 "the same command goes on with them",
             ) from stop
-    record = _record(inputs, tuned, asked, panel, redacted(command, asked.storage), notes, name)
+    told = [*notes, *_beside(tuned, runs / STUDIES)]
+    record = _record(inputs, tuned, asked, panel, redacted(command, asked.storage), told, name)
     result = tuned.result
     trades = trade_table(result.trades, result.symbols)
     parts = part_table(result.parts, result.trades, result.symbols)
@@ -106,11 +110,28 @@ def _judged(
         result=tuned.result,
         objective=prepared.objectives[0],
         score=score_of(prepared, options),
-        search=search_of(prepared, asked, options),
-        seed=asked.seed,
+        search=search_of(prepared, replace(asked, trials=len(tuned.trials)), options),
+        seed=_seed_of(prepared, asked),
     )
     with progress("how likely it is luck", PARTS) as tick:
         return panel_of(tried, tick)
+
+
+def _beside(tuned: Tuned, studies: Path) -> list[str]:
+    candles = prints_of(tuned.prepared.inputs)["the candles"]
+    others, trials = tried_beside(studies, tuned.study, candles)
+    if not others or not trials:
+        return []
+    told = "another study" if others == 1 else f"{others} other studies"
+    return [
+        f"{told} tried {trials:,} params on these candles; the figures of luck do not count them"
+    ]
+
+
+def _seed_of(prepared: Prepared, asked: TuneAsked) -> int:
+    # Of what the study rests on: nobody can draw the verdict again with another --seed.
+    rests = sorted(rests_on(prepared, asked).items())
+    return int.from_bytes(hashlib.sha256(repr(rests).encode()).digest()[:4], "little")
 
 
 def _record(

@@ -18,6 +18,7 @@ OBJECTIVES = (
 )  # fmt: skip
 # Of figures at or below 0 a bound means the depth.
 _DEPTHS = ("max_drawdown", "worst_day", "average_loss", "worst_trade")
+_SHARES = ("max_drawdown", "win_rate", "ambiguous")
 _UNKNOWN = 1e12  # how far a figure without a value lies from every bound
 _FORM = re.compile(r"\s*(\w+)\s*(<=|>=|<|>)\s*(\S+)\s*")
 
@@ -123,6 +124,11 @@ def _read(text: str) -> Constraint:
         raise WickError(
             f"--constraint {text!r}: {key} is meant by its depth, which is not negative",
             f"--constraint '{key}{turned}{-bound:g}'",
+        )
+    if key in _SHARES and bound > 1.0:
+        raise WickError(
+            f"--constraint {text!r}: {key} is a share, so {word} always or never holds",
+            f"--constraint '{key}{operator}{bound / 100:g}' if {word} % is meant",
         )
     return Constraint(
         text.strip(), key, 1.0 if operator[0] == "<" else -1.0, bound, len(operator) == 1

@@ -64,7 +64,7 @@ class Study:
         self.where = self._path.name if self._path else _shown(str(storage))
         host = socket.gethostname() if storage else ""
         self.stream = f"{host}{self._slot()}".removesuffix("0")
-        with self._reaching():
+        with self._reaching(), _alone(folder):
             self._storage = _opened(storage, self._path)
             self._study = self._begun(objectives)
             known = len(self._study.directions)
@@ -106,7 +106,7 @@ class Study:
         self.close()
         if self._path is None or any(map(_is_held, locks)):  # another process is at work on it
             return
-        for path in (self._path, *locks):
+        for path in (self._path, self._folder / ".opening.lock", *locks):
             path.unlink(missing_ok=True)
         for folder in (self._folder, self._folder.parent):
             with contextlib.suppress(OSError):  # others are in it
@@ -200,6 +200,36 @@ class Study:
             ) from error
 
 
+def tried_beside(folder: Path, name: str, candles: str) -> tuple[int, int]:
+    """Count the other studies in a folder over the very same candles, and their trials.
+
+    Parameters
+    ----------
+    name : str
+        Of the study that is left out.
+    candles : str
+        As in `rests_on`.
+    """
+    studies, trials = 0, 0
+    for path in sorted(folder.glob("*.journal")):
+        if path.stem == name:
+            continue
+        with contextlib.suppress(OSError, ValueError, KeyError):  # it is told when it is used
+            storage = optuna.storages.JournalStorage(_JournalFile(str(path)))
+            found = optuna.load_study(study_name=path.stem, storage=storage)
+            if found.user_attrs.get(_RESTS, {}).get("the candles") == candles:
+                studies, trials = studies + 1, trials + len(found.get_trials(deepcopy=False))
+    return studies, trials
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    # Two processes that make a database's tables at once would be in each other's way.
+    with (folder / ".opening.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def _is_held(lock: Path) -> bool:
     with lock.open() as file:
         try:
@@ -253,7 +283,9 @@ def _opened(url: str | None, path: Path | None) -> Any:
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             backend = optuna.storages.journal.JournalRedisBackend(url)
         return optuna.storages.JournalStorage(backend)
-    return optuna.storages.RDBStorage(url)
+    # SQLite otherwise waits for another process no longer than five seconds.
+    waiting = {"connect_args": {"timeout": 60}} if kind == "sqlite" else None
+    return optuna.storages.RDBStorage(url, engine_kwargs=waiting)
 
 
 def check_storage(url: str | None) -> None:
@@ -264,18 +296,35 @@ def check_storage(url: str | None) -> None:
     WickError
         It is.
     """
-    if url is not None and urlsplit(url).scheme.partition("+")[0] not in _KINDS:
-        raise WickError(
-            f"--storage {_shown(url)} is of no known kind",
-            f"a URL of one of {', '.join(_KINDS)}, such as sqlite:///tune.db;"
-            " without --storage a file is kept among the runs",
+    if url is None:
+        return
+    hint = (
+        f"a URL of one of {', '.join(_KINDS)}, such as sqlite:///tune.db or"
+        " redis://HOST:6379/0; / # [ and @ of a password are written %2F %23 %5B %40"
+    )
+    kind = url.partition(":")[0].partition("+")[0]
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+        whole = "@" not in f"{parts.path}{parts.query}{parts.fragment}" and bool(
+            parts.hostname or parts.path.strip("/")
         )
+    except ValueError:
+        whole = False
+    # Whatever cannot be read is not shown: it may be half a password.
+    if kind not in _KINDS:
+        raise WickError(
+            f"--storage {kind} is of no known kind" if "://" in url else "--storage is no URL", hint
+        )
+    if not whole:
+        raise WickError(f"--storage {kind}://… is no URL that can be read", hint)
 
 
 def _shown(url: str) -> str:
     # Without user, password and folders.
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname or Path(parts.path).name}"
+    port = "" if parts.port is None else f":{parts.port}"
+    return f"{parts.scheme}://{parts.hostname or Path(parts.path).name}{port}"
 
 
 def redacted(command: Sequence[str], url: str | None) -> list[str]:

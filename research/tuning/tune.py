@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from backtest.engine import Result
 from backtest.inputs import Inputs, run
 from backtest.refusals import refuse_cold
@@ -131,11 +133,15 @@ def tune(
 
 
 def score_of(prepared: Prepared, options: Mapping[str, Any]) -> Callable[[Inputs, Floats], Floats]:
-    """Return what gives params their first objective on any inputs, NaN where it has none."""
+    """Return what gives params their first objective on any inputs, NaN where it has none or a
+    constraint is broken."""
 
     def score(inputs: Inputs, values: Floats) -> Floats:
-        scorer = Scorer([inputs], _names(prepared), prepared.objectives[:1], **options)
-        out: Floats = scorer.score(values).values[:, 0]
+        scorer = Scorer(
+            [inputs], _names(prepared), prepared.objectives[:1], prepared.constraints, **options
+        )
+        found = scorer.score(values)
+        out: Floats = np.where(found.feasible, found.values[:, 0], np.nan)
         return out
 
     return score
@@ -144,7 +150,8 @@ def score_of(prepared: Prepared, options: Mapping[str, Any]) -> Callable[[Inputs
 def search_of(
     prepared: Prepared, asked: TuneAsked, options: Mapping[str, Any]
 ) -> Callable[[Inputs], float]:
-    """Return what makes the same search over other candles and gives its best first objective."""
+    """Return what makes the same search over other candles, with as many trials as there are, and
+    gives its best first objective."""
 
     def again(inputs: Inputs) -> float:
         its = replace(prepared, inputs=inputs, folds=folds_of(inputs, asked.folds))
@@ -180,10 +187,10 @@ def _check_same(study: Study, rests: Mapping[str, str]) -> None:
     changed = sorted(name for name in known | dict(rests) if known.get(name) != rests.get(name))
     if changed:
         raise WickError(
-            f"study {study.name} was begun with something else: {', '.join(changed)}"
-            f" {'has' if len(changed) == 1 else 'have'} changed since",
-            "put it back to go on, or begin another one with --study NAME;"
-            f" the {len(study.trials())} trials that were tried already still count as luck's",
+            f"study {study.name} was begun with something else; changed since:"
+            f" {', '.join(changed)}",
+            "put it back to go on, or begin another one with --study NAME, which does not count the"
+            f" {len(study.trials()):,} tries of this one: luck does",
         )
 
 
@@ -200,11 +207,14 @@ def _without(trials: Trials, prepared: Prepared) -> RunRefused:
     lacking = next((note for note in trials.notes[::-1] if note), "")
     if lacking == NOTES[REFUSED]:
         lacking = _refusal(trials, prepared)
-    return RunRefused(
-        f"none of {count} trials gave a {objective}; the last one: {lacking}",
-        "look at TUNE, take a longer span before --split"
-        + (", or --objective total_return" if objective in NEEDS_DAYS else ""),
-    )
+    hint = "look at TUNE, or take a longer span before --split"
+    if "trades" in lacking:
+        hint = (
+            "let the rules hold more often: wider ranges in TUNE, or a longer span before --split"
+        )
+    elif objective in NEEDS_DAYS and "days" in lacking:
+        hint = "take a longer span before --split, or --objective total_return"
+    return RunRefused(f"none of {count} trials gave a {objective}; the last one: {lacking}", hint)
 
 
 def _refusal(trials: Trials, prepared: Prepared) -> str:

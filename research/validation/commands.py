@@ -78,7 +78,7 @@ def walkforward(
     with compiling(), contextlib.redirect_stdout(sys.stderr):
         from backtest.inputs import gather
         from data.runs import check_writable
-        from research.tuning.asked import TuneAsked, check_asked
+        from research.tuning.asked import TuneAsked, check_asked, pinned
         from research.validation.keep import run_walk
         from research.validation.walkforward import WalkAsked
 
@@ -96,7 +96,7 @@ def walkforward(
         )
         check_asked(wanted)
         check_writable(settings.runs)
-        inputs = gather(asked, settings.store, settings.runs)
+        inputs = pinned(gather(asked, settings.store, settings.runs), asked)
     with searching.evaluating_on(cluster, threads) as evaluate:
         run = run_walk(
             inputs, settings.runs, how, wanted,

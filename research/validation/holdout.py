@@ -13,7 +13,8 @@ from backtest.record import record_of
 from data.dates import now_ms, show_time
 from data.run_json import RunRecord, TuneRecord
 from data.run_tables import part_table, trade_table
-from data.runs import Run, find, keep, read_record
+from data.runs import Run, find, keep, read_record, records
+from data.terminal import counted
 from data.tune_json import HoldoutRecord
 from strategy.errors import RunRefused, WickError
 from strategy.load import load_source
@@ -31,11 +32,15 @@ class Opened(msgspec.Struct, frozen=True):
     to_ms: int
     tune: str
     at_ms: int
+    source_hash: str = ""
 
     def overlaps(self, other: "Opened") -> bool:
-        """Say whether the strategy has seen some of the other's candles through this one."""
+        """Say whether the strategy, or a copy of its file, has seen some of the other's candles
+        through this one."""
+        same = self.strategy == other.strategy or self.source_hash == other.source_hash
         return (
-            (self.strategy, self.market) == (other.strategy, other.market)
+            same
+            and self.market == other.market
             and bool(set(self.symbols) & set(other.symbols))
             and self.from_ms < other.to_ms
             and other.from_ms < self.to_ms
@@ -93,7 +98,7 @@ def open_holdout(
         opening = _opening(record, now_ms())
         _append(runs, opening)
     opened = HoldoutRecord(opening.from_ms, opening.to_ms, opening.at_ms, "", len(before) + 1)
-    return _judged(inputs, record, tune, opened, runs, command)
+    return _judged(inputs, record, tune, opened, runs, command, _seen_by(runs, record, opening))
 
 
 def _inputs(folder: Path, record: RunRecord, tune: TuneRecord, store: Path, runs: Path) -> Inputs:
@@ -127,6 +132,7 @@ def _judged(
     opened: HoldoutRecord,
     runs: Path,
     command: Sequence[str],
+    seen: Sequence[str],
 ) -> Run:
     try:
         result = run(inputs)
@@ -141,7 +147,7 @@ def _judged(
         rules=inputs.rules,
         terms=inputs.terms,
         marks=inputs.marks,
-        notes=(f"the winner of {record.id} on its hold-out{note}", *inputs.notes),
+        notes=(f"the winner of {record.id} on its hold-out{note}", *seen, *inputs.notes),
         detail=inputs.detail,
         history=inputs.history,
     )
@@ -156,6 +162,32 @@ def _judged(
     )
 
 
+def _seen_by(runs: Path, record: RunRecord, opening: Opened) -> list[str]:
+    # Searches and runs of the same strategy whose candles reach into the hold-out.
+    others = [
+        one.id
+        for one in records(runs).records
+        if one.id != record.id
+        and one.kind != "holdout"
+        and Opened(
+            one.strategy.name,
+            one.data[0].market,
+            [its.symbol for its in one.data],
+            min(its.first_ms for its in one.data),
+            max(its.end_ms for its in one.data),
+            one.id,
+            0,
+            one.strategy.source_hash,
+        ).overlaps(opening)
+    ]
+    if not others:
+        return []
+    named = ", ".join(others[-3:])
+    return [
+        f"{counted(len(others), 'run')} of {record.strategy.name} had seen its candles: {named}"
+    ]
+
+
 def _opening(record: RunRecord, at_ms: int) -> Opened:
     tune = record.tune
     assert tune is not None
@@ -167,6 +199,7 @@ def _opening(record: RunRecord, at_ms: int) -> Opened:
         tune.test_to_ms,
         record.id,
         at_ms,
+        record.strategy.source_hash,
     )
 
 

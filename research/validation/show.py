@@ -1,5 +1,7 @@
 """How a walk-forward looks on the terminal."""
 
+import statistics
+
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -49,10 +51,11 @@ def print_walk(run: Run) -> None:
     console.print(whole)
     known = sorted(one for one in walk.paths if one is not None)
     if known:
-        middle = known[len(known) // 2]
+        without = len(walk.paths) - len(known)
+        lacking = f", {without} without" if without else ""
         console.print(
-            f"Sharpe of {counted(len(walk.paths), 'path')}: {known[0]:.2f} to {known[-1]:.2f},"
-            f" the middle one {middle:.2f}",
+            f"Sharpe of {counted(len(known), 'path')}: {known[0]:.2f} to {known[-1]:.2f},"
+            f" median {statistics.median(known):.2f}{lacking}",
             highlight=False,
         )
     print_notes(console, record)

@@ -268,3 +268,56 @@ def fingerprint() -> str:
     inputs, axes, values = grid_world(200)
     plan = SweepPlan.of(inputs, axes)
     return bytes_of(evaluate(plan, values[::3], threads=1)).hex()
+
+
+def test_a_kernel_that_holds_a_param_is_not_shared(tmp_path: Path) -> None:
+    text = """
+from typing import NamedTuple
+import numpy as np
+from strategy.candles import Candles
+from strategy.column import Column, stateful
+from strategy.indicators import atr
+from strategy.rules import rule
+
+TIMEFRAME = "1m"
+
+class Params(NamedTuple):
+    held: int = 4
+    stop: float = 2.0
+
+class Row(NamedTuple):
+    held: float
+    atr: float
+
+def make(held):
+    def kernel(close, state):
+        return np.full(len(close), float(held))
+    return kernel
+
+def indicators(c: Candles, p: Params) -> Row:
+    (column,) = stateful("held", c.timeframe, make(p.held), [c.close], (), 1)
+    return Row(held=column, atr=atr(c.high, c.low, c.close, 14))
+
+@rule
+def enter_long(x: Row, p: Params) -> bool:
+    return x.held > 20
+
+@rule
+def stop_distance(x: Row, p: Params) -> float:
+    return p.stop * x.atr
+"""
+    path = tmp_path / "holds.py"
+    path.write_text(text)
+    candles = synthetic_market(7, 3_000, 1_672_531_200_000)
+    inputs = dataclasses.replace(
+        inputs_of(draw_world(5, 60, symbols=1), load(str(path))),
+        risk=Risk(),
+        costs=Costs(),
+        balance=10_000.0,
+        candles=(candles,),
+        grids=fine_grid(float(candles.arrays["open"][0])),
+        funding=(no_funding(),),
+        spreads=(),
+    )
+    table = assert_same(inputs, ("held",), np.array([[4.0], [24.0], [8.0], [28.0]]))
+    assert (table.figures["trades"] > 0).tolist() == [False, True, False, True]

@@ -78,7 +78,7 @@ def test_trials_of_all_processes_count_and_those_without_days_too() -> None:
     assert one.psr == two.psr
 
 
-def test_one_trial_is_deflated_by_nothing() -> None:
+def test_one_trial_says_nothing_of_luck() -> None:
     tried = small_search()
     alone = dataclasses.replace(
         tried,
@@ -89,7 +89,8 @@ def test_one_trial_is_deflated_by_nothing() -> None:
         search=unknown,
     )
     record, _ = panel_of(alone)
-    assert (record.luck_day, record.dsr) == (0.0, record.psr)
+    assert (record.luck_day, record.dsr) == (None, None)
+    assert record.psr is not None
     assert record.overfit.pbo is None
     assert not record.edge
 

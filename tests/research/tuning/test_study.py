@@ -12,9 +12,10 @@ from pathlib import Path
 import optuna
 import pytest
 
+from backtest.inputs import Asked
 from live.redis_server import start_embedded, url_of
 from research.tuning import study as studies
-from research.tuning.asked import TuneAsked
+from research.tuning.asked import TuneAsked, pinned
 from research.tuning.study import StorageGone, Study, redacted
 from research.tuning.tune import tune
 from strategy.errors import WickError
@@ -132,7 +133,9 @@ def test_a_study_of_another_version_is_refused_and_stays(tmp_path: Path) -> None
     before = journal(tmp_path).read_bytes()
     source = given.strategy.source.replace(b"x.rsi < p.oversold", b"x.rsi <= p.oversold")
     edited = dataclasses.replace(load_source(given.strategy.path, source), tune=given.strategy.tune)
-    with pytest.raises(WickError, match="was begun with something else: the strategy's source has"):
+    with pytest.raises(
+        WickError, match="was begun with something else; changed since: the strategy's source"
+    ):
         tune(dataclasses.replace(given, strategy=edited), ASKED, tmp_path)
     assert journal(tmp_path).read_bytes() == before
     other = dataclasses.replace(ASKED, study="other", trials=40)
@@ -194,9 +197,45 @@ def test_a_server_that_is_away_is_one_sentence_without_its_password(tmp_path: Pa
     assert "secret" not in " ".join(redacted(command, url))
 
 
-def test_an_unknown_storage_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(WickError, match="--storage ftp://there is of no known kind"):
-        tune(inputs(), dataclasses.replace(ASKED, storage="ftp://there/x"), tmp_path)
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("ftp://there/x", "--storage ftp is of no known kind"),
+        ("my.db", "--storage is no URL"),
+        ("sqlite://", "--storage sqlite://… is no URL that can be read"),
+        ("redis://:s3cr3t/pw@127.0.0.1:1/0", "redis://… is no URL that can be read"),
+        ("redis://:s3cr3t#pw@127.0.0.1:1/0", "redis://… is no URL that can be read"),
+        ("redis://:s3c[r3t@127.0.0.1:1/0", "redis://… is no URL that can be read"),
+        ("redis://:s3cr3t@127.0.0.1:99999/0", "redis://… is no URL that can be read"),
+        ("postgresql://u:s3cr3t@h:abc/x", "postgresql://… is no URL that can be read"),
+    ],
+)
+def test_a_storage_that_is_no_url_is_refused_without_its_password(
+    tmp_path: Path, url: str, message: str
+) -> None:
+    with pytest.raises(WickError, match=message) as refused:
+        tune(inputs(), dataclasses.replace(ASKED, storage=url), tmp_path)
+    said = f"{refused.value.message} {refused.value.hint}"
+    assert "s3c" not in said
+    assert "pw@" not in said
+
+
+def test_params_that_are_set_by_hand_are_not_searched() -> None:
+    given = pinned(inputs(), Asked("rsi_macd_atr", changes=("rsi=9", "risk.per_trade=0.02")))
+    assert set(given.strategy.tune) == {"oversold", "stop", "take"}
+    every = Asked("rsi_macd_atr", changes=("rsi=9", "oversold=30", "stop=2", "take=3"))
+    with pytest.raises(WickError, match="gives every param of TUNE a value"):
+        pinned(inputs(), every)
+
+
+def test_a_study_goes_on_with_its_own_sampler_and_seed_only(tmp_path: Path) -> None:
+    named = dataclasses.replace(ASKED, study="mine", trials=40)
+    tune(inputs(), named, tmp_path)
+    for other in (
+        dataclasses.replace(named, seed=1), dataclasses.replace(named, sampler="random")
+    ):  # fmt: skip
+        with pytest.raises(WickError, match="changed since: the"):
+            tune(inputs(), other, tmp_path)
 
 
 def test_a_study_has_trials_that_optuna_can_read(tmp_path: Path) -> None:

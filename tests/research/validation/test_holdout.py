@@ -55,11 +55,27 @@ def test_another_tuning_over_the_same_candles_has_seen_them_too(
     store: Path, tmp_path: Path
 ) -> None:
     runs = tmp_path / "runs"
-    open_holdout(tuned(store, runs).record.id, store, runs)
+    first = open_holdout(tuned(store, runs).record.id, store, runs)
+    assert not any("had seen its candles" in note for note in first.record.notes)
     later = tuned(store, runs, 25, seed=5)  # one day of what was opened
     assert len(openings(runs, later.record)) == 1
     with pytest.raises(RunRefused, match="has seen the hold-out"):
         open_holdout(later.record.id, store, runs)
+
+
+def test_runs_that_reach_into_a_hold_out_are_named(store: Path, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    early = tuned(store, runs)
+    late = tuned(store, runs, 25)
+    opened = open_holdout(early.record.id, store, runs)
+    assert f"1 run of rsi_macd_atr had seen its candles: {late.record.id}" in opened.record.notes
+
+
+def test_other_studies_of_the_same_candles_are_told(store: Path, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    first, second = (tuned(store, runs, seed=seed) for seed in (0, 5))
+    assert not any("stud" in note for note in first.record.notes)
+    assert any("another study tried 8 params on these" in note for note in second.record.notes)
 
 
 def test_what_is_opened_is_written_down_before_it_is_looked_at(store: Path, tmp_path: Path) -> None:
