@@ -4,7 +4,6 @@ all on the loopback."""
 import os
 import secrets
 import shutil
-import socket
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -36,7 +35,6 @@ class Machines:
 
     its: Any
     address: str
-    client: str  # for who is no machine of it
 
     def lose(self) -> None:
         """Take the newest node away, as if its power had gone."""
@@ -72,17 +70,13 @@ def machines() -> Iterator[Machines]:
     from ray.cluster_utils import Cluster
 
     folder = tempfile.mkdtemp(prefix="wick-nodes-", dir="/tmp")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     head = {"num_cpus": 0, "node_ip_address": "127.0.0.1", "include_dashboard": False}
-    head["ray_client_server_port"] = port
     with pytest.MonkeyPatch.context() as patched, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         # It would make this the cluster that every process of the machine finds.
         patched.setattr("ray._private.utils.write_ray_address", lambda *_: None)
         cluster = Cluster(initialize_head=True, head_node_args={**head, "temp_dir": folder})
-    found = Machines(cluster, cluster.address, f"ray://127.0.0.1:{port}")
+    found = Machines(cluster, cluster.address)
     found.add(2)
     try:
         yield found

@@ -42,14 +42,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_machine_that_is_not_one_of_them_gets_the_same_rows(
-    home: Path, machines: Machines
-) -> None:
-    done = finished(*SWEEP, "--cluster", machines.client, "--name", "client", cwd=home)
-    assert done.code == 0, done
-    assert results(home, "client") == results(home, "threads")
-
-
 def results(home: Path, name: str) -> dict[str, bytes]:
     return contents(home / "var" / "runs" / name / "results")
 
