@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import gc
 import sys
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from backtest import commands as flags
 from backtest.running import compiling
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from backtest.inputs import Asked
     from data.settings import Settings
     from research.check import Checked
@@ -71,6 +74,19 @@ class History:
     subject: "Subject"
     candles: "Candles"
     source: str
+
+
+@contextlib.contextmanager
+def _uncollected() -> "Iterator[None]":
+    # Ten thousand short runs make millions of objects that live a moment and hardly a cycle:
+    # looking for those takes a tenth of the time.
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _loaded(name: str) -> "tuple[Strategy | None, list[Finding]]":
@@ -146,7 +162,11 @@ def _checked(history: History, asked_at_load: "list[Finding]") -> "Checked":
     from research.progress import progress
 
     words = f"checking {history.subject.strategy.name} on {history.candles.symbol}"
-    with contextlib.ExitStack() as stack, contextlib.redirect_stdout(sys.stderr):
+    with (
+        contextlib.ExitStack() as stack,
+        contextlib.redirect_stdout(sys.stderr),
+        _uncollected(),
+    ):
         return check_strategy(
             history.subject,
             history.candles,
