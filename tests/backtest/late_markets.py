@@ -30,8 +30,10 @@ def draw_late_margined(seed: int, length: int, symbols: int) -> Margined:
     """Draw one of `draw_margined` whose orders take time to arrive."""
     rng, drawn = random.Random(seed), draw_margined(seed, length, symbols)
     world, scaled = _hurried(rng, drawn.world, length)
+    # Of several that fall on one instant the last is left.
     terms = tuple(
-        tuple((scaled(time) if time else 0, one) for time, one in its) for its in drawn.terms
+        tuple({scaled(time) if time else 0: one for time, one in its}.items())
+        for its in drawn.terms
     )
     return dataclasses.replace(drawn, world=world, terms=terms)
 
