@@ -45,11 +45,9 @@ def run_asked(
     with compiling(), SymbolsDone() as done, contextlib.redirect_stdout(sys.stderr):
         from backtest.inputs import gather, run
         from backtest.interval import interval_of
-        from backtest.record import record_of
+        from backtest.record import record_with, run_with
         from backtest.refusals import refuse_cold, refuse_without_distance
         from data.dates import now_ms
-        from data.run_tables import part_table, trade_table
-        from data.runs import Run
 
         inputs = gather(asked, store, runs, given, detail, done)
         result = run(inputs, threads=asked.threads, done=done)
@@ -57,23 +55,17 @@ def run_asked(
             refuse_cold(inputs.strategy, inputs.params, inputs.history or inputs.candles)
         refuse_without_distance(result)
         interval = interval_of(result, lambda costs: run(replace(inputs, costs=costs)))
-        record = record_of(
+        record = record_with(
             result,
+            inputs,
             kind="backtest",
             created_ms=now_ms(),
             command=command,
-            rules=inputs.rules,
-            terms=inputs.terms,
-            marks=inputs.marks,
-            notes=(*notes, *inputs.notes),
+            before=notes,
             name=name,
-            detail=inputs.detail,
             interval=interval,
-            history=inputs.history,
         )
-    table = trade_table(result.trades, result.symbols)
-    parts = part_table(result.parts, result.trades, result.symbols)
-    return Run(runs / record.id, record, table, result.time, result.equity, parts), inputs
+        return run_with(runs, record, result), inputs
 
 
 def check_name(name: str | None) -> None:

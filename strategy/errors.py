@@ -1,7 +1,8 @@
 """The errors a user can cause.
 
 WickError            what is wrong and a hint; the command line exits with 2
-└── RunRefused       the request is well formed but the run cannot go on; exits with 1
+├── RunRefused       the request is well formed but the run cannot go on; exits with 1
+└── Stopped          by Ctrl-C, and it can go on; exits with 130
 """
 
 import difflib
@@ -34,6 +35,12 @@ class RunRefused(WickError):
     """A well-formed request whose run cannot be carried out or went broke on the way."""
 
     exit_code = 1
+
+
+class Stopped(WickError):
+    """Its user has stopped something that can go on."""
+
+    exit_code = 130
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

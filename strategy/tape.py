@@ -12,23 +12,22 @@ import json
 import struct
 import threading
 import zlib
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any, NamedTuple
-from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from strategy.errors import WickError
 from strategy.kernel import SOURCE_HASH
+from strategy.shared_columns import Arrays as Arrays  # read from here by who knows tapes
+from strategy.shared_columns import Key as Key
+from strategy.shared_columns import SharedColumns
 
 Scalar = int | float
-Arrays = tuple[NDArray[Any], ...]
-Key = tuple[Any, ...]
 
 
 class TapeError(WickError):
@@ -251,26 +250,11 @@ def _utc(time_ms: int | np.int64) -> str:
     return f"{np.datetime64(int(time_ms), 'ms')} UTC"
 
 
-class MemoTape:
-    """Compute each distinct column once and share it, read-only, within a budget of bytes.
-
-    Parameters
-    ----------
-    budget_bytes : int
-        What the kept columns may weigh together; the longest unused go first. One that somebody
-        else still holds is found all the same.
-    """
+class MemoTape(SharedColumns):
+    """Share what calls with the same inputs and numbers give, while it is entered."""
 
     def __init__(self, budget_bytes: int = 1 << 30) -> None:
-        self.budget_bytes = budget_bytes
-        self.used_bytes = 0
-        self.computed = 0
-        self.asked: list[int] | None = None  # hashes of keys, where somebody takes them down
-        self._due: Counter[int] = Counter()
-        self._kept: OrderedDict[Key, Arrays] = OrderedDict()
-        self._lent: WeakValueDictionary[Key, NDArray[Any]] = WeakValueDictionary()
-        self._busy: dict[Key, threading.Lock] = {}
-        self._lock = threading.Lock()
+        super().__init__(budget_bytes)
         self._tokens = threading.local()  # several workers share one memo
 
     def __enter__(self) -> "MemoTape":
@@ -280,66 +264,6 @@ class MemoTape:
 
     def __exit__(self, *_: object) -> None:
         _ACTIVE.reset(self._tokens.mine.pop())
-
-    def expect(self, asked: Iterable[int]) -> None:
-        """Say what will be asked for, as `asked` has taken it down: behind the last time, a column
-        is dropped."""
-        with self._lock:
-            self._due.update(asked)
-
-    def remember(self, key: Key, compute: Callable[[], Arrays]) -> Arrays:
-        """Return the arrays for a key, computed by whoever asks first."""
-        with self._lock:
-            if self.asked is not None:
-                self.asked.append(hash(key))
-            if (found := self._find(key)) is not None:
-                self._used(key)
-                return found
-            busy = self._busy.setdefault(key, threading.Lock())
-        with busy:
-            with self._lock:
-                if (found := self._find(key)) is not None:
-                    self._used(key)
-                    return found
-            arrays = compute()
-            for array in arrays:
-                array.flags.writeable = False
-            with self._lock:
-                self._keep(key, arrays)
-                self._used(key)
-            return arrays
-
-    def _find(self, key: Key) -> Arrays | None:
-        if (found := self._kept.get(key)) is not None:
-            self._kept.move_to_end(key)
-            return found
-        lent = self._lent.get(key)
-        return None if lent is None else (lent,)
-
-    def _keep(self, key: Key, arrays: Arrays) -> None:
-        self._busy.pop(key, None)
-        if key in self._kept:  # evicted and computed again by two at once
-            return
-        self._kept[key] = arrays
-        self.computed += 1
-        self.used_bytes += sum(array.nbytes for array in arrays)
-        while self.used_bytes > self.budget_bytes and len(self._kept) > 1:
-            self._drop(next(iter(self._kept)))
-
-    def _used(self, key: Key) -> None:
-        if not self._due:
-            return
-        due = self._due.pop(number := hash(key), 0)
-        if due > 1:
-            self._due[number] = due - 1
-        elif due == 1 and key in self._kept:
-            self._drop(key)
-
-    def _drop(self, key: Key) -> None:
-        dropped = self._kept.pop(key)
-        self.used_bytes -= sum(array.nbytes for array in dropped)
-        if len(dropped) == 1:
-            self._lent[key] = dropped[0]
 
 
 _ACTIVE: ContextVar[Tape | MemoTape | None] = ContextVar("tape", default=None)

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from backtest.engine import Result
 from backtest.inputs import Inputs, run
-from backtest.record import record_of
+from backtest.record import record_with, run_with
 from backtest.sweeps.asked import axis_records
 from backtest.sweeps.figures import NOT_TOGETHER, NOTES, REFUSED
 from backtest.sweeps.grid import Grid
@@ -21,7 +21,6 @@ from backtest.sweeps.ranking import NOTE, NUMBER, Rows, Summary
 from data.dates import now_ms
 from data.run_json import RunRecord, SweepRecord
 from data.run_record import figures_of
-from data.run_tables import part_table, trade_table
 from data.runs import Run
 from data.table import numbers
 from data.terminal import counted
@@ -74,20 +73,8 @@ def run_of(inputs: Inputs, grid: Grid, rows: Iterable[pa.Table], number: int, ru
     row = row_of(rows, number)
     its = inputs_of(inputs, grid.names, [row[name] for name in grid.names])
     result = run(its)
-    record = record_of(
-        result,
-        kind="backtest",
-        created_ms=now_ms(),
-        command=(),
-        rules=its.rules,
-        notes=its.notes,
-        detail=its.detail,
-        terms=its.terms,
-        marks=its.marks,
-    )
-    trades = trade_table(result.trades, result.symbols)
-    closed = part_table(result.parts, result.trades, result.symbols)
-    return Run(runs / record.id, record, trades, result.time, result.equity, closed)
+    record = record_with(result, its, kind="backtest", created_ms=now_ms())
+    return run_with(runs, record, result)
 
 
 class NoResult(RunRefused):
@@ -158,16 +145,13 @@ def sweep_record(
 ) -> RunRecord:
     """Describe a finished sweep as the run of its best combination."""
     result, number, told = best
-    record = record_of(
+    record = record_with(
         result,
+        inputs,
         kind="sweep",
         created_ms=created_ms,
         command=command,
-        rules=inputs.rules,
-        notes=(*inputs.notes, *told),
-        detail=inputs.detail,
-        terms=inputs.terms,
-        marks=inputs.marks,
+        behind=told,
         seed=None if grid.drawn is None else seed,
         name=name,
     )

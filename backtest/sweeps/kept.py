@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from backtest.inputs import Inputs
+from backtest.record import run_with
 from backtest.sweeps import alone
 from backtest.sweeps.asked import axis_records, grid_again, rests_on
 from backtest.sweeps.grid import Grid
@@ -15,7 +16,6 @@ from backtest.sweeps.ranking import Summary, summarize
 from backtest.sweeps.storage import SCHEMA, Parts, SweepPlanned, begin, held, remove
 from data.dates import now_ms
 from data.run_json import RunRecord
-from data.run_tables import part_table, trade_table
 from data.runs import Run, check_writable, publish, run_id
 from strategy.errors import WickError
 
@@ -39,18 +39,16 @@ def finish(
         No combination has a result, or the folder cannot be written.
     """
     best = alone.best_run(inputs, grid, parts.rows, summary)
-    result = best[0]
     record = alone.sweep_record(
         inputs, grid, best, summary, method, name=planned.id, created_ms=planned.created_ms,
         command=planned.command, seed=planned.seed,
     )  # fmt: skip
     path = parts.folder / "report.html"
     write_sweep_report(record, parts.rows, grid, summary, path, pair)
-    trades = trade_table(result.trades, result.symbols)
-    closed = part_table(result.parts, result.trades, result.symbols)
     runs = parts.folder.parent
-    run = Run(runs / record.id, record, trades, result.time, result.equity, closed)
-    return publish(runs, parts.folder, run, None, {} if closed is None else {"parts": closed})
+    run = run_with(runs, record, best[0])
+    tables = {} if run.parts is None else {"parts": run.parts}
+    return publish(runs, parts.folder, run, None, tables)
 
 
 def planned_of(

@@ -25,13 +25,7 @@ from backtest.sweeps.ranking import Summary, summarize
 from backtest.sweeps.show import watching
 from data.runs import Run, check_writable
 from data.terminal import counted
-from strategy.errors import RunRefused, WickError
-
-
-class Stopped(WickError):
-    """A sweep was stopped by its user and can go on."""
-
-    exit_code = 130
+from strategy.errors import RunRefused, Stopped, WickError
 
 
 def open_session(

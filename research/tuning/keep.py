@@ -14,14 +14,13 @@ import numpy as np
 import pyarrow as pa
 
 from backtest.inputs import Inputs
-from backtest.record import record_of
+from backtest.record import record_with, run_with
 from backtest.spans import span_of
 from backtest.sweeps.asked import prints_of
 from backtest.sweeps.engine import evaluate
 from backtest.sweeps.show import figure
 from data.dates import now_ms
 from data.run_json import RunRecord, TuneRecord
-from data.run_tables import part_table, trade_table
 from data.runs import Run, keep
 from data.tune_json import HoldoutRecord, PanelRecord, SearchRecord, SpaceRecord
 from research.progress import bars, progress
@@ -31,16 +30,10 @@ from research.tuning.scoring import MEMORY, Evaluate
 from research.tuning.search import COMPLETE, FAILED, INFEASIBLE, PRUNED, Told
 from research.tuning.study import redacted, tried_beside
 from research.tuning.tune import Tuned, score_of, search_of, tune
-from strategy.errors import WickError
+from strategy.errors import Stopped
 from strategy.metrics import DEFINITIONS
 
 STUDIES = ".studies"  # among the runs
-
-
-class Stopped(WickError):
-    """A search was stopped by its user and can go on."""
-
-    exit_code = 130
 
 
 def run_tune(
@@ -87,13 +80,9 @@ def run_tune(
                 "the same command goes on with them",
             ) from stop
     told = [*notes, *_beside(tuned, runs / STUDIES)]
-    record = _record(inputs, tuned, asked, panel, redacted(command, asked.storage), told, name)
-    result = tuned.result
-    trades = trade_table(result.trades, result.symbols)
-    parts = part_table(result.parts, result.trades, result.symbols)
-    run = Run(runs / record.id, record, trades, result.time, result.equity, parts)
+    record = _record(tuned, asked, panel, redacted(command, asked.storage), told, name)
     extra = {"trials": trial_table(tuned), "neighbours": neighbours}
-    return keep(runs, run, inputs.strategy.source, extra)
+    return keep(runs, run_with(runs, record, tuned.result), inputs.strategy.source, extra)
 
 
 def _judged(
@@ -135,7 +124,6 @@ def _seed_of(prepared: Prepared, asked: TuneAsked) -> int:
 
 
 def _record(
-    inputs: Inputs,
     tuned: Tuned,
     asked: TuneAsked,
     panel: PanelRecord,
@@ -145,18 +133,15 @@ def _record(
 ) -> RunRecord:
     prepared, trials = tuned.prepared, tuned.trials
     train = prepared.inputs
-    record = record_of(
+    record = record_with(
         tuned.result,
+        train,
         kind="tune",
         created_ms=now_ms(),
         command=command,
-        rules=train.rules,
-        terms=train.terms,
-        marks=train.marks,
-        notes=(*notes, *inputs.notes),
+        before=notes,
         seed=asked.seed,
         name=name,
-        detail=train.detail,
     )
     states = {state: trials.states.count(state) for state in (COMPLETE, PRUNED, INFEASIBLE, FAILED)}
     return msgspec.structs.replace(

@@ -91,11 +91,6 @@ class Sampling:
         self._grid = _combinations(self.spaces) if kind == "grid" else None
         self.study = optuna.create_study(directions=["maximize"] * objectives)
 
-    @property
-    def places(self) -> int | None:
-        """How many different trials there can be, None where that is no number."""
-        return None if self._grid is None else int(np.prod(self._grid))
-
     def ask(self, most: int) -> list[Asked]:
         """Return the next trials up to the end of their batch; of a grid there may be none left.
 

@@ -9,10 +9,9 @@ from pathlib import Path
 import msgspec
 
 from backtest.inputs import Asked, Inputs, gather, run
-from backtest.record import record_of
+from backtest.record import record_with, run_with
 from data.dates import now_ms, show_time
 from data.run_json import RunRecord, TuneRecord
-from data.run_tables import part_table, trade_table
 from data.runs import Run, find, keep, read_record, records
 from data.terminal import counted
 from data.tune_json import HoldoutRecord
@@ -139,27 +138,17 @@ def _judged(
     except RunRefused as error:
         raise RunRefused(f"out of sample, {error.message}", error.hint) from error
     note = "" if opened.times == 1 else f"; look {opened.times} at these candles"
-    made = record_of(
+    made = record_with(
         result,
+        inputs,
         kind="holdout",
         created_ms=opened.opened_ms,
         command=command,
-        rules=inputs.rules,
-        terms=inputs.terms,
-        marks=inputs.marks,
-        notes=(f"the winner of {record.id} on its hold-out{note}", *seen, *inputs.notes),
-        detail=inputs.detail,
-        history=inputs.history,
+        before=(f"the winner of {record.id} on its hold-out{note}", *seen),
     )
     own = msgspec.structs.replace(opened, opened_by=record.id)
     made = msgspec.structs.replace(made, tune=msgspec.structs.replace(tune, holdout=own))
-    trades = trade_table(result.trades, result.symbols)
-    parts = part_table(result.parts, result.trades, result.symbols)
-    return keep(
-        runs,
-        Run(runs / made.id, made, trades, result.time, result.equity, parts),
-        inputs.strategy.source,
-    )
+    return keep(runs, run_with(runs, made, result), inputs.strategy.source)
 
 
 def _seen_by(runs: Path, record: RunRecord, opening: Opened) -> list[str]:

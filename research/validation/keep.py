@@ -8,11 +8,10 @@ from pathlib import Path
 import msgspec
 
 from backtest.inputs import Inputs
-from backtest.record import record_of
+from backtest.record import record_with, run_with
 from backtest.spans import span_of
 from backtest.sweeps.engine import evaluate
 from data.dates import now_ms
-from data.run_tables import part_table, trade_table
 from data.runs import Run, keep
 from data.tune_json import WalkRecord
 from research.progress import bars
@@ -51,19 +50,14 @@ def run_walk(
 
         walked = walk(inputs, how, asked, evaluate=evaluate, threads=threads, tell=tell)
     whole, result = walked.inputs, walked.result
-    record = record_of(
+    record = record_with(
         result,
+        whole,
         kind="walkforward",
         created_ms=now_ms(),
         command=command,
-        rules=whole.rules,
-        terms=whole.terms,
-        marks=whole.marks,
-        notes=inputs.notes,
         seed=asked.seed,
         name=name,
-        detail=whole.detail,
-        history=whole.history,
     )
     purge, embargo = how.margins
     record = msgspec.structs.replace(
@@ -79,7 +73,4 @@ def run_walk(
             paths=walked.paths,
         ),
     )
-    trades = trade_table(result.trades, result.symbols)
-    parts = part_table(result.parts, result.trades, result.symbols)
-    run = Run(runs / record.id, record, trades, result.time, result.equity, parts)
-    return keep(runs, run, inputs.strategy.source)
+    return keep(runs, run_with(runs, record, result), inputs.strategy.source)

@@ -75,6 +75,19 @@ def test_a_tuned_run_is_reproduced_in_and_out_of_sample(
     assert again.notes == tuned.notes
 
 
+def test_a_sweep_from_a_hold_out_keeps_its_warm_indicators(
+    stored: Path, record: Tuned, command: Command
+) -> None:
+    tuned = record("tune", BLUEPRINT, *TRIALS)
+    opened = record("holdout", tuned.id)
+    grid = ("--grid", "risk.per_trade=0.01|0.02", "--name", "swept")
+    said = command("sweep", BLUEPRINT, "--params", opened.id, *grid)
+    assert said.code == 0, said.err
+    swept = read_record(Path("var") / "runs" / "swept")
+    assert swept.data[0].warm_ms == tuned.data[0].first_ms
+    assert record("backtest", BLUEPRINT, "--params", swept.id).result_hash == swept.result_hash
+
+
 def test_params_from_a_file_and_by_hand_give_the_same(stored: Path, record: Tuned) -> None:
     by_hand = record("backtest", BLUEPRINT, *OFTEN, "--set", "risk.per_trade=0.02")
     values = [pair.split("=") for pair in OFTEN if "=" in pair]
