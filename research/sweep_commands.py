@@ -8,6 +8,7 @@ import typer
 
 from backtest import commands as flags
 from backtest.running import check_name, compiling
+from research.commands import Cluster
 from strategy.errors import WickError
 
 if TYPE_CHECKING:
@@ -60,12 +61,7 @@ def sweep(
     threads: Annotated[
         int | None, typer.Option("--threads", help="Default: one for each processor.")
     ] = None,
-    cluster: Annotated[
-        str | None,
-        typer.Option(
-            "--cluster", help="Workers of Ray: auto starts some here; HOST:PORT or ray://HOST:PORT."
-        ),
-    ] = None,
+    cluster: Cluster = None,
     heat: Annotated[
         str | None, typer.Option("--heat", help="Two axes a,b: draw only their map in the report.")
     ] = None,

@@ -28,7 +28,8 @@ from research.statistics.panel import PARTS, Tried, panel_of
 from research.tuning.asked import Prepared, TuneAsked, rests_on
 from research.tuning.scoring import MEMORY, Evaluate
 from research.tuning.search import COMPLETE, FAILED, INFEASIBLE, PRUNED, Told
-from research.tuning.study import redacted, tried_beside
+from research.tuning.storage import redacted
+from research.tuning.study import tried_beside
 from research.tuning.tune import Tuned, score_of, search_of, tune
 from strategy.errors import Stopped
 from strategy.metrics import DEFINITIONS

@@ -4,22 +4,17 @@ import contextlib
 import fcntl
 import os
 import socket
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import msgspec
 import optuna
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
+from research.tuning.storage import JournalFile, opened, shown
 from strategy.errors import RunRefused, WickError
 
-_RESTS, _LONGEST = "rests_on", 1 << 16
-_REDIS = ("redis", "rediss", "unix")
-_KINDS = ("sqlite", "postgresql", "mysql", *_REDIS)
+_RESTS = "rests_on"
 
 
 class StorageGone(RunRefused):
@@ -61,11 +56,11 @@ class Study:
         folder.mkdir(parents=True, exist_ok=True)
         self._held: int | None = None
         self._path = None if storage else folder / f"{name}.journal"
-        self.where = self._path.name if self._path else _shown(str(storage))
+        self.where = self._path.name if self._path else shown(str(storage))
         host = socket.gethostname() if storage else ""
         self.stream = f"{host}{self._slot()}".removesuffix("0")
         with self._reaching(), _alone(folder):
-            self._storage = _opened(storage, self._path)
+            self._storage = opened(storage, self._path)
             self._study = self._begun(objectives)
             known = len(self._study.directions)
         if known != objectives:
@@ -215,7 +210,7 @@ def tried_beside(folder: Path, name: str, candles: str) -> tuple[int, int]:
         if path.stem == name:
             continue
         with contextlib.suppress(OSError, ValueError, KeyError):  # it is told when it is used
-            storage = optuna.storages.JournalStorage(_JournalFile(str(path)))
+            storage = optuna.storages.JournalStorage(JournalFile(str(path)))
             found = optuna.load_study(study_name=path.stem, storage=storage)
             if found.user_attrs.get(_RESTS, {}).get("the candles") == candles:
                 studies, trials = studies + 1, trials + len(found.get_trials(deepcopy=False))
@@ -237,100 +232,3 @@ def _is_held(lock: Path) -> bool:
         except OSError:
             return True
     return False
-
-
-class _JournalFile(JournalFileBackend):
-    """A journal whose lines are whole or not there, and that is brought to the disk once for many
-    trials, by who adds them.
-
-    The system lets go of its lock when a process is killed; of Optuna's own it would be waited for.
-    """
-
-    def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        lines = b"".join(msgspec.json.encode(one) + b"\n" for one in logs)
-        # Never made anew; and without a buffer, which would try again when the file is closed.
-        with open(self._file_path, "rb+", buffering=0) as file:  # noqa: PTH123
-            fcntl.flock(file, fcntl.LOCK_EX)
-            size = _whole(file)
-            try:
-                file.seek(size)
-                while lines:
-                    lines = lines[file.write(lines) :]
-            except OSError:  # no room: not half a line
-                with contextlib.suppress(OSError):
-                    file.truncate(size)
-                raise
-
-
-def _whole(file: Any) -> int:
-    # Where the last whole line ends; what a killed process left behind it is cut off.
-    size = int(file.seek(0, os.SEEK_END))
-    file.seek(max(size - _LONGEST, 0))
-    tail = file.read()
-    whole = size - len(tail) + tail.rfind(b"\n") + 1
-    if whole < size:
-        file.truncate(whole)
-    return whole
-
-
-def _opened(url: str | None, path: Path | None) -> Any:
-    if url is None:
-        assert path is not None
-        return optuna.storages.JournalStorage(_JournalFile(str(path)))
-    kind = urlsplit(url).scheme.partition("+")[0]
-    if kind in _REDIS:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            backend = optuna.storages.journal.JournalRedisBackend(url)
-        return optuna.storages.JournalStorage(backend)
-    # SQLite otherwise waits for another process no longer than five seconds.
-    waiting = {"connect_args": {"timeout": 60}} if kind == "sqlite" else None
-    return optuna.storages.RDBStorage(url, engine_kwargs=waiting)
-
-
-def check_storage(url: str | None) -> None:
-    """Refuse a storage of an unknown kind.
-
-    Raises
-    ------
-    WickError
-        It is.
-    """
-    if url is None:
-        return
-    hint = (
-        f"a URL of one of {', '.join(_KINDS)}, such as sqlite:///tune.db or"
-        " redis://HOST:6379/0; / # [ and @ of a password are written %2F %23 %5B %40"
-    )
-    kind = url.partition(":")[0].partition("+")[0]
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-        whole = "@" not in f"{parts.path}{parts.query}{parts.fragment}" and bool(
-            parts.hostname or parts.path.strip("/")
-        )
-    except ValueError:
-        whole = False
-    # Whatever cannot be read is not shown: it may be half a password.
-    if kind not in _KINDS:
-        raise WickError(
-            f"--storage {kind} is of no known kind" if "://" in url else "--storage is no URL", hint
-        )
-    if not whole:
-        raise WickError(f"--storage {kind}://… is no URL that can be read", hint)
-
-
-def _shown(url: str) -> str:
-    # Without user, password and folders.
-    parts = urlsplit(url)
-    port = "" if parts.port is None else f":{parts.port}"
-    return f"{parts.scheme}://{parts.hostname or Path(parts.path).name}{port}"
-
-
-def redacted(command: Sequence[str], url: str | None) -> list[str]:
-    """Return a command line without what a storage's URL may have of a password."""
-    shown = None if url is None else _shown(url)
-    return [
-        word if url is None or url not in word else word.replace(url, str(shown))
-        for word in command
-    ]

@@ -24,7 +24,8 @@ from research.tuning.asked import (
 from research.tuning.sampling import Sampling
 from research.tuning.scoring import MEMORY, Evaluate, Floats, Scorer
 from research.tuning.search import INFEASIBLE, Told, Trials, importance, search
-from research.tuning.study import Study, check_storage
+from research.tuning.storage import check_storage
+from research.tuning.study import Study
 from strategy.errors import RunRefused, WickError
 from strategy.metrics import NEEDS_DAYS
 

@@ -16,7 +16,8 @@ from backtest.inputs import Asked
 from live.redis_server import start_embedded, url_of
 from research.tuning import study as studies
 from research.tuning.asked import TuneAsked, pinned
-from research.tuning.study import StorageGone, Study, redacted
+from research.tuning.storage import redacted
+from research.tuning.study import StorageGone, Study
 from research.tuning.tune import tune
 from strategy.errors import WickError
 from strategy.load import load_source
