@@ -13,12 +13,13 @@ from strategy.metrics import DEFINITIONS
 MEANS = {
     "deflated Sharpe": "The best of many tries looks good even without any skill. This is the"
     " probability that the winner is better than the best that so many tries find by luck.",
-    "overfitting": "How often the params that were best on one half of the history were in the"
-    " lower half on the rest. At one half the choice of params is worth nothing.",
+    "overfitting": "How often the params that were best on one half of the history, by their"
+    " Sharpe ratio, were in the lower half on the rest. At one half the choice of params is worth"
+    " nothing.",
     "plateau": "How many neighbours of the winner keep most of its value. A peak that stands alone"
     " is mostly noise.",
-    "placebo": "The same search over candles in shuffled blocks. What it finds there is luck by"
-    " construction.",
+    "placebo": "The same search over candles in shuffled blocks. What it finds there is luck,"
+    " but for what can be foreseen inside a block.",
 }
 
 

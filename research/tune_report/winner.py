@@ -68,14 +68,16 @@ def _intervals(intervals: dict[str, IntervalOfRecord], opened: RunRecord | None)
     rows = []
     for key, its in intervals.items():
         value, low, high = (score_of(key, end) for end in (its.value, its.low, its.high))
-        between = "N/A" if its.low is None or its.high is None else f"{low} to {high}"
+        between = "N/A"
+        if its.low is not None:
+            between = f"{low} to {high}" if its.high is not None else f"above {low}"
         words = f"<small>{escape(its.note)}</small>" if its.note else ""
         cells = [value, Markup(f"<td>{escape(between)}{words}</td>"), f"{its.n:,}"]
         if opened:
             cells.append(shown(there[key]) if key in there else "N/A")
         rows.append(row(label_of(key), *cells))
     levels = {f"{its.level:.0%}" for its in intervals.values()}
-    heads = ["", "in sample", f"between, {' or '.join(sorted(levels))}", "n"]
+    heads = ["", "in sample", f"{' or '.join(sorted(levels))} of histories drawn anew", "n"]
     if opened:
         heads.append("hold-out")
     return table("Figures and how far they may be off", heads, "".join(rows), "intervals")
