@@ -15,17 +15,17 @@ from research.tuning.scoring import Scorer, Scores
 from research.tuning.study import Study
 
 COMPLETE, PRUNED, INFEASIBLE, FAILED = "complete", "pruned", "infeasible", "failed"
+_GIVEN_UP = "given up"
 _UNPRUNED = 10  # whole trials, before one is compared with their median
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """How far a search is: trials done, and the best value of the first objective with its trial's
-    number, None as long as there is none."""
+    """How far a search is: trials done, and the best value of the first objective, None as long as
+    there is none."""
 
     done: int
     best: float | None
-    number: int | None
 
 
 class Trials:
@@ -58,24 +58,21 @@ class Trials:
     def best(self) -> int | None:
         """The complete trial with the largest first objective, the earliest of equal ones; of
         several objectives it lies on the front. None where there is none."""
-        first = self.scores[:, 0]
-        if np.isnan(first).all():
-            return None
-        equal = np.flatnonzero(first == np.nanmax(first))
-        front = [row for row in self.front() if row in equal]
-        return int(front[0])
+        front = self.front()
+        return max(front, key=lambda row: (self.scores[row, 0], -row), default=None)
 
     def front(self) -> list[int]:
         """Return the complete trials that no other one is at least as good as in all objectives,
         and better in one."""
-        rows = np.flatnonzero(~np.isnan(self.scores[:, 0]))
+        first = self.scores[:, 0]
+        rows = np.flatnonzero(~np.isnan(first))
+        if self.scores.shape[1] == 1:
+            return [int(np.nanargmax(first))] if len(rows) else []
         found = []
         for row in rows.tolist():
             others, own = self.scores[rows], self.scores[row]
             if not ((others >= own).all(axis=1) & (others > own).any(axis=1)).any():
                 found.append(row)
-        if self.scores.shape[1] == 1:
-            return found[:1]
         return found
 
 
@@ -164,11 +161,8 @@ class _Known:
 
     def told(self) -> Told:
         """Say how far it is."""
-        best, number = None, None
-        for at, one in enumerate(self.all):
-            if _state(one) == COMPLETE and (best is None or one.values[0] > best):
-                best, number = one.values[0], at
-        return Told(len(self.all), best, number)
+        complete = (one.values[0] for one in self.all if _state(one) == COMPLETE)
+        return Told(len(self.all), max(complete, default=None))
 
 
 def _trial(
@@ -190,7 +184,7 @@ def _trial(
         values=values,
         params=asked.params,
         distributions=sampling.distributions,
-        user_attrs={"note": note, "by": mark},
+        user_attrs={"note": note, "by": mark, _GIVEN_UP: bool(scores.pruned[at])},
         intermediate_values=steps if len(scorer.plans) > 1 else None,
         constraints=broken,
     )
@@ -220,9 +214,7 @@ class _Pruning:
 def _state(trial: FrozenTrial) -> str:
     if trial.state == TrialState.COMPLETE:
         return INFEASIBLE if any(by > 0.0 for by in trial.constraints.values()) else COMPLETE
-    if "pruned" in str(trial.user_attrs.get("note", "")):
-        return PRUNED
-    return FAILED
+    return PRUNED if trial.user_attrs.get(_GIVEN_UP) else FAILED
 
 
 def importance(sampling: Sampling) -> dict[str, float]:

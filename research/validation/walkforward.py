@@ -161,7 +161,8 @@ def walk(
     Parameters
     ----------
     inputs : Inputs
-        The whole history; nothing of a test span is shown to the search that it judges.
+        The whole history; nothing of a test span is shown to the search that it judges, but what
+        indicators remember of it behind an embargo.
     how : WalkAsked
     asked : TuneAsked
         Of each search, whose trials are kept in memory only.
