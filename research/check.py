@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from strategy.contract.future import Tick, same_beginning, scrambled_future
 from strategy.contract.outcome import DECISIONS, Outcome, Span, Subject
 from strategy.contract.outside import private_uses, watching
 from strategy.contract.parameters import at_ends, edge_params, unused_params
-from strategy.contract.pieces import repeats, same_at_cuts, same_in_pieces
+from strategy.contract.pieces import first_run, same_again, same_at_cuts, same_in_pieces
 from strategy.contract.settling import Settling, first_value, settling
 from strategy.errors import WickError
 from strategy.rules import ENTER_LONG, ENTER_SHORT
@@ -25,8 +26,15 @@ _TUNE = ", at ends of TUNE"
 _FEW, _SOME, _FEWEST, _ENDS = 64, 8, 2, 8
 
 
+ReadBars = Callable[[Span, range, int], Callable[[Tick], list[Check]]]
+
+
 def _no_tick() -> None:
     pass
+
+
+def _here(span: Span, bars: range, seed: int) -> Callable[[Tick], list[Check]]:
+    return partial(every_bar, span, bars, seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +74,7 @@ def check_strategy(
     seed: int = 0,
     begin: Callable[[int], Tick] = lambda _: _no_tick,
     window: int = WINDOW,
+    read_bars: ReadBars = _here,
 ) -> Checked:
     """Run every check; the later ones are left out where the first run already fails.
 
@@ -77,6 +86,8 @@ def check_strategy(
         Called once with about how many runs there will be; gives what is called after each.
     window : int
         Candles of the stretch whose every bar is a cut.
+    read_bars : callable
+        Begins with the bars of that stretch, and gives what ends with their checks.
 
     Raises
     ------
@@ -87,7 +98,7 @@ def check_strategy(
     for finding in (*asked_at_load, *private_uses(subject.strategy)):
         text.found.setdefault(finding.said, finding)
     try:
-        history, again = repeats(subject, candles)
+        history, again = first_run(subject, candles)
     except WickError as error:
         stop = Finding(REFUSED, STOPS, error.message, error.hint)
         return Checked((text, Check(REFUSED, "first run", 1, found={STOPS: stop})))
@@ -100,20 +111,18 @@ def check_strategy(
     refuse_cold(subject.strategy, subject.params, [candles])
     plan = _Plan.of(history, seed, window)
     tick = begin(plan.runs)
-    checks = plan.work_off(tick)
+    bars = read_bars(plan.window, plan.bars, seed)
+    same_again(again, history)
     ends, stops = plan.at_ends(tick)
-    spans = [plan.window, history]
+    settled = settling(history, seed, tick)
+    unused = unused_params(subject, [plan.window, history])
+    checks = plan.work_off(tick, bars)
     flags = history.whole.array(DECISIONS)
     entries = int((flags & (ENTER_LONG | ENTER_SHORT) > 0).sum())
     return Checked(
         (text, again, *checks, *ends),
-        tuple(settling(history, seed, tick)),
-        (
-            *unused_params(subject, spans),
-            *edge_params(subject),
-            *stops,
-            *_quiet(entries, history.whole),
-        ),
+        tuple(settled),
+        (*unused, *edge_params(subject), *stops, *_quiet(entries, history.whole)),
         plan.start,
         entries,
     )
@@ -157,22 +166,27 @@ class _Plan:
         return cls(history, places, window, start, front, seed)
 
     @property
+    def bars(self) -> range:
+        """Bars of the window that are read one by one."""
+        return range(self.front, len(self.window.times))
+
+    @property
+    def _lengths(self) -> range:
+        return range(self.front + 1, len(self.window.times) + 1)
+
+    @property
     def runs(self) -> int:
         """About how often progress is told."""
-        return len(self.window.times) - self.front + 3 * _FEW + _SOME + 2 * _FEWEST + 12
+        return len(self.bars) + 3 * _FEW + _SOME + 2 * _FEWEST + 12
 
-    def work_off(self, tick: Tick) -> list[Check]:
+    def work_off(self, tick: Tick, bars: Callable[[Tick], list[Check]]) -> list[Check]:
         """Do all checks; equal titles are one line."""
         draw = np.random.default_rng(self.seed)
         window, history, seed = self.window, self.history, self.seed
-        bars = range(self.front + 1, len(window.times) + 1)
-        few = _some(draw, bars, _FEW)
+        few = _some(draw, self._lengths, _FEW)
         some = _some(draw, self.places, _SOME)
         done = {
-            _WINDOW: [
-                *every_bar(window, self.front, seed, tick),
-                same_in_pieces(window, seed, tick),
-            ],
+            _WINDOW: [same_in_pieces(window, seed, tick)],
             _CUTS: same_at_cuts(history, self.places, seed, tick),
             _HISTORY: [same_in_pieces(history, seed, tick)],
             _START: [
@@ -188,6 +202,7 @@ class _Plan:
                 )
             ],
         }
+        done[_WINDOW] += bars(tick)
         lines: dict[tuple[str, str], Check] = {}
         for where, checks in done.items():
             for check in checks:
@@ -198,8 +213,7 @@ class _Plan:
 
     def at_ends(self, tick: Tick) -> tuple[list[Check], list[Finding]]:
         """Try the ends of TUNE, where there is one."""
-        bars = range(self.front + 1, len(self.window.times) + 1)
-        lengths = _some(np.random.default_rng(self.seed), bars, _ENDS)
+        lengths = _some(np.random.default_rng(self.seed), self._lengths, _ENDS)
         check, stops = at_ends(self.window.subject, self.window, lengths, tick)
         check.title += _TUNE
         return [check] if check.runs else [], stops

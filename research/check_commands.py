@@ -10,6 +10,7 @@ import typer
 
 from backtest import commands as flags
 from backtest.running import compiling
+from research.check_process import BarsProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,21 +45,22 @@ def check(
 ) -> None:
     """Check that a strategy cannot see the future and says live what it says in a backtest."""
     from data.settings import load_settings
-    from research.check import Checked
-    from research.check_show import print_checked, print_refused, to_json
 
     settings = load_settings(store=store, runs=runs)
     asked = flags.asked_for(
         strategy, symbols, market, timeframe, start, end, changes, params, None, None, None, False
     )
-    with compiling(), contextlib.redirect_stdout(sys.stderr):
-        loaded, asked_at_load = _loaded(strategy)
-        histories = [] if loaded is None else _histories(asked, settings, loaded)
-    found: list[tuple[History | None, Checked]] = [
-        (one, _checked(one, asked_at_load)) for one in histories
-    ]
+    with BarsProcess() as bars:
+        with compiling(), contextlib.redirect_stdout(sys.stderr):
+            loaded, asked_at_load = _loaded(strategy)
+            histories = [] if loaded is None else _histories(asked, settings, loaded)
+        found: list[tuple[History | None, Checked]] = [
+            (one, _checked(one, asked_at_load, bars)) for one in histories
+        ]
     if loaded is None:
         found.append((None, _refused(asked_at_load)))
+    from research.check_show import print_checked, print_refused, to_json
+
     if as_json:
         typer.echo(to_json(strategy, found))
     for history, checked in found if not as_json else ():
@@ -157,7 +159,7 @@ def _made_up(asked: "Asked", strategy: "Strategy", timeframe: str) -> History:
     return History(subject, candles, f"a made-up {timeframe} market: no candles are stored")
 
 
-def _checked(history: History, asked_at_load: "list[Finding]") -> "Checked":
+def _checked(history: History, asked_at_load: "list[Finding]", bars: BarsProcess) -> "Checked":
     from research.check import check_strategy
     from research.progress import progress
 
@@ -172,6 +174,7 @@ def _checked(history: History, asked_at_load: "list[Finding]") -> "Checked":
             history.candles,
             asked_at_load,
             begin=lambda total: stack.enter_context(progress(words, total)),
+            read_bars=bars.begin,
         )
 
 

@@ -46,11 +46,11 @@ class _Reading:
         else:
             self.rows.append(tuple([array[:1] for array in rows]))
 
-    def hold(self, span: Span, front: int, run: Callable[[Span, int], Rows]) -> Check:
+    def hold(self, span: Span, bars: range, run: Callable[[Span, int], Rows]) -> Check:
         if self.rows:
             joined = tuple(np.concatenate(arrays) for arrays in zip(*self.rows, strict=True))
-            bars = slice(front, front + self.step * len(self.rows), self.step)
-            self.check.hold(joined, span, bars, self.how)
+            at = slice(bars.start, bars.start + self.step * len(self.rows), self.step)
+            self.check.hold(joined, span, at, self.how)
         tell_apart(self.check, span, np.arange(len(span.times) + 1), run)
         return self.check
 
@@ -72,14 +72,14 @@ class _Strangers:
         return Candles(self._candles.symbol, self._candles.market, self._candles.timeframe, chunk)
 
 
-def every_bar(span: Span, front: int, seed: int, tick: Tick) -> list[Check]:
+def every_bar(span: Span, bars: range, seed: int, tick: Tick) -> list[Check]:
     """Read a span bar by bar, each with nothing, other and extreme candles behind it.
 
     Parameters
     ----------
-    front : int
-        What comes before this candle is read as one piece. Extreme candles stand behind every
-        fourth bar: they take another path through few strategies.
+    bars : range
+        Of candles one behind the other; what comes before them is read as one piece. Extreme
+        candles stand behind every fourth: they take another path through few strategies.
     """
     subject, candles = span.subject, span.candles
     alone = _Reading(Check(BEGINNING, "history ends early"), "before any later candle is given")
@@ -90,21 +90,21 @@ def every_bar(span: Span, front: int, seed: int, tick: Tick) -> list[Check]:
     strangers = [_Strangers(candles, noisy(candles, seed, extreme)) for extreme in (False, True)]
     blind = subject.anew()
     tape = Tape(Identity(subject.strategy.source_hash, "", candles.symbol, int(span.times[0])))
-    if front:
-        with tape.reading(span.times[:front]):
-            blind.rows(candles.slice(0, front))
-    for at in range(front, len(span.times)):
+    if bars.start:
+        with tape.reading(span.times[: bars.start]):
+            blind.rows(candles.slice(0, bars.start))
+    for at in bars:
         for one, behind in zip(others, strangers, strict=True):
-            if not one.stopped and (at - front) % one.step == 0:
+            if not one.stopped and (at - bars.start) % one.step == 0:
                 one.read(tape.fork(), subject.rows, behind.behind(at))
         alone.read(tape, blind.rows, candles.slice(at, at + 1))
         tick()
         if alone.stopped:
             break
     return [
-        alone.hold(span, front, beginning),
+        alone.hold(span, bars, beginning),
         *(
-            one.hold(span, front, partial(with_other_future, seed=seed, extreme=extreme))
+            one.hold(span, bars, partial(with_other_future, seed=seed, extreme=extreme))
             for one, extreme in zip(others, (False, True), strict=True)
         ),
     ]

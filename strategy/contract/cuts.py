@@ -38,8 +38,10 @@ def _opens(times: NDArray[np.int64], frame: str) -> NDArray[np.int64]:
     # Of every window that begins inside the history, finished at its end or not.
     length, offset = grid_of(frame)
     if not length:
-        return month_opens(np.unique(month_numbers(times)))[1:]
-    return np.unique((times - offset) // length)[1:] * length + offset
+        first, last = month_numbers(times[[0, -1]])
+        return month_opens(np.arange(first + 1, last + 1))
+    first, last = (times[[0, -1]] - offset) // length
+    return np.arange(first + 1, last + 1) * length + offset
 
 
 def _around(

@@ -23,17 +23,16 @@ from strategy.errors import WickError
 from strategy.tape import Identity, Tape
 
 
-def repeats(subject: Subject, candles: Candles) -> tuple[Span, Check]:
-    """Run a strategy twice over all candles; also return what it says.
+def first_run(subject: Subject, candles: Candles) -> tuple[Span, Check]:
+    """Run a strategy over all candles; also find out whether it changes them.
 
     Raises
     ------
     WickError
-        The first run stops with an error.
+        The strategy stops with an error.
     """
     before = {name: array.copy() for name, array in candles.arrays.items()}
-    n = len(before["open_time"])
-    span = Span.of(subject, candles.slice(0, n))
+    span = Span.of(subject, candles.slice(0, len(before["open_time"])))
     check = Check(REPEAT, "two runs")
     check.runs = 1
     for name, array in before.items():
@@ -42,9 +41,15 @@ def repeats(subject: Subject, candles: Candles) -> tuple[Span, Check]:
             said = f"indicators() changes {name} of the candles it is given"
             time = int(before["open_time"][apart.argmax()])
             check.found[name] = Finding(WRITTEN, name, said, HINTS[WRITTEN], time)
-    again = candles.slice(0, n)
-    check.compare(lambda: subject.rows(again), span, slice(0, n), "in a second run")
     return span, check
+
+
+def same_again(check: Check, span: Span) -> None:
+    """Run it once more."""
+    again = span.candles.slice(0, len(span.times))
+    check.compare(
+        lambda: span.subject.rows(again), span, slice(0, len(span.times)), "in a second run"
+    )
 
 
 def same_in_pieces(span: Span, seed: int, tick: Tick) -> Check:

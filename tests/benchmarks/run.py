@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from tests.benchmarks import (
+    check,
     cluster,
     indicators,
     live_page,
@@ -28,6 +29,7 @@ SECTIONS: dict[str, Callable[[list[Market], Path], Section]] = {
     "indicators": indicators.section,
     "live": live_page.section,
     "tuning": tuning.section,
+    "check": check.section,
     "cluster": cluster.section,
 }
 

@@ -79,6 +79,13 @@ def test_json_holds_every_check_and_finding(stored: Path, command: Command) -> N
     assert {line["where"] for line in history["settling"]} >= {"Row.rsi", "stop_distance"}
 
 
+def test_what_a_strategy_prints_is_kept_out_of_the_json(stored: Path, command: Command) -> None:
+    path = strategy(stored, "idea.py", ("    m5, m15", "    print('hello')\n    m5, m15"))
+    said = command("check", path, "--to", "2023-01-02", "--json")
+    assert json.loads(said.out)["clean"]
+    assert "hello" in said.err
+
+
 def test_a_file_that_breaks_the_grammar_is_a_finding(stored: Path, command: Command) -> None:
     path = strategy(stored, "idea.py", ("(x.rsi < p.oversold) & (", "(x.rsi < p.oversold) and ("))
     said = command("check", path)
