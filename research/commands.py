@@ -107,7 +107,7 @@ def tune(
         check_asked(wanted)
         check_writable(settings.runs)
         inputs = pinned(gather(asked, settings.store, settings.runs), asked)
-    with evaluating_on(cluster, threads) as evaluate:
+    with evaluating_on(cluster, threads) as (evaluate, _):
         run = run_tune(
             inputs, settings.runs, wanted,
             name=name, command=sys.argv[1:], evaluate=evaluate, threads=threads,
@@ -116,17 +116,19 @@ def tune(
 
 
 @contextlib.contextmanager
-def evaluating_on(cluster: str | None, threads: int | None) -> "Iterator[Evaluate]":
-    """Give what evaluates params: the cluster's workers, or this process."""
+def evaluating_on(cluster: str | None, threads: int | None) -> "Iterator[tuple[Evaluate, int]]":
+    """Give what evaluates params, the cluster's workers or this process, and how many searches at
+    once give it enough work."""
     if cluster is None:
         from backtest.sweeps.engine import evaluate
 
-        yield evaluate
+        yield evaluate, 1
         return
     from research.cluster.joining import joined
+    from research.tuning.sampling import BATCH
 
     with joined(cluster, threads) as pool:
-        yield pool.evaluate
+        yield pool.evaluate, pool.at_once(BATCH)
 
 
 def show_tune(run: "Run", store: Path, runs: Path, strategy: str, *, as_json: bool) -> None:

@@ -1,5 +1,7 @@
 """The workers of a cluster: blocks of combinations go out, figures come back."""
 
+import itertools
+import threading
 import time
 import uuid
 import weakref
@@ -53,7 +55,7 @@ class Block(NamedTuple):
 
 
 class Pool:
-    """Workers behind a connection to Ray.
+    """Workers behind a connection to Ray, for one thread or several.
 
     Parameters
     ----------
@@ -68,7 +70,13 @@ class Pool:
         self._plans: weakref.WeakKeyDictionary[SweepPlan, tuple[str, Any, list[Any]]]
         self._plans = weakref.WeakKeyDictionary()
         self._columns: dict[int, Any] = {}
+        self._free, self._taken = threading.Condition(), 0  # of all streams
         self._looked_s, self._alive_s, self._workers, self._widest = -_LOOK_S, 0.0, 1, 1
+
+    def at_once(self, combinations: int) -> int:
+        """Return how many evaluations of so many combinations keep all workers at work."""
+        room = self._room()
+        return -(-room // self._pieces(combinations, room))
 
     def evaluate(
         self,
@@ -120,16 +128,17 @@ class Pool:
         tables: dict[Hashable, list[SweepTable | None]] = {}
         try:
             while True:
-                while len(running) < self._room() and (block := next(blocks, None)) is not None:
-                    running[self._send(block, days, memory)] = block
+                self._fill(running, blocks, days, memory)
                 if not running:
                     return
                 for ref in self._ray.wait(list(running), timeout=_LOOK_S)[0]:
                     block = running.pop(ref)
-                    table = self._fetch(ref, block)
+                    try:
+                        table = self._fetch(ref, block)
+                    finally:
+                        self._give_back(1)
                     if table is None:
-                        again = block._replace(tried=block.tried + 1)
-                        running[self._send(again, days, memory)] = again
+                        blocks = itertools.chain([block._replace(tried=block.tried + 1)], blocks)
                         continue
                     its = tables.setdefault(block.job.key, [None] * block.pieces)
                     its[block.at] = table
@@ -138,16 +147,41 @@ class Pool:
                         del tables[block.job.key]
                         yield block.job.key, _joined(whole)
         finally:
+            self._give_back(len(running))
             for ref in running:
                 with suppress(Exception):
                     self._ray.cancel(ref, force=True)
 
+    def _fill(
+        self, running: dict[Any, Block], blocks: Iterator[Block], days: bool, memory: int
+    ) -> None:
+        # Several threads may wait here, each for its own blocks.
+        with self._free:
+            while True:
+                if self._taken >= self._room():
+                    if running:
+                        return
+                    self._free.wait(_LOOK_S)
+                elif (block := next(blocks, None)) is not None:
+                    running[self._send(block, days, memory)] = block
+                    self._taken += 1
+                else:
+                    return
+
+    def _give_back(self, blocks: int) -> None:
+        with self._free:
+            self._taken -= blocks
+            self._free.notify_all()
+
     def _blocks(self, jobs: Iterable[Job], count: int) -> Iterator[Block]:
         for job in jobs:
-            pieces = -(-self._room() // max(count, 1))
-            pieces = max(min(pieces, len(job.values) // _FEWEST), 1)
+            pieces = self._pieces(len(job.values), -(-self._room() // max(count, 1)))
             for at, values in enumerate(np.array_split(job.values, pieces)):
                 yield Block(job, np.ascontiguousarray(values, np.float64), at, pieces, 1)
+
+    @staticmethod
+    def _pieces(combinations: int, wanted: int) -> int:
+        return max(min(wanted, combinations // _FEWEST), 1)
 
     def _send(self, block: Block, days: bool, memory: int) -> Any:
         plan = block.job.plan

@@ -97,10 +97,10 @@ def walkforward(
         check_asked(wanted)
         check_writable(settings.runs)
         inputs = pinned(gather(asked, settings.store, settings.runs), asked)
-    with searching.evaluating_on(cluster, threads) as evaluate:
+    with searching.evaluating_on(cluster, threads) as (evaluate, at_once):
         run = run_walk(
-            inputs, settings.runs, how, wanted,
-            name=name, command=sys.argv[1:], evaluate=evaluate, threads=threads,
+            inputs, settings.runs, how, wanted, name=name, command=sys.argv[1:],
+            evaluate=evaluate, threads=threads, at_once=at_once,
         )  # fmt: skip
     from research.report_commands import write_report_of
 

@@ -30,6 +30,7 @@ def run_walk(
     command: Sequence[str] = (),
     evaluate: Evaluate = evaluate,
     threads: int | None = None,
+    at_once: int = 1,
 ) -> Run:
     """Walk with a progress bar, and keep the stitched run.
 
@@ -44,11 +45,12 @@ def run_walk(
     with contextlib.redirect_stdout(sys.stderr), bars("{task.fields[window]}") as shown:
         task = shown.add_task(words, total=count * asked.trials, window="")
 
-        def tell(window: int, trials: int) -> None:
-            done = window * asked.trials + trials
-            shown.update(task, completed=done, window=f"window {min(window + 1, count)} of {count}")
+        def tell(done: int, trials: int) -> None:
+            shown.update(task, completed=trials, window=f"{done} of {count} windows")
 
-        walked = walk(inputs, how, asked, evaluate=evaluate, threads=threads, tell=tell)
+        walked = walk(
+            inputs, how, asked, evaluate=evaluate, threads=threads, at_once=at_once, tell=tell
+        )
     whole, result = walked.inputs, walked.result
     record = record_with(
         result,

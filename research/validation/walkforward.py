@@ -4,6 +4,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from research.tuning.search import search
 from research.tuning.space import spaces_of
 from research.validation.splits import Span, Split, cpcv, k_fold, paths, walk_forward
 from research.validation.stitched import out_of_sample, stitched
+from research.validation.turns import by_turns
 from strategy.errors import RunRefused, WickError, did_you_mean
 from strategy.metrics import MIN_DAYS
 from strategy.metrics.daily import NOISE, YEAR, by_day
@@ -154,6 +156,7 @@ def walk(
     evaluate: Evaluate = evaluate,
     threads: int | None = None,
     memory: int = MEMORY,
+    at_once: int = 1,
     tell: Callable[[int, int], None] = lambda *_: None,
 ) -> Walked:
     """Search on the training spans of each split, and run its winner on the test spans.
@@ -166,8 +169,10 @@ def walk(
     how : WalkAsked
     asked : TuneAsked
         Of each search, whose trials are kept in memory only.
+    at_once : int
+        Searches at the same time, where `evaluate` can be called by several threads.
     tell : callable
-        Called with the searches done and the trials of the present one.
+        Called with the searches that are done, and the trials of all.
 
     Raises
     ------
@@ -183,23 +188,27 @@ def walk(
     splits = splits_of(how, first, end)
     refuse_cold(inputs.strategy, inputs.params, inputs.candles)
     names = [one.name for one in spaces]
-    found: list[_Found] = []
-    for at, split in enumerate(splits):
-        spans = [part_of(inputs, *span) for span in split.train]
-        _check_candles(spans, split)
+    trials = [0] * len(splits)
+
+    def told(at: int, count: int) -> None:
+        trials[at] = count
+        tell(sum(one == asked.trials for one in trials), sum(trials))
+
+    def searched(at: int, evaluate: Evaluate) -> _Found:
+        spans = [part_of(inputs, *span) for span in splits[at].train]
+        _check_candles(spans, splits[at])
         scorer = Scorer(
             spans, names, objectives, constraints,
             evaluate=evaluate, threads=threads, memory=memory,
         )  # fmt: skip
         sampling = Sampling(asked.sampler, spaces, len(objectives), asked.seed, str(at))
-        trials = search(
-            scorer,
-            sampling,
-            asked.trials,
-            tell=lambda told, at=at: tell(at, told.done),  # type: ignore[misc]
-        )
-        found.append(_found(scorer, trials.values, trials.best, trials.scores[:, 0]))
-    tell(len(splits), 0)
+        its = search(scorer, sampling, asked.trials, tell=lambda so_far: told(at, so_far.done))
+        found = _found(scorer, its.values, its.best, its.scores[:, 0])
+        told(at, asked.trials)  # a grid may have fewer
+        return found
+
+    searches = [partial(searched, at) for at in range(len(splits))]
+    found = by_turns(searches, evaluate, min(at_once, len(splits)))
     if all(one.params is None for one in found):
         raise RunRefused(
             f"none of {len(splits)} searches of {asked.trials} trials gave a {objectives[0]}",

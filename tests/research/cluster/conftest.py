@@ -4,6 +4,7 @@ all on the loopback."""
 import os
 import secrets
 import shutil
+import socket
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -35,6 +36,7 @@ class Machines:
 
     its: Any
     address: str
+    client: str  # for who is no machine of it
 
     def lose(self) -> None:
         """Take the newest node away, as if its power had gone."""
@@ -70,13 +72,19 @@ def machines() -> Iterator[Machines]:
     from ray.cluster_utils import Cluster
 
     folder = tempfile.mkdtemp(prefix="wick-nodes-", dir="/tmp")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
     head = {"num_cpus": 0, "node_ip_address": "127.0.0.1", "include_dashboard": False}
+    head["ray_client_server_port"] = port
     with pytest.MonkeyPatch.context() as patched, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         # It would make this the cluster that every process of the machine finds.
         patched.setattr("ray._private.utils.write_ray_address", lambda *_: None)
+        # As docs/scaling.md says: else one in four of its client's servers hangs in a fork.
+        patched.setenv("GRPC_ENABLE_FORK_SUPPORT", "0")
         cluster = Cluster(initialize_head=True, head_node_args={**head, "temp_dir": folder})
-    found = Machines(cluster, cluster.address)
+    found = Machines(cluster, cluster.address, f"ray://127.0.0.1:{port}")
     found.add(2)
     try:
         yield found

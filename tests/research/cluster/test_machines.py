@@ -1,5 +1,6 @@
 """A real cluster on this machine: the rows of threads to the byte, whatever dies meanwhile."""
 
+import dataclasses
 import os
 import re
 import signal
@@ -19,11 +20,17 @@ from backtest.sweeps.figures import SweepTable
 from data.writer import save
 from research.cluster.joining import joined
 from research.cluster.pool import Block, Job, Pool
+from research.tuning.asked import TuneAsked
+from research.tuning.sampling import BATCH
+from research.tuning.tune import tune
+from research.validation.walkforward import walk
 from strategy.errors import WickError
 from tests.cli.conftest import finished, market, process, signalled
 from tests.cli.sweeps import WRITE, contents
 from tests.research.cluster.conftest import Machines, words_of
 from tests.research.cluster.plans import bytes_of, plan_of, values_of
+from tests.research.tuning.test_tune import inputs
+from tests.research.validation.test_walkforward import ASKED, ROLLING
 
 # Tabulated without a part of the take, walked with one.
 GRID = "channel=24:48:8,stop=1:4:0.5,take=3:8:1,risk.part_1=0|1,risk.part_1_share=0|0.5"
@@ -40,6 +47,14 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = finished(*SWEEP, "--name", "threads", cwd=folder)
     assert done.code == 0, done
     return folder
+
+
+def test_a_machine_that_is_not_one_of_them_gets_the_same_rows(
+    home: Path, machines: Machines
+) -> None:
+    done = finished(*SWEEP, "--cluster", machines.client, "--name", "client", cwd=home)
+    assert done.code == 0, done
+    assert results(home, "client") == results(home, "threads")
 
 
 def results(home: Path, name: str) -> dict[str, bytes]:
@@ -109,6 +124,28 @@ def test_a_killed_worker_and_a_lost_machine_change_nothing(
     machines.add(1)
     assert max(tried) > 1
     assert [found[at] for at in range(10)] == [bytes_of(evaluate(plan, one.values)) for one in jobs]
+
+
+def test_a_search_and_windows_at_once_are_those_of_threads(machines: Machines, pool: Pool) -> None:
+    alone = tune(inputs(), TuneAsked(60)).trials
+    found = tune(inputs(), TuneAsked(60), evaluate=pool.evaluate).trials
+    assert np.array_equal(found.values, alone.values)
+    assert found.scores.tobytes() == alone.scores.tobytes()
+    asked, at_once, killed = dataclasses.replace(ASKED, trials=50), pool.at_once(BATCH), []
+
+    def kill() -> None:
+        killed.append(_first_at_work(machines))
+        os.kill(killed[0], signal.SIGKILL)
+
+    murder = threading.Thread(target=kill)
+    murder.start()
+    there = walk(inputs(), ROLLING, asked, evaluate=pool.evaluate, at_once=at_once)
+    murder.join()
+    here = walk(inputs(), ROLLING, asked)
+    assert at_once > 1
+    assert killed
+    assert there.windows == here.windows
+    assert there.result.equity.tobytes() == here.result.equity.tobytes()
 
 
 def _first_at_work(machines: Machines) -> int:

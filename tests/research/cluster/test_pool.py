@@ -3,6 +3,7 @@ stand-in for Ray that works in this process."""
 
 import dataclasses
 import gc
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -179,6 +180,19 @@ def test_blocks_wait_until_a_worker_is_near() -> None:
     assert ray.cancelled == 1
     assert len(list(Pool(StandIn(4.0), most=1).stream(jobs(), 30))) == 30
     assert ray.most_open == 2
+
+
+def test_threads_share_the_places_for_blocks() -> None:
+    plans, values = [plan_of(2) for _ in range(6)], values_of(80)
+    want = bytes_of(evaluate(plans[0], values))
+    ray = StandIn(4.0)
+    pool = Pool(ray, most=3)
+    assert [pool.at_once(count) for count in (8, 40, 160)] == [3, 2, 1]
+    with ThreadPoolExecutor(len(plans)) as threads:
+        tables = list(threads.map(lambda plan: pool.evaluate(plan, values), plans))
+    assert [bytes_of(table) for table in tables] == [want] * len(plans)
+    assert 1 < ray.most_open <= 3
+    assert pool._taken == 0
 
 
 def test_a_cluster_without_a_processor_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
