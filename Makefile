@@ -13,9 +13,10 @@ setup: ## build .venv from requirements.lock; at once when nothing has changed
 demo: setup ## real klines to a backtest, a tuning and a report; DATA=folder of klines
 	@if [ -d "$(DATA)" ]; then .venv/bin/wick demo --data "$(DATA)"; else .venv/bin/wick demo; fi
 
-# A third of the time tests wait for processes and sockets, so two cores have work for three.
+# A third of the time tests wait for processes and sockets, so two cores have work for three. Each
+# begins with a third of the suite as it is ordered: neighbours share fixtures and compiled kernels.
 test: setup ## the whole suite
-	@.venv/bin/python -m pytest -q -n 3
+	@.venv/bin/python -m pytest -q -n 3 --dist worksteal
 
 parity: setup ## real candles through backtest and live stack, with every shipped strategy
 	@.venv/bin/python -m tests.parity "$(DATA)"
