@@ -16,6 +16,8 @@ from strategy.records import UNIT
 if TYPE_CHECKING:
     import pandas as pd
 
+_SIMULATED = ("backtest", "sweep", "tune", "holdout", "walkforward")
+
 
 def portfolio_of(run: Run, candles: Sequence[Candles]) -> Any:
     """Return a backtest as a vectorbt Portfolio with the same orders, trades and equity.
@@ -47,11 +49,11 @@ def portfolio_of(run: Run, candles: Sequence[Candles]) -> Any:
     Raises
     ------
     WickError
-        vectorbt is not installed, an order filled at a price of 0, or the run is not a backtest but
-        a session, whose fills and transfers are more than its trades say.
+        vectorbt is not installed, an order filled at a price of 0, or the run is of a session,
+        whose fills and transfers are more than its trades say.
     """
     kind = run.record.kind
-    if kind not in ("backtest", "tune"):
+    if kind not in _SIMULATED:
         raise WickError(
             f"run {run.record.id} is of a session ({kind}), only backtests become a Portfolio",
             "wick backtest --params RUN makes one of the same strategy and candles",

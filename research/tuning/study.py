@@ -2,11 +2,14 @@
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import socket
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import optuna
 from optuna.trial import FrozenTrial
@@ -41,7 +44,8 @@ class Study:
         storage : str, optional
             A URL; otherwise a journal file in the folder.
         folder : Path
-            Of studies; also holds the locks by which processes tell themselves apart.
+            Of studies in files, with the locks by which processes tell themselves apart; those of
+            a URL are in the system's folder for temporary files.
         objectives : int
             How many, for a new one.
 
@@ -52,14 +56,14 @@ class Study:
         StorageGone
             It cannot be opened.
         """
-        self.name, self._folder = name, folder
-        folder.mkdir(parents=True, exist_ok=True)
+        self.name, self._folder = name, _locks_of(storage) if storage else folder
+        self._folder.mkdir(parents=True, exist_ok=True)
         self._held: int | None = None
         self._path = None if storage else folder / f"{name}.journal"
         self.where = self._path.name if self._path else shown(str(storage))
         host = socket.gethostname() if storage else ""
         self.stream = f"{host}{self._slot()}".removesuffix("0")
-        with self._reaching(), _alone(folder):
+        with self._reaching(), _alone(self._folder):
             self._storage = opened(storage, self._path)
             self._study = self._begun(objectives)
             known = len(self._study.directions)
@@ -215,6 +219,14 @@ def tried_beside(folder: Path, name: str, candles: str) -> tuple[int, int]:
             if found.user_attrs.get(_RESTS, {}).get("the candles") == candles:
                 studies, trials = studies + 1, trials + len(found.get_trials(deepcopy=False))
     return studies, trials
+
+
+def _locks_of(url: str) -> Path:
+    # Processes may keep their runs in different folders, and share the study all the same.
+    whole = urlsplit(url)
+    place = f"{whole.scheme}://{whole.hostname}:{whole.port}{whole.path}"
+    told = hashlib.sha256(place.encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir(), f"candlewick-{os.getuid()}", told)
 
 
 @contextlib.contextmanager

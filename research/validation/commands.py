@@ -1,6 +1,7 @@
 """wick walkforward."""
 
 import contextlib
+import re
 import sys
 from typing import Annotated
 
@@ -119,11 +120,11 @@ def _length(flag: str, text: str | None) -> int | None:
 
     if text is None:
         return None
-    if text == "0":
+    if re.fullmatch("0+[a-zA-Z]?", text):
         return 0
     try:
         return timeframe_ms(text)
     except WickError as error:
         raise WickError(
-            f"{flag} {text!r} is no length of time", f"{flag} 30d, or so many h, d or w"
+            f"{flag} {text!r} is no length of time", f"{flag} 30d, or so many m, h, d or w"
         ) from error

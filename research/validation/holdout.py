@@ -1,7 +1,9 @@
 """A hold-out: candles that a search never saw, opened once and recorded as opened."""
 
+import ast
 import contextlib
 import fcntl
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -32,11 +34,16 @@ class Opened(msgspec.Struct, frozen=True):
     tune: str
     at_ms: int
     source_hash: str = ""
+    code: str = ""  # of the file without comments, empty where it is lost
 
     def overlaps(self, other: "Opened") -> bool:
         """Say whether the strategy, or a copy of its file, has seen some of the other's candles
         through this one."""
-        same = self.strategy == other.strategy or self.source_hash == other.source_hash
+        same = (
+            self.strategy == other.strategy
+            or self.source_hash == other.source_hash
+            or (self.code == other.code != "")
+        )
         return (
             same
             and self.market == other.market
@@ -48,7 +55,7 @@ class Opened(msgspec.Struct, frozen=True):
 
 def openings(runs: Path, record: RunRecord) -> list[Opened]:
     """Return the earlier openings that have shown this tuning's hold-out, or a part of it."""
-    asked = _opening(record, 0)
+    asked = _opening(runs, record, 0)
     return [one for one in _read(runs) if one.overlaps(asked)]
 
 
@@ -94,7 +101,7 @@ def open_holdout(
                 "what is found there now is no longer out of sample; take newer candles, or say"
                 " --again and it counts how often",
             )
-        opening = _opening(record, now_ms())
+        opening = _opening(runs, record, now_ms())
         _append(runs, opening)
     opened = HoldoutRecord(opening.from_ms, opening.to_ms, opening.at_ms, "", len(before) + 1)
     return _judged(inputs, record, tune, opened, runs, command, _seen_by(runs, record, opening))
@@ -153,22 +160,27 @@ def _judged(
 
 def _seen_by(runs: Path, record: RunRecord, opening: Opened) -> list[str]:
     # Searches and runs of the same strategy whose candles reach into the hold-out.
-    others = [
-        one.id
-        for one in records(runs).records
-        if one.id != record.id
-        and one.kind != "holdout"
-        and Opened(
+    codes: dict[str, str] = {}
+    others = []
+    for one in records(runs).records:
+        if one.id == record.id or one.kind == "holdout":
+            continue
+        its = one.strategy.source_hash
+        if its not in codes:
+            codes[its] = _code(runs, one)
+        seen = Opened(
             one.strategy.name,
             one.data[0].market,
-            [its.symbol for its in one.data],
-            min(its.first_ms for its in one.data),
-            max(its.end_ms for its in one.data),
+            [series.symbol for series in one.data],
+            min(series.first_ms for series in one.data),
+            max(series.end_ms for series in one.data),
             one.id,
             0,
-            one.strategy.source_hash,
-        ).overlaps(opening)
-    ]
+            its,
+            codes[its],
+        )
+        if seen.overlaps(opening):
+            others.append(one.id)
     if not others:
         return []
     named = ", ".join(others[-3:])
@@ -177,7 +189,7 @@ def _seen_by(runs: Path, record: RunRecord, opening: Opened) -> list[str]:
     ]
 
 
-def _opening(record: RunRecord, at_ms: int) -> Opened:
+def _opening(runs: Path, record: RunRecord, at_ms: int) -> Opened:
     tune = record.tune
     assert tune is not None
     return Opened(
@@ -189,7 +201,26 @@ def _opening(record: RunRecord, at_ms: int) -> Opened:
         record.id,
         at_ms,
         record.strategy.source_hash,
+        _code(runs, record),
     )
+
+
+def _code(runs: Path, record: RunRecord) -> str:
+    # What a comment or another docstring does not change.
+    try:
+        tree = ast.parse((runs / record.id / "strategy.py").read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return ""
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [one for one in body if not _is_text(one)]  # type: ignore[attr-defined]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+def _is_text(node: ast.AST) -> bool:
+    its = node.value if isinstance(node, ast.Expr) else None
+    return isinstance(its, ast.Constant) and isinstance(its.value, str)
 
 
 def _read(runs: Path) -> list[Opened]:

@@ -8,6 +8,7 @@ from data.dates import show_time
 from strategy.errors import WickError
 from strategy.timeframes import DAY_MS
 
+_MOST = 1_000
 Span = tuple[int, int]  # UTC ms, from and before
 
 
@@ -39,7 +40,7 @@ def walk_forward(first: int, end: int, train: int, test: int, *, anchored: bool)
     Raises
     ------
     WickError
-        There is no room for one window.
+        There is no room for one window, or for too many.
     """
     count = (end - first - train) // test
     if count < 1:
@@ -47,6 +48,12 @@ def walk_forward(first: int, end: int, train: int, test: int, *, anchored: bool)
             f"{_days(end - first)} days, {show_time(first)} to {show_time(end)}, have no room for a"
             f" window of {_days(train)} days of training and {_days(test)} of test",
             "shorter --train and --test, or a longer span",
+        )
+    if count > _MOST:
+        raise WickError(
+            f"--test makes {count:,} windows, each with a search of its own, expected at most"
+            f" {_MOST:,}",
+            "a longer --test",
         )
     starts = [end - (count - at) * test for at in range(count)]
     return [

@@ -16,6 +16,7 @@ from research.tuning.asked import TuneAsked
 from research.tuning.keep import run_tune
 from research.validation.holdout import open_holdout, openings
 from strategy.errors import RunRefused, WickError
+from strategy.load import load as load_strategy
 from strategy.timeframes import DAY_MS
 
 START = 1_672_531_200_000
@@ -28,10 +29,12 @@ def store(tmp_path: Path) -> Path:
     return folder
 
 
-def tuned(store: Path, runs: Path, split_day: int = 20, seed: int = 0) -> Run:
+def tuned(
+    store: Path, runs: Path, split_day: int = 20, seed: int = 0, strategy: str = "rsi_macd_atr"
+) -> Run:
     asked = TuneAsked(8, ("total_return",), seed=seed, split_ms=START + split_day * DAY_MS)
     changes = ("oversold=40", "overbought=60")
-    return run_tune(gather(Asked("rsi_macd_atr", changes=changes), store, runs), runs, asked)
+    return run_tune(gather(Asked(strategy, changes=changes), store, runs), runs, asked)
 
 
 def test_a_hold_out_is_opened_once_and_then_refused(store: Path, tmp_path: Path) -> None:
@@ -61,6 +64,22 @@ def test_another_tuning_over_the_same_candles_has_seen_them_too(
     assert len(openings(runs, later.record)) == 1
     with pytest.raises(RunRefused, match="has seen the hold-out"):
         open_holdout(later.record.id, store, runs)
+
+
+def test_a_copy_with_other_comments_has_seen_them_too(store: Path, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    first = tuned(store, runs)
+    open_holdout(first.record.id, store, runs)
+    copy = tmp_path / "another.py"
+    text = load_strategy("rsi_macd_atr").source.decode()
+    copy.write_text("# mine\n" + text.replace('"""', '"""My own words. ', 1))
+    own = tuned(store, runs, strategy=str(copy))
+    with pytest.raises(RunRefused, match=f"another has seen .*: {first.record.id} opened"):
+        open_holdout(own.record.id, store, runs)
+    other = tmp_path / "other.py"
+    other.write_text(text.replace("p.stop *", "1.5 * p.stop *"))
+    changed = open_holdout(tuned(store, runs, strategy=str(other)).record.id, store, runs)
+    assert not any("had seen its candles" in note for note in changed.record.notes)
 
 
 def test_runs_that_reach_into_a_hold_out_are_named(store: Path, tmp_path: Path) -> None:

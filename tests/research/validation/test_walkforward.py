@@ -2,18 +2,20 @@
 
 import dataclasses
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from backtest.inputs import run
-from backtest.record import record_of
+from backtest.portfolio import portfolio_of
+from backtest.record import record_of, run_with
 from backtest.spans import part_of
 from research.tuning.asked import TuneAsked
 from research.validation.splits import walk_forward
-from research.validation.walkforward import WalkAsked, Walked, walk
+from research.validation.walkforward import WalkAsked, Walked, splits_of, walk
 from strategy.candles import Candles
-from strategy.errors import RunRefused
+from strategy.errors import RunRefused, WickError
 from strategy.records import UNIT
 from strategy.timeframes import DAY_MS
 from tests.research.tuning.test_tune import START, inputs, market
@@ -80,6 +82,22 @@ def test_the_stitched_run_can_be_kept(walked: Walked) -> None:
     assert record.data[0].first_ms == walked.windows[0].test[0]
     assert record.data[0].warm_ms == START
     assert record.figure("trades").value == len(walked.result.trades)
+
+
+def test_the_stitched_run_becomes_a_portfolio(walked: Walked) -> None:
+    result = walked.result
+    record = record_of(
+        result, kind="walkforward", created_ms=0, command=(), rules=walked.inputs.rules
+    )
+    portfolio = portfolio_of(run_with(Path(), record, result), walked.inputs.candles)
+    assert len(portfolio.trades.records) == len(result.trades) > 0
+    assert np.allclose(portfolio.value().to_numpy(), result.equity, rtol=0.0, atol=1e-6)
+
+
+def test_thousands_of_windows_are_refused() -> None:
+    shown = "--test makes 4,608 windows, each with a search of its own, expected at most 1,000"
+    with pytest.raises(WickError, match=shown):
+        splits_of(WalkAsked(train_ms=10 * DAY_MS, test_ms=5 * 60_000), START, START + 26 * DAY_MS)
 
 
 @pytest.mark.parametrize("scheme", ["anchored", "kfold", "cpcv"])
