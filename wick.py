@@ -97,6 +97,7 @@ def _wick(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code: 2 for wrong use, 1 for a refused run."""
+    _open_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug, said = "--debug" in given, False
     try:
@@ -117,6 +118,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if arguments is None:
         _leave(code)
     sys.exit(code)
+
+
+def _open_streams() -> None:
+    # Of those that a shell has closed nothing is expected; and no file may get their numbers.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115
 
 
 def _was_interrupted(error: BaseException | None) -> bool:

@@ -104,25 +104,41 @@ def check_strategy(
         return Checked((text, Check(REFUSED, "first run", 1, found={STOPS: stop})))
     if any(finding.kind == WRITTEN for finding in again.findings):
         return Checked((text, again))  # no two runs had the same candles
-    with watching(str(subject.strategy.path)) as asked:
-        subject.rows(candles.slice(0, window))
-    text.found |= {finding.said: finding for finding in asked}
-    text.runs += 1
     refuse_cold(subject.strategy, subject.params, [candles])
+    try:
+        with watching(str(subject.strategy.path)) as asked:
+            subject.rows(candles.slice(0, window))
+        text.found |= {finding.said: finding for finding in asked}
+        text.runs += 1
+        return _all_others(text, again, history, seed, begin, window, read_bars)
+    except WickError as error:  # the first run had none
+        again.stops(error, -1, "in a later run")
+        return Checked((text, again))
+
+
+def _all_others(
+    text: Check,
+    again: Check,
+    history: Span,
+    seed: int,
+    begin: Callable[[int], Tick],
+    window: int,
+    read_bars: ReadBars,
+) -> Checked:
     plan = _Plan.of(history, seed, window)
     tick = begin(plan.runs)
     bars = read_bars(plan.window, plan.bars, seed)
     same_again(again, history)
     ends, stops = plan.at_ends(tick)
     settled = settling(history, seed, tick)
-    unused = unused_params(subject, [plan.window, history])
+    unused = unused_params(history.subject, [plan.window, history])
     checks = plan.work_off(tick, bars)
     flags = history.whole.array(DECISIONS)
     entries = int((flags & (ENTER_LONG | ENTER_SHORT) > 0).sum())
     return Checked(
         (text, again, *checks, *ends),
         tuple(settled),
-        (*unused, *edge_params(subject), *stops, *_quiet(entries, history.whole)),
+        (*unused, *edge_params(history.subject), *stops, *_quiet(entries, history.whole)),
         plan.start,
         entries,
     )

@@ -118,7 +118,7 @@ class Strategy:
             except WickError as error:
                 said = f"{_place(error, self.path)}: {error.message}"
                 raise type(error)(said, error.hint) from error
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 if isinstance(error, OSError) and error.errno in _NO_ROOM:
                     raise  # from writing the compile cache, not from the user's file
                 raise WickError(
@@ -134,7 +134,12 @@ class Strategy:
                     f"Row.{name} is {type(column).__name__}, expected a column",
                     "use indicators and arithmetic on columns of c",
                 )
-            if column.timeframe != candles.timeframe or len(column._values) != length:
+            if column.timeframe == candles.timeframe and len(column._values) != length:
+                raise self._wrong(
+                    f"Row.{name} has {len(column._values):,} values for {length:,} candles",
+                    "make every column anew in indicators(), none is kept from call to call",
+                )
+            if column.timeframe != candles.timeframe:
                 raise self._wrong(
                     f"Row.{name} has {column.timeframe} values, expected {candles.timeframe}",
                     f"align it: c.resample({column.timeframe!r}).align(column)",
@@ -307,7 +312,10 @@ def _import(path: Path, source: bytes) -> types.ModuleType:
     except WickError:
         raise
     except (Exception, SystemExit) as error:
-        raise WickError(_said(error, path), f"compare with {_TEMPLATE}") from error
+        hint = f"compare with {_TEMPLATE}"
+        if isinstance(error, ModuleNotFoundError):
+            hint = f"a strategy is one file: write it in there, or install {error.name}"
+        raise WickError(_said(error, path), hint) from error
     return module
 
 

@@ -143,6 +143,16 @@ def test_a_reader_that_goes_away_is_no_error(arguments: list[str]) -> None:
     process.stderr.close()
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", ">&- 2>&- <&-"])
+def test_closed_streams_change_no_answer(closed: str, tmp_path: Path) -> None:
+    words = f'exec "$@" {closed}'
+    for given, code in ((["--version"], 0), (["runs", "list"], 0), (["backtest", "nothing"], 2)):
+        shell = ["sh", "-c", words, "sh", sys.executable, str(ROOT / "wick.py"), *given]
+        done = subprocess.run(shell, capture_output=True, text=True, cwd=tmp_path, check=False)
+        assert done.returncode == code, done
+        assert "Traceback" not in done.stderr + done.stdout
+
+
 def test_help_and_wrong_use_import_nothing_heavy() -> None:
     code = (
         "import sys, wick\n"

@@ -61,6 +61,8 @@ def _asked(frame: FrameType, event: str, called: Any) -> str | None:
         return None
     name = getattr(called, "__name__", "")
     owner = getattr(called, "__self__", None)
+    if called is input or owner is sys.stdin:
+        return "input" if called is input else f"stdin.{name}"
     if isinstance(owner, type):  # date.today and the like
         clock = owner.__module__ == "datetime" and name in _CLOCK
         return f"{owner.__name__}.{name}" if clock else None

@@ -25,7 +25,12 @@ BROKEN = [
     ("c.close, p.rsi", "c.close, p.rsii", "no attribute 'rsii'", "compare with"),
     ('c.resample("5m")', 'c.resample("90s")', "cannot build 90s candles from 1m", "multiple"),
     ("return Row(", "return Row((", "'(' was never closed", "compare with"),
-    ("from typing", "import nixda\nfrom typing", "No module named 'nixda'", "compare with"),
+    (
+        "from typing",
+        "import nixda\nfrom typing",
+        "No module named 'nixda'",
+        "a strategy is one file: write it in there, or install nixda",
+    ),
 ]
 
 
@@ -50,9 +55,11 @@ def test_a_column_that_is_not_aligned_is_named(stored: Path, refused: Refused) -
 def test_a_strategy_that_ends_the_process_is_no_success(stored: Path, command: Command) -> None:
     path = strategy(stored, "idea.py", ("    m5, m15", "    raise SystemExit('bye')\n    m5, m15"))
     said = command("backtest", path)
-    assert said.code == 1
-    assert "bye" in said.err
+    assert said.code == 2
+    assert "SystemExit: bye" in said.err
     assert not (stored / "var" / "runs").exists()
+    silent = strategy(stored, "idea.py", ("    m5, m15", "    raise SystemExit\n    m5, m15"))
+    assert command("check", silent).code == 1
 
 
 def test_what_a_strategy_prints_is_kept_out_of_the_json(stored: Path, command: Command) -> None:

@@ -1,5 +1,6 @@
 """wick check and wick new, as they are typed."""
 
+import io
 import json
 from pathlib import Path
 
@@ -84,6 +85,34 @@ def test_what_a_strategy_prints_is_kept_out_of_the_json(stored: Path, command: C
     said = command("check", path, "--to", "2023-01-02", "--json")
     assert json.loads(said.out)["clean"]
     assert "hello" in said.err
+
+
+def test_a_column_kept_from_an_earlier_call_is_a_finding(stored: Path, command: Command) -> None:
+    kept = (
+        "    m5, m15",
+        "    KEPT.setdefault(1, atr(c.high, c.low, c.close, p.atr))\n    m5, m15",
+    )
+    store = ("def indicators(", "KEPT = {}\n\n\ndef indicators(")
+    path = strategy(
+        stored, "idea.py", kept, store, ("atr=atr(c.high, c.low, c.close, p.atr)", "atr=KEPT[1]")
+    )
+    said = command("check", path, "--to", "2023-01-02")
+    assert said.code == 1
+    assert "stops in a later run" in said.out
+    assert "Row.atr has 1,440 values for" in said.out
+    assert (
+        "hint: make every column anew in indicators(), none is kept from call to call" in said.out
+    )
+
+
+def test_what_a_strategy_reads_from_the_terminal_is_a_finding(
+    stored: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("1\n" * 100_000))
+    path = strategy(stored, "idea.py", ("    m5, m15", "    input()\n    m5, m15"))
+    said = command("check", path, "--to", "2023-01-02")
+    assert said.code == 1
+    assert "asks input(), which the candles do not determine" in said.out
 
 
 def test_a_file_that_breaks_the_grammar_is_a_finding(stored: Path, command: Command) -> None:
