@@ -20,21 +20,19 @@ from strategy.contract.pieces import first_run, same_again, same_at_cuts, same_i
 from strategy.contract.settling import Settling, first_value, settling
 from strategy.errors import WickError
 from strategy.rules import ENTER_LONG, ENTER_SHORT
+from strategy.warmup import first_warm
 
 _WINDOW, _CUTS, _HISTORY, _START = ", every bar", ", at cuts", ", whole history", ", from the start"
 _TUNE = ", at ends of TUNE"
-_FEW, _SOME, _FEWEST, _ENDS = 64, 8, 2, 8
-
-
-ReadBars = Callable[[Span, range, int], Callable[[Tick], list[Check]]]
+_FEW, _SOME, _FEWEST, _ENDS = 64, 4, 2, 8
 
 
 def _no_tick() -> None:
     pass
 
 
-def _here(span: Span, bars: range, seed: int) -> Callable[[Tick], list[Check]]:
-    return partial(every_bar, span, bars, seed)
+def _here(plan: "Plan") -> "Longest":
+    return partial(plan.longest, plan.bars)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,7 @@ def check_strategy(
     seed: int = 0,
     begin: Callable[[int], Tick] = lambda _: _no_tick,
     window: int = WINDOW,
-    read_bars: ReadBars = _here,
+    begin_longest: "Callable[[Plan], Longest]" = _here,
 ) -> Checked:
     """Run every check; the later ones are left out where the first run already fails.
 
@@ -86,8 +84,8 @@ def check_strategy(
         Called once with about how many runs there will be; gives what is called after each.
     window : int
         Candles of the stretch whose every bar is a cut.
-    read_bars : callable
-        Begins with the bars of that stretch, and gives what ends with their checks.
+    begin_longest : callable
+        Begins with the checks that take longest, and gives what ends with them.
 
     Raises
     ------
@@ -104,13 +102,15 @@ def check_strategy(
         return Checked((text, Check(REFUSED, "first run", 1, found={STOPS: stop})))
     if any(finding.kind == WRITTEN for finding in again.findings):
         return Checked((text, again))  # no two runs had the same candles
-    refuse_cold(subject.strategy, subject.params, [candles])
+    columns = [history.whole.array(f"Row.{name}") for name in subject.strategy.rules.fields]
+    if first_warm(columns) == len(history.times):
+        refuse_cold(subject.strategy, subject.params, [candles])
     try:
         with watching(str(subject.strategy.path)) as asked:
             subject.rows(candles.slice(0, window))
         text.found |= {finding.said: finding for finding in asked}
         text.runs += 1
-        return _all_others(text, again, history, seed, begin, window, read_bars)
+        return _all_others(text, again, history, seed, begin, window, begin_longest)
     except WickError as error:  # the first run had none
         again.stops(error, -1, "in a later run")
         return Checked((text, again))
@@ -123,16 +123,16 @@ def _all_others(
     seed: int,
     begin: Callable[[int], Tick],
     window: int,
-    read_bars: ReadBars,
+    begin_longest: "Callable[[Plan], Longest]",
 ) -> Checked:
-    plan = _Plan.of(history, seed, window)
+    plan = Plan.of(history, seed, window)
     tick = begin(plan.runs)
-    bars = read_bars(plan.window, plan.bars, seed)
+    longest = begin_longest(plan)
     same_again(again, history)
     ends, stops = plan.at_ends(tick)
     settled = settling(history, seed, tick)
     unused = unused_params(history.subject, [plan.window, history])
-    checks = plan.work_off(tick, bars)
+    checks = plan.work_off(tick, longest)
     flags = history.whole.array(DECISIONS)
     entries = int((flags & (ENTER_LONG | ENTER_SHORT) > 0).sum())
     return Checked(
@@ -144,8 +144,11 @@ def _all_others(
     )
 
 
+Longest = Callable[[Tick], tuple[list[Check], list[Check]]]
+
+
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class Plan:
     """Which candles the checks run over.
 
     Attributes
@@ -168,7 +171,7 @@ class _Plan:
     seed: int
 
     @classmethod
-    def of(cls, history: Span, seed: int, width: int) -> "_Plan":
+    def of(cls, history: Span, seed: int, width: int) -> "Plan":
         subject, candles, whole = history.subject, history.candles, history.whole
         n = len(history.times)
         pairs = zip(whole.names, whole.arrays, strict=True)
@@ -195,30 +198,36 @@ class _Plan:
         """About how often progress is told."""
         return len(self.bars) + 3 * _FEW + _SOME + 2 * _FEWEST + 12
 
-    def work_off(self, tick: Tick, bars: Callable[[Tick], list[Check]]) -> list[Check]:
-        """Do all checks; equal titles are one line."""
+    def longest(self, bars: range, tick: Tick) -> tuple[list[Check], list[Check]]:
+        """Do the checks that take longest: some bars of the window, and the history at its cuts."""
+        return (
+            every_bar(self.window, bars, self.seed, tick),
+            same_at_cuts(self.history, self.places, self.seed, tick),
+        )
+
+    def work_off(self, tick: Tick, longest: "Longest") -> list[Check]:
+        """Do all others, and wait for the longest; equal titles are one line."""
         draw = np.random.default_rng(self.seed)
         window, history, seed = self.window, self.history, self.seed
         few = _some(draw, self._lengths, _FEW)
         some = _some(draw, self.places, _SOME)
+        start = [
+            check
+            for span, lengths, others in ((window, few, few), (history, some, some[:_FEWEST]))
+            for check in (
+                same_beginning(span, lengths, tick),
+                scrambled_future(span, others, tick, seed, False),
+                scrambled_future(span, others, tick, seed, True),
+            )
+        ]
+        pieces = [same_in_pieces(span, seed, tick) for span in (window, history)]
+        bars, places = longest(tick)
         done = {
-            _WINDOW: [same_in_pieces(window, seed, tick)],
-            _CUTS: same_at_cuts(history, self.places, seed, tick),
-            _HISTORY: [same_in_pieces(history, seed, tick)],
-            _START: [
-                check
-                for span, lengths, others in (
-                    (window, few, few),
-                    (history, some, some[:: _SOME // _FEWEST]),
-                )
-                for check in (
-                    same_beginning(span, lengths, tick),
-                    scrambled_future(span, others, tick, seed, False),
-                    scrambled_future(span, others, tick, seed, True),
-                )
-            ],
+            _WINDOW: [*bars, pieces[0]],
+            _CUTS: places,
+            _HISTORY: [pieces[1]],
+            _START: start,
         }
-        done[_WINDOW] += bars(tick)
         lines: dict[tuple[str, str], Check] = {}
         for where, checks in done.items():
             for check in checks:

@@ -10,7 +10,7 @@ import typer
 
 from backtest import commands as flags
 from backtest.running import compiling
-from research.check_process import BarsProcess
+from research.check_process import CheckProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,12 +50,12 @@ def check(
     asked = flags.asked_for(
         strategy, symbols, market, timeframe, start, end, changes, params, None, None, None, False
     )
-    with BarsProcess() as bars:
+    with CheckProcess() as beside:
         with compiling(), contextlib.redirect_stdout(sys.stderr):
             loaded, asked_at_load = _loaded(strategy)
             histories = [] if loaded is None else _histories(asked, settings, loaded)
         found: list[tuple[History | None, Checked]] = [
-            (one, _checked(one, asked_at_load, bars)) for one in histories
+            (one, _checked(one, asked_at_load, beside)) for one in histories
         ]
     if loaded is None:
         found.append((None, _refused(asked_at_load)))
@@ -159,7 +159,7 @@ def _made_up(asked: "Asked", strategy: "Strategy", timeframe: str) -> History:
     return History(subject, candles, f"a made-up {timeframe} market: no candles are stored")
 
 
-def _checked(history: History, asked_at_load: "list[Finding]", bars: BarsProcess) -> "Checked":
+def _checked(history: History, asked_at_load: "list[Finding]", beside: CheckProcess) -> "Checked":
     from research.check import check_strategy
     from research.progress import progress
 
@@ -174,7 +174,7 @@ def _checked(history: History, asked_at_load: "list[Finding]", bars: BarsProcess
             history.candles,
             asked_at_load,
             begin=lambda total: stack.enter_context(progress(words, total)),
-            read_bars=bars.begin,
+            begin_longest=beside.begin,
         )
 
 

@@ -1,8 +1,8 @@
-"""Most bars of a check in a process of their own, beside the other checks: the bars take two thirds
-of the time, and a second core has nothing else to do.
+"""The longest checks in a process of their own, beside all others: a second core has nothing else
+to do.
 
-It starts with the command and imports while candles are gathered. Through a pipe it gets the text
-of the strategy, a stretch and what was said of that, loads the text anew, and answers with checks.
+It starts with the command and imports while candles are gathered. Through a pipe it gets the
+text of the strategy, the candles and what was said of them, loads it anew, and answers with checks.
 """
 
 import contextlib
@@ -11,7 +11,6 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
@@ -19,21 +18,26 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 from live import tied
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from research.check import Longest, Plan
     from strategy.candles import Candles
     from strategy.contract.findings import Check
     from strategy.contract.future import Tick
-    from strategy.contract.outcome import Outcome, Span
+    from strategy.contract.outcome import Outcome
     from strategy.risk import Risk
 
 _SERVE = "import sys; sys.path[:] = sys.argv[1:]; from research.check_process import serve; serve()"
-_SHARE = 0.75  # of the bars; beside them go the other checks, and the rest of the bars
+_SHARE = 0.5  # of the bars: with the cuts about half of the work
+_Answer = tuple[list["Check"], list["Check"]]
 _TOLD = 100  # bars from one word on how far it is to the next
 
 
-class BarsProcess:
+class CheckProcess:
     """The process, as long as it is entered."""
 
-    def __enter__(self) -> "BarsProcess":
+    def __enter__(self) -> "CheckProcess":
         python = sys.executable
         self._process = subprocess.Popen(
             [python, "-I", "-S", tied.__file__, str(os.getpid()), python, "-c", _SERVE, *sys.path],
@@ -48,34 +52,35 @@ class BarsProcess:
         """Its process id."""
         return self._process.pid
 
-    def begin(self, span: "Span", bars: range, seed: int) -> "Callable[[Tick], list[Check]]":
-        """Send most of the bars of a stretch there; gives what reads the rest and waits.
+    def begin(self, plan: "Plan") -> "Longest":
+        """Send a plan there; gives what reads the rest of its bars and waits for all others.
 
-        Where the process ends too soon, all are read here: that takes longer, nothing else.
+        Where the process ends too soon, all is done here: that takes longer, nothing else.
         """
         from strategy.contract.bars import FEWER, every_bar
 
-        share = int(_SHARE * len(bars)) // FEWER * FEWER
-        theirs, ours = bars[:share], bars[share:]
+        share = int(_SHARE * len(plan.bars)) // FEWER * FEWER
+        theirs, ours = plan.bars[:share], plan.bars[share:]
         questions, answers = self._process.stdin, self._process.stdout
         assert questions is not None and answers is not None  # pipes, both
         with contextlib.suppress(OSError):
-            pickle.dump(_Sent.of(span, theirs, seed), questions)
+            pickle.dump(_Sent.of(plan, theirs), questions, pickle.HIGHEST_PROTOCOL)
             questions.flush()
 
-        def answered(tick: "Tick") -> "list[Check]":
+        def answered(tick: "Tick") -> "_Answer":
             with contextlib.suppress(EOFError, OSError, pickle.UnpicklingError):
                 while True:
-                    answer: int | list[Check] = pickle.load(answers)
+                    answer: int | _Answer = pickle.load(answers)
                     if not isinstance(answer, int):
                         return answer
                     for _ in range(answer):
                         tick()
-            return every_bar(span, theirs, seed, tick)
+            return plan.longest(theirs, tick)
 
-        def end(tick: "Tick") -> "list[Check]":
-            rest = every_bar(span, ours, seed, tick)
-            return answered(tick) + rest
+        def end(tick: "Tick") -> "_Answer":
+            rest = every_bar(plan.window, ours, plan.seed, tick)
+            bars, cuts = answered(tick)
+            return bars + rest, cuts
 
         return end
 
@@ -91,7 +96,7 @@ class BarsProcess:
 
 
 class _Sent(NamedTuple):
-    """A stretch, without what is made anew from the text of the strategy."""
+    """A plan, without what is made anew from the text of the strategy."""
 
     path: Path
     source: bytes
@@ -100,25 +105,44 @@ class _Sent(NamedTuple):
     grid: Any
     candles: "Candles"
     whole: "Outcome"
-    bars: range
+    places: "NDArray[np.int64]"
+    window: "Outcome"
+    start: int
+    front: int
     seed: int
+    bars: range
 
     @classmethod
-    def of(cls, span: "Span", bars: range, seed: int) -> "_Sent":
-        subject = span.subject
-        strategy, params = subject.strategy, tuple(subject.params)
+    def of(cls, plan: "Plan", bars: range) -> "_Sent":
+        history, subject = plan.history, plan.history.subject
         return cls(
-            strategy.path, strategy.source, params, subject.risk, subject.grid,
-            span.candles, span.whole, bars, seed,
-        )  # fmt: skip
+            subject.strategy.path,
+            subject.strategy.source,
+            tuple(subject.params),
+            subject.risk,
+            subject.grid,
+            history.candles,
+            history.whole,
+            plan.places,
+            plan.window.whole,
+            plan.start,
+            plan.front,
+            plan.seed,
+            bars,
+        )
 
-    def span(self) -> "Span":
+    def plan(self) -> "Plan":
+        from research.check import Plan
         from strategy.contract.outcome import Span, Subject
         from strategy.load import load_source
 
         strategy = load_source(self.path, self.source)
         subject = Subject(strategy, strategy.params(*self.params), self.risk, self.grid)
-        return Span(subject, self.candles, self.whole)
+        subject.rows(self.candles)  # as where it was asked: one copy has seen all of them
+        stop = self.start + len(self.window.arrays[0])
+        window = Span(subject, self.candles.slice(self.start, stop), self.window)
+        history = Span(subject, self.candles, self.whole)
+        return Plan(history, self.places, window, self.start, self.front, self.seed)
 
 
 def serve() -> None:
@@ -130,14 +154,11 @@ def serve() -> None:
     os.dup2(2, 1)
     gc.disable()
     with contextlib.suppress(Exception):
-        from strategy.contract.bars import every_bar
+        import research.check  # noqa: F401, before there is a question
 
         while True:
             sent: _Sent = pickle.load(questions)
-            span = sent.span()
-            span.subject.rows(span.candles)  # as where it was asked: one copy has seen all of them
-            checks = every_bar(span, sent.bars, sent.seed, _Told(answers))
-            _tell(answers, checks)
+            _tell(answers, sent.plan().longest(sent.bars, _Told(answers)))
 
 
 class _Told:
@@ -152,6 +173,6 @@ class _Told:
             _tell(self._answers, _TOLD)
 
 
-def _tell(answers: BinaryIO, answer: "int | list[Check]") -> None:
+def _tell(answers: BinaryIO, answer: "int | _Answer") -> None:
     pickle.dump(answer, answers)
     answers.flush()

@@ -22,6 +22,8 @@ from strategy.contract.outcome import Rows, Span, Subject
 from strategy.errors import WickError
 from strategy.tape import Identity, Tape
 
+_LARGE, _SMALL = 32, 256
+
 
 def first_run(subject: Subject, candles: Candles) -> tuple[Span, Check]:
     """Run a strategy over all candles; also find out whether it changes them.
@@ -53,15 +55,17 @@ def same_again(check: Check, span: Span) -> None:
 
 
 def same_in_pieces(span: Span, seed: int, tick: Tick) -> Check:
-    """Read a history in random pieces, few large ones and more small ones."""
+    """Read a history in random pieces: few large ones, and many small ones in a tenth of it."""
     check = Check(CHUNKS, "read in pieces")
     n = len(span.times)
     draw = np.random.default_rng(seed)
-    for count in (32, 256):
-        edges = _edges(draw.integers(0, n + 1, min(count, n)), n)
-        run = partial(in_pieces, span.subject, span.candles, edges)
-        check.compare(run, span, slice(0, n), "read in random pieces")
-        tick()
+    begin = int(draw.integers(0, n - n // 10))
+    few = draw.integers(0, n + 1, min(_LARGE, n))
+    many = begin + draw.integers(0, n // 10 + 1, min(_SMALL, n))
+    edges = _edges(np.append(few, many), n)
+    run = partial(in_pieces, span.subject, span.candles, edges)
+    check.compare(run, span, slice(0, n), "read in random pieces")
+    tick()
     return check
 
 

@@ -13,6 +13,7 @@ from strategy.rules import CONDITIONS, RULE_NAMES
 from strategy.warmup import first_warm
 
 _STARTS = 5
+_LONGEST = 1 << 16
 _CLOSE = 1e-9
 
 
@@ -38,9 +39,12 @@ class Settling(NamedTuple):
 def settling(span: Span, seed: int, tick: Tick) -> list[Settling]:
     """Measure from seeded later beginnings when each value equals that of the long history.
 
+    Each run goes on for 65,536 candles or 32 times the longest way to a first value, if there are
+    so many: an average that forgets with 1 ÷ length is equal after 21 lengths.
+
     Numbers are equal within 1e-9 of the larger of their size and the median size of their column;
-    decisions are equal to the flag. What still differs in the last tenth of what is left of the
-    history counts as never settled.
+    decisions are equal to the flag. What still differs in the last tenth of a run counts
+    as never settled.
     """
     n, whole = len(span.times), span.whole
     reads = _reads(span.subject)
@@ -50,13 +54,15 @@ def settling(span: Span, seed: int, tick: Tick) -> list[Settling]:
         for name, array in zip(whole.names, whole.arrays, strict=True)
         if name.startswith("Row.")
     }
+    longest = max(_LONGEST, 32 * max(count or 0 for count in first.values()))
     settled: dict[str, int | None] = {}
     for start in np.random.default_rng(seed).integers(1, max(n // 2, 2), _STARTS).tolist():
         if start >= n:
             break
-        later = outcome(span.subject, span.candles.slice(start, n))
+        length = min(n - start, longest)
+        later = outcome(span.subject, span.candles.slice(start, start + length))
         for where, needed in _needed(later, whole, start, reads, usual):
-            never = needed > 0.9 * (n - start) or settled.get(where, 0) is None
+            never = needed > 0.9 * length or settled.get(where, 0) is None
             settled[where] = None if never else max(needed, settled.get(where) or 0)
         tick()
     for rule, fields in reads.items():
@@ -96,7 +102,7 @@ def _needed(
     later: Outcome, whole: Outcome, start: int, reads: dict[str, set[str]], usual: dict[str, float]
 ) -> Iterator[tuple[str, int]]:
     for name, seen, all_of_it in zip(later.names, later.arrays, whole.arrays, strict=True):
-        expected = all_of_it[start:]
+        expected = all_of_it[start : start + len(seen)]
         # What differs at all ends early, and only that needs a closer look.
         count = _until_last(seen != expected)
         if name == DECISIONS:
