@@ -118,12 +118,6 @@ def check_asked(asked: TuneAsked) -> None:
             f"--study {asked.study!r} cannot name a study",
             "up to 100 letters, digits, - _ and ., such as my-first",
         )
-    if asked.folds > 1 and len(asked.objectives) > 1:
-        raise WickError(
-            f"--folds {asked.folds} with {len(asked.objectives)} objectives: trials are pruned by"
-            " one objective",
-            "leave --folds out, or give one --objective",
-        )
 
 
 def prepare(inputs: Inputs, asked: TuneAsked) -> Prepared:

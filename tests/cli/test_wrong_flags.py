@@ -95,7 +95,6 @@ TUNE = [
     ("--constraint max_drawdown<-0.1", "is meant by its depth", "max_drawdown>0.1"),
     ("--constraint trades>9 --constraint trades<5", "cannot both hold", "leave one of them out"),
     ("--folds 0", "--folds is 0, expected 1 to 100", "--folds 5"),
-    ("--folds 2 --objective sharpe --objective calmar", "with 2 objectives", "leave --folds out"),
     ("--sampler grid", "has no step", "--sampler qmc"),
     ("--storage ftp://here/x", "--storage ftp is of no known kind", "sqlite:///tune.db"),
     ("--constraint max_drawdown<20", "max_drawdown is a share", "max_drawdown<0.2"),

@@ -10,7 +10,7 @@ import optuna
 import pytest
 
 from backtest.engine import Result, backtest
-from backtest.inputs import Inputs
+from backtest.inputs import Inputs, run
 from data.run_record import figures_of
 from data.run_tables import result_hash
 from data.symbols import fine_rules, grids_of
@@ -283,6 +283,20 @@ def test_the_smallest_drawdown_wins_but_not_by_hardly_trading() -> None:
     found = {row["params_oversold"]: row["value"] for row in rows_of(tuned)}
     assert found[1.0] is None
     assert -1.0 < best_value(tuned) == max(found[40.0], found[45.0]) < 0.0
+
+
+def test_folds_of_two_objectives_give_their_means_and_no_trial_is_given_up() -> None:
+    keys = ("total_return", "max_drawdown")
+    tuned = tune(inputs(), TuneAsked(40, keys, folds=3, split_ms=SPLIT))
+    trials, folds = tuned.trials, tuned.prepared.folds
+    assert "pruned" not in trials.states
+    assert trials.best == tuned.row
+    results = [run(fold, tuned.params) for fold in folds]
+    weights = [len(fold.candles[0].arrays["open_time"]) for fold in folds]
+    for at, key in enumerate(keys):
+        values = np.array([value_of(result, key) for result in results], np.float64)
+        score = trials.scores[tuned.row, at]
+        assert abs(score) == pytest.approx(abs(np.average(values, weights=weights)))
 
 
 def test_when_no_trial_has_a_value_the_run_is_refused_with_the_last_reason() -> None:
