@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 from live import tied
 
@@ -45,6 +45,7 @@ class CheckProcess:
             stdout=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C reaches us alone
         )
+        self._asked = 0
         return self
 
     @property
@@ -63,16 +64,20 @@ class CheckProcess:
         theirs, ours = plan.bars[:share], plan.bars[share:]
         questions, answers = self._process.stdin, self._process.stdout
         assert questions is not None and answers is not None  # pipes, both
+        self._asked += 1
+        number = self._asked
         with contextlib.suppress(OSError):
-            pickle.dump(_Sent.of(plan, theirs), questions, pickle.HIGHEST_PROTOCOL)
+            pickle.dump(_Sent.of(number, plan, theirs), questions, pickle.HIGHEST_PROTOCOL)
             questions.flush()
 
         def answered(tick: "Tick") -> "_Answer":
             with contextlib.suppress(EOFError, OSError, pickle.UnpicklingError):
                 while True:
-                    answer: int | _Answer = pickle.load(answers)
+                    its, answer = pickle.load(answers)
+                    if its != number:  # of a plan that nobody waited for
+                        continue
                     if not isinstance(answer, int):
-                        return answer
+                        return cast("_Answer", answer)
                     for _ in range(answer):
                         tick()
             return plan.longest(theirs, tick)
@@ -98,6 +103,7 @@ class CheckProcess:
 class _Sent(NamedTuple):
     """A plan, without what is made anew from the text of the strategy."""
 
+    number: int
     path: Path
     source: bytes
     params: tuple[float, ...]
@@ -113,9 +119,10 @@ class _Sent(NamedTuple):
     bars: range
 
     @classmethod
-    def of(cls, plan: "Plan", bars: range) -> "_Sent":
+    def of(cls, number: int, plan: "Plan", bars: range) -> "_Sent":
         history, subject = plan.history, plan.history.subject
         return cls(
+            number,
             subject.strategy.path,
             subject.strategy.source,
             tuple(subject.params),
@@ -158,21 +165,21 @@ def serve() -> None:
 
         while True:
             sent: _Sent = pickle.load(questions)
-            _tell(answers, sent.plan().longest(sent.bars, _Told(answers)))
+            told = _Told(answers, sent.number)
+            told.tell(sent.plan().longest(sent.bars, told))
 
 
 class _Told:
-    """Tell how many bars were read, not every single one."""
+    """Tell how many bars were read, not every single one, and what came of them."""
 
-    def __init__(self, answers: BinaryIO) -> None:
-        self._answers, self._bars = answers, 0
+    def __init__(self, answers: BinaryIO, number: int) -> None:
+        self._answers, self._number, self._bars = answers, number, 0
 
     def __call__(self) -> None:
         self._bars += 1
         if self._bars % _TOLD == 0:
-            _tell(self._answers, _TOLD)
+            self.tell(_TOLD)
 
-
-def _tell(answers: BinaryIO, answer: "int | _Answer") -> None:
-    pickle.dump(answer, answers)
-    answers.flush()
+    def tell(self, answer: "int | _Answer") -> None:
+        pickle.dump((self._number, answer), self._answers)
+        self._answers.flush()

@@ -97,6 +97,17 @@ def test_half_of_the_bars_and_all_cuts_are_read_there_and_counted(
     assert 1_000 - 100 < len(ticks) <= 1_000 + 3  # bars are told in hundreds
 
 
+def test_an_answer_that_nobody_waited_for_is_not_taken_for_the_next(
+    tmp_path: Path, candles: Candles, process: CheckProcess
+) -> None:
+    (tmp_path / "a").mkdir()
+    leaks = plan_of(planted(tmp_path / "a", BODIES["the next close"], candles), candles, 100)
+    clean = plan_of(planted(tmp_path, CLEAN["sessions"], candles), candles, 100)
+    process.begin(leaks)
+    found, cuts = process.begin(clean)(lambda: None)
+    assert not any(check.found for check in (*found, *cuts))
+
+
 @pytest.mark.parametrize("when", ["before it is asked", "while it reads"])
 def test_a_process_that_is_killed_costs_no_finding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, candles: Candles, when: str
