@@ -6,10 +6,13 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +76,28 @@ def joined(address: str, workers: int | None = None) -> "Iterator[Pool]":
         finally:
             ray.shutdown()
             if folder is not None:
+                _end_helpers(folder)
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end_helpers(folder: str) -> None:
+    # In its first seconds Ray forgets those of its processes that have not reported yet. They would
+    # end a minute later; their logs lie in the folder.
+    for _ in range(3):  # one may be starting another
+        for path in Path("/proc").glob("[0-9]*"):
+            if int(path.name) != os.getpid() and _has_open(path / "fd", folder):
+                with contextlib.suppress(OSError):
+                    os.kill(int(path.name), signal.SIGKILL)
+        time.sleep(0.1)
+
+
+def _has_open(numbers: Path, folder: str) -> bool:
+    with contextlib.suppress(OSError):  # it has ended, or is somebody else's
+        for one in numbers.iterdir():
+            with contextlib.suppress(OSError):  # closed meanwhile
+                if str(one.readlink()).startswith(folder):
+                    return True
+    return False
 
 
 def _imported() -> ModuleType:

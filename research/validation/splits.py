@@ -40,8 +40,11 @@ def walk_forward(first: int, end: int, train: int, test: int, *, anchored: bool)
     Raises
     ------
     WickError
-        There is no room for one window, or for too many.
+        A length is none, or there is no room for one window, or for too many.
     """
+    for flag, length in (("--train", train), ("--test", test)):
+        if length <= 0:
+            raise WickError(f"{flag} is no length of time", f"{flag} 30d")
     count = (end - first - train) // test
     if count < 1:
         raise WickError(

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -18,7 +19,7 @@ import pytest
 from backtest.sweeps.engine import evaluate
 from backtest.sweeps.figures import SweepTable
 from data.writer import save
-from research.cluster.joining import joined
+from research.cluster.joining import _end_helpers, joined
 from research.cluster.pool import Block, Job, Pool
 from research.tuning.asked import TuneAsked
 from research.tuning.sampling import BATCH
@@ -254,6 +255,24 @@ def test_what_ray_refuses_is_one_sentence(
         pass
     assert said.value.message == f"--cluster auto {says}"
     assert not list(Path("/tmp").glob(f"wick-ray-{os.getpid()}-*"))
+
+
+def test_helpers_of_a_cluster_of_ones_own_end_with_it(tmp_path: Path) -> None:
+    code = "import sys, time; log = open(sys.argv[1], 'w'); print(flush=True); time.sleep(60)"
+    (tmp_path / "wick-ray-1").mkdir()
+    own, other = (
+        subprocess.Popen([sys.executable, "-c", code, str(log)], stdout=subprocess.PIPE)
+        for log in (tmp_path / "wick-ray-1" / "its.log", tmp_path / "its.log")
+    )
+    for one in (own, other):
+        assert one.stdout is not None
+        assert one.stdout.readline() == b"\n"  # the log is open
+    _end_helpers(str(tmp_path / "wick-ray-1"))
+    assert own.wait(10) == -signal.SIGKILL
+    assert other.poll() is None
+    other.kill()
+    for one in (own, other):
+        one.communicate()
 
 
 def test_without_ray_the_hint_is_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -92,6 +93,14 @@ def test_the_stitched_run_becomes_a_portfolio(walked: Walked) -> None:
     portfolio = portfolio_of(run_with(Path(), record, result), walked.inputs.candles)
     assert len(portfolio.trades.records) == len(result.trades) > 0
     assert np.allclose(portfolio.value().to_numpy(), result.equity, rtol=0.0, atol=1e-6)
+
+
+@pytest.mark.parametrize("length", ["train_ms", "test_ms"])
+def test_a_window_without_a_length_is_refused(length: str) -> None:
+    none: dict[str, Any] = {length: 0}
+    asked = dataclasses.replace(ROLLING, **none)
+    with pytest.raises(WickError, match=f"--{length[:-3]} is no length of time"):
+        splits_of(asked, START, START + 26 * DAY_MS)
 
 
 def test_thousands_of_windows_are_refused() -> None:
