@@ -225,6 +225,8 @@ def _locks_of(url: str) -> Path:
     # Processes may keep their runs in different folders, and share the study all the same.
     whole = urlsplit(url)
     place = f"{whole.scheme}://{whole.hostname}:{whole.port}{whole.path}"
+    if not whole.hostname:  # a file, perhaps of the folder that we are in
+        place = str(Path(whole.path.removeprefix("/")).resolve())
     told = hashlib.sha256(place.encode()).hexdigest()[:16]
     return Path(tempfile.gettempdir(), f"candlewick-{os.getuid()}", told)
 

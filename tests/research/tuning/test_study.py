@@ -47,6 +47,21 @@ def test_a_study_that_was_stopped_ends_as_if_it_had_not_been(
         assert went_on.row == at_once.row
 
 
+def test_processes_tell_themselves_apart_by_the_database_wherever_their_runs_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "else").mkdir()
+    whole = f"sqlite:///{tmp_path / 'tune.db'}"
+    with (
+        Study("w", "sqlite:///tune.db", tmp_path / "a", 1) as first,
+        Study("w", whole, tmp_path / "b", 1) as second,
+    ):
+        monkeypatch.chdir(tmp_path / "else")
+        with Study("w", "sqlite:///tune.db", tmp_path / "a", 1) as another:
+            assert first.stream == another.stream != second.stream
+
+
 def test_a_grid_is_tried_once_whatever_happens(tmp_path: Path) -> None:
     given = inputs(space={"rsi": (5, 20, 3), "take": [3.0, 6.0, 9.0]})
     asked = dataclasses.replace(ASKED, sampler="grid", trials=7)
