@@ -7,12 +7,10 @@ damaged or cannot be written, all runs are read. Paths are text here: ten thousa
 longer than what is done with them.
 """
 
-import gc
 import os
 import time
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +19,7 @@ import msgspec
 from data.run_folders import scratch, stamps
 from data.run_tags import FILE, read_tags
 from strategy.errors import WickError
+from strategy.uncollected import uncollected
 
 INDEX = ".index"
 # The figures by which runs are told apart at a glance.
@@ -85,19 +84,8 @@ def summaries(runs: Path) -> Summaries:
     """Read the light facts of all runs; one that is damaged does not hide the others."""
     # Of ten thousand runs the collector looks at half a million objects that all live: 30 % of the
     # time.
-    with _uncollected():
+    with uncollected():
         return _summaries(runs)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 def _summaries(runs: Path) -> Summaries:

@@ -25,13 +25,15 @@ from strategy.warmup import first_warm
 _WINDOW, _CUTS, _HISTORY, _START = ", every bar", ", at cuts", ", whole history", ", from the start"
 _TUNE = ", at ends of TUNE"
 _FEW, _SOME, _FEWEST, _ENDS = 64, 4, 2, 8
+# Ends with the checks of bars, and with those at cuts.
+Longest = Callable[[Tick], tuple[list[Check], list[Check]]]
 
 
 def _no_tick() -> None:
     pass
 
 
-def _here(plan: "Plan") -> "Longest":
+def _here(plan: "Plan") -> Longest:
     return partial(plan.longest, plan.bars)
 
 
@@ -144,9 +146,6 @@ def _all_others(
     )
 
 
-Longest = Callable[[Tick], tuple[list[Check], list[Check]]]
-
-
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Which candles the checks run over.
@@ -205,7 +204,7 @@ class Plan:
             same_at_cuts(self.history, self.places, self.seed, tick),
         )
 
-    def work_off(self, tick: Tick, longest: "Longest") -> list[Check]:
+    def work_off(self, tick: Tick, longest: Longest) -> list[Check]:
         """Do all others, and wait for the longest; equal titles are one line."""
         draw = np.random.default_rng(self.seed)
         window, history, seed = self.window, self.history, self.seed

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import gc
 import sys
 from typing import TYPE_CHECKING
 
@@ -11,10 +10,9 @@ import typer
 from backtest import commands as flags
 from backtest.running import compiling
 from research.check_process import CheckProcess
+from strategy.uncollected import uncollected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from backtest.inputs import Asked
     from data.settings import Settings
     from research.check import Checked
@@ -76,19 +74,6 @@ class History:
     subject: "Subject"
     candles: "Candles"
     source: str
-
-
-@contextlib.contextmanager
-def _uncollected() -> "Iterator[None]":
-    # Ten thousand short runs make millions of objects that live a moment and hardly a cycle:
-    # looking for those takes a tenth of the time.
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 def _loaded(name: str) -> "tuple[Strategy | None, list[Finding]]":
@@ -167,7 +152,7 @@ def _checked(history: History, asked_at_load: "list[Finding]", beside: CheckProc
     with (
         contextlib.ExitStack() as stack,
         contextlib.redirect_stdout(sys.stderr),
-        _uncollected(),
+        uncollected(),  # of ten thousand short runs: a tenth of the time
     ):
         return check_strategy(
             history.subject,

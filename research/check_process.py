@@ -6,7 +6,6 @@ text of the strategy, the candles and what was said of them, loads it anew, and 
 """
 
 import contextlib
-import gc
 import os
 import pickle
 import subprocess
@@ -16,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 from live import tied
+from strategy.uncollected import uncollected
 
 if TYPE_CHECKING:
     import numpy as np
@@ -159,8 +159,7 @@ def serve() -> None:
     # What a strategy prints is no answer, and what it reads no question.
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
-    gc.disable()
-    with contextlib.suppress(Exception):
+    with contextlib.suppress(Exception), uncollected():
         import research.check  # noqa: F401, before there is a question
 
         while True:

@@ -7,7 +7,6 @@ more; they are optimised once, inside the kernel that Python calls. So a first b
 16 s, not in 43 s.
 """
 
-import gc
 from typing import Any
 
 from numba.core import sigutils, types
@@ -17,6 +16,8 @@ from numba.core.compiler import Compiler, Flags, compile_extra
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.dispatcher import _FunctionCompiler  # type: ignore[attr-defined]
 from numba.core.registry import CPUDispatcher
+
+from strategy.uncollected import uncollected
 
 
 class KernelDispatcher(CPUDispatcher):
@@ -64,13 +65,8 @@ class KernelDispatcher(CPUDispatcher):
             found: Any = self.overloads.get(tuple(args))
             if found is not None and isinstance(found.library, _Part):
                 del self.overloads[tuple(args)]
-            collects = gc.isenabled()
-            gc.disable()  # a tenth of the time, and there is little to collect
-            try:
+            with uncollected():  # a tenth of the time, and there is little to collect
                 return super().compile(sig)
-            finally:
-                if collects:
-                    gc.enable()
 
     def add_overload(self, cres: Any) -> None:
         """Keep one form, where Python finds it only if it is compiled for Python."""

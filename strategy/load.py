@@ -134,15 +134,15 @@ class Strategy:
                     f"Row.{name} is {type(column).__name__}, expected a column",
                     "use indicators and arithmetic on columns of c",
                 )
-            if column.timeframe == candles.timeframe and len(column._values) != length:
-                raise self._wrong(
-                    f"Row.{name} has {len(column._values):,} values for {length:,} candles",
-                    "make every column anew in indicators(), none is kept from call to call",
-                )
             if column.timeframe != candles.timeframe:
                 raise self._wrong(
                     f"Row.{name} has {column.timeframe} values, expected {candles.timeframe}",
                     f"align it: c.resample({column.timeframe!r}).align(column)",
+                )
+            if len(column._values) != length:
+                raise self._wrong(
+                    f"Row.{name} has {len(column._values):,} values for {length:,} candles",
+                    "make every column anew in indicators(), none is kept from call to call",
                 )
         return row
 

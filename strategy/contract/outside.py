@@ -1,7 +1,6 @@
 """What a strategy asks besides its candles: files, the clock, chance, private parts of ours."""
 
 import ast
-import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from typing import Any
 
 from strategy.contract.findings import HINTS, OUTSIDE, PRIVATE, Finding
 from strategy.load import Strategy
+from strategy.uncollected import uncollected
 
 # A call into one of these gives what the candles do not determine.
 _WORLD = frozenset(
@@ -40,16 +40,14 @@ def watching(path: str) -> Iterator[list[Finding]]:
             found.setdefault(name, Finding(OUTSIDE, f"line {line}", said, HINTS[OUTSIDE]))
 
     seen: list[Finding] = []
-    before, collects = sys.getprofile(), gc.isenabled()
-    gc.disable()  # somebody's hook on a collection would count as called by the file
-    sys.setprofile(see)
-    try:
-        yield seen
-    finally:
-        sys.setprofile(before if callable(before) else None)  # cProfile leaves an object there
-        if collects:
-            gc.enable()
-        seen += found.values()
+    before = sys.getprofile()
+    with uncollected():  # somebody's hook on a collection would count as called by the file
+        sys.setprofile(see)
+        try:
+            yield seen
+        finally:
+            sys.setprofile(before if callable(before) else None)  # cProfile leaves an object there
+            seen += found.values()
 
 
 def _asked(frame: FrameType, event: str, called: Any) -> str | None:
