@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 _TIMEOUT_S = 5.0
-_CLIENT = "ray://"
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 # The preface of HTTP/2 and an empty frame of settings, which a gRPC server answers with its own.
 _HELLO, _SETTINGS = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5), 4
@@ -125,13 +124,10 @@ def _connect(ray: Any, address: str, workers: int, folder: str | None) -> None:
         ) from error
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         first, *_ = [*str(error).splitlines(), ""]
-        hint = "see docs/scaling.md; where a token is asked for, set RAY_AUTH_MODE=token"
-        if isinstance(error, ConnectionError) and address.startswith(_CLIENT):
-            hint = (
-                "give it again; a head started with GRPC_ENABLE_FORK_SUPPORT=0 does not hang there"
-            )
         raise WickError(
-            f"--cluster {address} cannot be joined: {first.rstrip('.')}", hint
+            f"--cluster {address} cannot be joined: {first.rstrip('.')}",
+            "where a token is asked for, set RAY_AUTH_MODE=token; where the head was started"
+            " without GRPC_ENABLE_FORK_SUPPORT=0, give it again; docs/scaling.md tells more",
         ) from error
 
 
